@@ -1,0 +1,73 @@
+"""The one error a mail server's refusal becomes: what happened, what to do, and whether waiting helps."""
+
+
+class MailError(Exception):
+    """A mail server, or the way to it, refused.
+
+    ``code`` is a stable word for programs, ``message`` says what happened, ``advice`` what to do about it.
+    ``temporary`` is True when the same request may succeed later without anybody changing anything.
+    ``server_text`` is the server's own reply; it is a stranger's text, to be shown quoted and escaped.
+    """
+
+    def __init__(
+        self, code: str, message: str, advice: str = "", *, temporary: bool, server_text: str = ""
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.advice = advice
+        self.temporary = temporary
+        self.server_text = server_text
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+    def __repr__(self) -> str:
+        return f"MailError({self.code!r}, {self.message!r}, temporary={self.temporary})"
+
+
+def host_not_found(host: str, *, temporary: bool) -> MailError:
+    """The name has no address, or the name service did not answer (``temporary``)."""
+    if temporary:
+        return MailError(
+            "host_not_found",
+            f"The name service could not be asked about “{host}”.",
+            "This usually passes by itself; Postern tries again.",
+            temporary=True,
+        )
+    return MailError(
+        "host_not_found",
+        f"There is no server called “{host}”.",
+        "Check the spelling of the server's name.",
+        temporary=False,
+    )
+
+
+def timed_out(what: str, seconds: float) -> MailError:
+    """``what`` did not finish within ``seconds``."""
+    return MailError(
+        "timeout",
+        f"{what} took longer than {seconds:.0f} seconds.",
+        "The server or the network is slow, or the port is blocked by a firewall.",
+        temporary=True,
+    )
+
+
+def connection_lost(while_doing: str) -> MailError:
+    """The connection ended while something was under way."""
+    return MailError(
+        "connection_lost",
+        f"The server closed the connection while {while_doing}.",
+        "This usually passes by itself; Postern tries again.",
+        temporary=True,
+    )
+
+
+def control_bytes(what: str) -> MailError:
+    """An argument held a line break, NUL or another control byte and was not sent at all (S-042, S-044)."""
+    return MailError(
+        "control_bytes",
+        f"{what} contains a line break or another control character.",
+        "Remove it; nothing was sent to the server.",
+        temporary=False,
+    )
