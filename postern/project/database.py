@@ -1,0 +1,161 @@
+"""Which PostgreSQL this installation uses, how each role signs in, and the roles themselves."""
+
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+from postern.project.embedded import PORT, ROLES, DatabaseError, Server, server_uid, socket_dir
+
+__all__ = ["DatabaseError", "Server", "connection_settings", "data_dir", "external_url", "prepare"]
+
+
+def external_url() -> str:
+    """Return POSTERN_DATABASE_URL, '' when Postern runs its own PostgreSQL."""
+    return os.environ.get("POSTERN_DATABASE_URL", "")
+
+
+def data_dir() -> Path:
+    """Return the directory of everything this installation stores on disk, absolute."""
+    chosen = os.environ.get("POSTERN_DATA_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if os.geteuid() == 0:  # root's home is closed to the unprivileged user that PostgreSQL runs as
+        return Path("/var/lib/postern")
+    share = os.environ.get("XDG_DATA_HOME")
+    return (Path(share) if share else Path.home() / ".local" / "share") / "postern"
+
+
+def connection_settings(role: str) -> dict[str, Any]:
+    """Return Django's connection parameters for the role web, sync, send, owner or superuser.
+
+    Reads POSTERN_DATABASE_URL (any PostgreSQL 15 or newer; the role is taken on at sign-in) or names the
+    socket of the embedded server. Raises DatabaseError for an unknown role or an unusable address.
+    """
+    if role not in (*ROLES, "superuser"):
+        raise DatabaseError(f"POSTERN_ROLE must be one of {', '.join(ROLES)}, not {role!r}")
+    url = external_url()
+    return _external(url, role) if url else _embedded(role)
+
+
+def _embedded(role: str) -> dict[str, Any]:
+    where = data_dir()
+    directory = socket_dir(where)
+    options: dict[str, Any] = {"connect_timeout": 10}
+    if directory.parent != where:  # below /tmp anybody could have been first: check who answers
+        options["requirepeer"] = pwd.getpwuid(server_uid(where)).pw_name
+    user = "postgres" if role == "superuser" else f"postern_{role}"
+    return _settings(name="postern", user=user, host=str(directory), port=str(PORT), options=options)
+
+
+def _external(url: str, role: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    name = unquote(parts.path.lstrip("/"))
+    if parts.scheme not in ("postgres", "postgresql") or not name:
+        raise DatabaseError("POSTERN_DATABASE_URL must look like postgresql://user:password@host:5432/name")
+    options = {"connect_timeout": 10, **query}
+    if role != "superuser":
+        options["options"] = f"{query.get('options', '')} -c role=postern_{role}".strip()
+    host = query.pop("host", None) or unquote(
+        parts.hostname or ""
+    )  # ?host=/socket/directory, as libpq has it
+    options.pop("host", None)
+    return _settings(
+        name=name,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        host=host,
+        port=str(parts.port or query.get("port") or PORT),
+        options={key: value for key, value in options.items() if key != "port"},
+    )
+
+
+def _settings(
+    *, name: str, user: str, host: str, port: str, options: dict[str, Any], password: str = ""
+) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": user,
+        "PASSWORD": password,
+        "HOST": host,
+        "PORT": port,
+        "OPTIONS": options,
+    }
+
+
+def libpq(role: str) -> dict[str, Any]:
+    """Return the same as connection_settings in libpq's words, for psycopg.connect."""
+    django = connection_settings(role)
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
+    return {key: django[name] for key, name in names.items() if django[name]} | django["OPTIONS"]
+
+
+def prepare(server: Server | None = None) -> None:
+    """Create the roles and the database where they are missing; safe to repeat.
+
+    With `server`: the embedded one. Without: POSTERN_DATABASE_URL, whose user needs CREATEROLE once; where
+    it lacks that, DatabaseError names the statements to run by hand.
+    """
+    if server is None:
+        _prepare_external()
+        return
+    with psycopg.connect(**server.dsn("superuser", "postgres"), autocommit=True) as db:
+        for role in ROLES:
+            _create_role(db, f"postern_{role}", login=True)
+        if db.execute("SELECT 1 FROM pg_database WHERE datname = 'postern'").fetchone() is None:
+            db.execute("CREATE DATABASE postern OWNER postern_owner")
+        db.execute("REVOKE ALL ON DATABASE postern FROM public")
+        db.execute("GRANT CONNECT, TEMPORARY ON DATABASE postern TO postern_web, postern_sync, postern_send")
+
+
+def _create_role(db: psycopg.Connection[Any], name: str, *, login: bool) -> None:
+    if db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None:
+        db.execute(
+            sql.SQL("CREATE ROLE {} {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT").format(
+                sql.Identifier(name), sql.SQL("LOGIN" if login else "NOLOGIN")
+            )
+        )
+
+
+def role_statements(user: str, name: str) -> list[str]:
+    """Return the SQL that an administrator of an external server runs once for `user` and database `name`."""
+    roles = [f"postern_{role}" for role in ROLES]
+    return [
+        *(f"CREATE ROLE {role} NOLOGIN NOINHERIT;" for role in roles),
+        f'GRANT {", ".join(roles)} TO "{user}";',
+        f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO {", ".join(roles)};',
+        f'GRANT CREATE ON DATABASE "{name}" TO postern_owner;',
+        "GRANT USAGE, CREATE ON SCHEMA public TO postern_owner;",
+    ]
+
+
+def _prepare_external() -> None:
+    with psycopg.connect(**libpq("superuser"), autocommit=True) as db:
+        version = db.info.server_version
+        if version < 150000:
+            raise DatabaseError(f"PostgreSQL 15 or newer is needed; this server is {version // 10000}")
+        try:
+            for role in ROLES:
+                _create_role(db, f"postern_{role}", login=False)
+            for statement in role_statements(db.info.user, db.info.dbname)[len(ROLES) :]:
+                db.execute(sql.SQL(statement))  # type: ignore[arg-type]
+        except psycopg.errors.InsufficientPrivilege as error:
+            if not _may_use_roles(db):
+                by_hand = "\n".join(role_statements(db.info.user, db.info.dbname))
+                raise DatabaseError(
+                    f"{error}Run this once as the server's administrator:\n{by_hand}"
+                ) from error
+
+
+def _may_use_roles(db: psycopg.Connection[Any]) -> bool:
+    """True when somebody already set the roles up for the user we sign in as."""
+    names = [f"postern_{role}" for role in ROLES]
+    query = "SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s) AND pg_has_role(oid, 'MEMBER')"
+    row = db.execute(query, [names]).fetchone()
+    return row is not None and row[0] == len(names)
