@@ -1,0 +1,22 @@
+"""The mail itself. One noun a file."""
+
+from postern.mail.models.action import Action
+from postern.mail.models.conversation import Conversation, Reference
+from postern.mail.models.errand import Errand
+from postern.mail.models.message import Attachment, Bcc, Body, Message, MessageRead, Party, Raw
+from postern.mail.models.sighting import Sighting
+
+__all__ = [
+    "Action",
+    "Attachment",
+    "Bcc",
+    "Body",
+    "Conversation",
+    "Errand",
+    "Message",
+    "MessageRead",
+    "Party",
+    "Raw",
+    "Reference",
+    "Sighting",
+]

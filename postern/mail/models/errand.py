@@ -1,0 +1,27 @@
+"""A wish to change the server, worked off by the next visit of its mailbox."""
+
+from django.db import models
+
+from postern.mail.models.message import Message
+from postern.mailboxes.models import Mailbox
+
+
+class Errand(models.Model):
+    """Mark seen, append to the sent folder, or move to Trash. Done rows are deleted; failed ones keep the reason."""
+
+    class Kind(models.TextChoices):
+        SEEN = "seen", "Mark as read"
+        APPEND = "append", "Append to the sent folder"
+        TRASH = "trash", "Move to Trash"
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=8, choices=Kind)
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    not_before = models.DateTimeField(auto_now_add=False)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True)
+    failed_at = models.DateTimeField(null=True, help_text="Given up; shown to the owner.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["message", "kind"], name="errand_once_a_kind")]
+        indexes = [models.Index(fields=["mailbox", "not_before"], name="errand_due")]

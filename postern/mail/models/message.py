@@ -1,0 +1,189 @@
+"""A letter in one mailbox: its identity, its content, whose it is. Where it lies is a Sighting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zstandard
+from django.conf import settings
+from django.db import models
+from django.db.models import Case, F, Value, When
+
+from postern.mail.models.conversation import Conversation
+from postern.mailboxes.models import Mailbox
+from postern.people.models import Customer
+
+if TYPE_CHECKING:
+    from postern.people.models import Staff
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    """Every list of messages starts at `visible_to`."""
+
+    def visible_to(self, staff: Staff) -> MessageQuerySet:
+        """Narrow to what `staff` may read and has not deleted here.
+
+        The classes of mail a person may read come from postern.mail.access.visible_keys, the same
+        answer that the row policies use; a deleted message is hidden from its readers too.
+        """
+        from postern.mail.access import visible_keys
+
+        return self.filter(wall_key__in=visible_keys(staff), deleted_at=None)
+
+    def owned_by(self, staff: Staff) -> MessageQuerySet:
+        """Narrow to the person's own mailboxes, deleted messages included."""
+        return self.filter(mailbox__owner=staff)
+
+    def with_unread(self, staff: Staff) -> MessageQuerySet:
+        """Annotate `unread`: the person has not opened it. Read state is each person's own."""
+        reads = MessageRead.objects.filter(message=models.OuterRef("pk"), staff=staff)
+        return self.annotate(unread=~models.Exists(reads))
+
+    def unread_by(self, staff: Staff) -> MessageQuerySet:
+        """Narrow to messages that the person has not opened."""
+        return self.filter(
+            ~models.Exists(MessageRead.objects.filter(message=models.OuterRef("pk"), staff=staff))
+        )
+
+
+class Message(models.Model):
+    """One letter in one mailbox. Identity: (mailbox, SHA-256 of the raw letter)."""
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    sha256 = models.BinaryField(max_length=32)
+    outgoing = models.BooleanField(default=False)
+    known = models.BooleanField(
+        default=False, help_text="Filed under a customer or lead; else Author not found."
+    )
+    owner_party = models.BooleanField(
+        default=False,
+        help_text="Counts as a customer's for a narrowed grant: nobody widens their own access.",
+    )
+    message_id = models.CharField(max_length=998, blank=True)
+    subject = models.TextField(blank=True)
+    from_name = models.TextField(blank=True)
+    from_address = models.CharField(max_length=320, blank=True, help_text="Normalised.")
+    to = models.JSONField(default=list, help_text="[[name, address], …]")
+    cc = models.JSONField(default=list)
+    reply_to = models.JSONField(default=list)
+    date = models.DateTimeField(null=True, help_text="The Date header, as claimed.")
+    received_at = models.DateTimeField(
+        help_text="INTERNALDATE, or the moment of sending: what lists sort by."
+    )
+    stored_at = models.DateTimeField(auto_now_add=True)
+    size = models.PositiveIntegerField(default=0)
+    preview = models.CharField(max_length=300, blank=True)
+    has_attachments = models.BooleanField(default=False)
+    automatic = models.CharField(max_length=60, blank=True, help_text="Why it is an automatic letter, or ''.")
+    remote_images = models.PositiveIntegerField(default=0)
+    defects = models.JSONField(default=list)
+    quarantined = models.TextField(
+        blank=True, help_text="Why it could not be read whole; the raw letter is kept."
+    )
+    deleted_at = models.DateTimeField(
+        null=True, help_text="Deleted here; remembered so that it never comes back."
+    )
+    gone_at = models.DateTimeField(null=True, help_text="No longer in the mailbox on the server.")
+    wall_key = models.GeneratedField(
+        expression=F("mailbox_id") * 4
+        + Case(When(outgoing=True, then=Value(2)), default=Value(0))
+        + Case(When(owner_party=True, then=Value(0)), default=Value(1)),
+        output_field=models.BigIntegerField(),
+        db_persist=True,
+    )
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["mailbox", "sha256"], name="message_once_a_mailbox")]
+        indexes = [
+            models.Index("wall_key", F("received_at").desc(), F("id").desc(), name="message_wall"),
+            models.Index("conversation", "received_at", name="message_conversation"),
+            models.Index("mailbox", "message_id", name="message_message_id"),
+            models.Index("mailbox", "from_address", name="message_from"),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject or "(no subject)"
+
+    @property
+    def who(self) -> str:
+        """The author as a list shows it: the name, else the address."""
+        return self.from_name or self.from_address or "(no sender)"
+
+
+class Body(models.Model):
+    """What is shown of a message: text, and HTML cleaned by the sanitiser of that version."""
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="body")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    sanitizer_version = models.PositiveIntegerField(default=0)
+
+
+class Raw(models.Model):
+    """The raw letter, zstd-compressed. The truth that everything else can be made from."""
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="raw")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    data = models.BinaryField()
+
+    @classmethod
+    def packed(cls, raw: bytes, **fields: Any) -> Raw:
+        """Return an unsaved row holding `raw`."""
+        return cls(data=zstandard.ZstdCompressor(level=3).compress(raw), **fields)
+
+    def letter(self) -> bytes:
+        """Return the raw letter, byte for byte."""
+        return zstandard.ZstdDecompressor().decompress(bytes(self.data))
+
+
+class Bcc(models.Model):
+    """Blind copies of a sent letter. The owner's alone, whoever may read the message."""
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="blind")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    addresses = models.JSONField(default=list)
+
+
+class Attachment(models.Model):
+    """A part of a letter with a name or a content id, served from the raw letter by its place in it."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attachments")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    index = models.PositiveIntegerField(help_text="The part's number in the letter, as mime.read counts.")
+    name = models.TextField(blank=True)
+    content_type = models.CharField(max_length=200)
+    size = models.PositiveIntegerField(default=0, help_text="Decoded bytes.")
+    content_id = models.CharField(max_length=500, blank=True)
+    inline = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["index"]
+        constraints = [models.UniqueConstraint(fields=["message", "index"], name="attachment_once")]
+
+
+class Party(models.Model):
+    """A customer or lead under whom a message is filed."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="parties")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    by_hand = models.BooleanField(default=False, help_text="Filed by its owner, not by address.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["message", "customer"], name="party_once_a_message")]
+
+
+class MessageRead(models.Model):
+    """This person has opened this message. Each person's own."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["staff", "message"], name="read_once_a_person")]

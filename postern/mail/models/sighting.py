@@ -1,0 +1,29 @@
+"""Where a letter lies on the server, and what became of each UID there: the mailbox ledger."""
+
+from django.db import models
+
+from postern.mail.models.message import Message
+from postern.mailboxes.models import Folder, Mailbox
+
+
+class Sighting(models.Model):
+    """(folder, UIDVALIDITY, UID) and what was done with it: imported, denied, skipped, or quarantined."""
+
+    class Outcome(models.TextChoices):
+        IMPORTED = "imported", "Imported"
+        DENIED = "denied", "Denied"
+        SKIPPED = "skipped", "Skipped"
+        QUARANTINED = "quarantined", "Quarantined"
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="+")
+    uidvalidity = models.BigIntegerField()
+    uid = models.BigIntegerField()
+    outcome = models.CharField(max_length=12, choices=Outcome, default=Outcome.IMPORTED)
+    reason = models.CharField(max_length=400, blank=True, help_text="Why denied, skipped or quarantined.")
+    message = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, related_name="sightings")
+    gone_at = models.DateTimeField(null=True, help_text="The server no longer lists this UID.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["folder", "uidvalidity", "uid"], name="sighting_once")]
+        indexes = [models.Index(fields=["message"], name="sighting_message")]

@@ -1,0 +1,252 @@
+"""The second lock: roles' rights, row policies and the few definer functions, as data.
+
+`raise_wall` applies it after every migration, as postern_owner; it is idempotent. The catalogue test
+and `postern check` compare the database with the tables below: a table without a decision fails them.
+Sync and send reach one mailbox at a time: the one named by `app.mailbox_id`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+FUNCTIONS = """
+CREATE SCHEMA IF NOT EXISTS app;
+GRANT USAGE ON SCHEMA app TO postern_web, postern_sync, postern_send;
+
+-- Who is asking. Garbage and an empty setting are nobody.
+CREATE OR REPLACE FUNCTION app.me() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+  SET search_path = public, pg_temp AS
+$$ SELECT s.id FROM people_staff s
+    WHERE s.is_active AND s.id = (SELECT CASE WHEN v ~ '^[0-9]{1,18}$' THEN v::bigint END
+                                    FROM current_setting('app.staff_id', true) v) $$;
+
+CREATE OR REPLACE FUNCTION app.is_super() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+  SET search_path = public, pg_temp AS
+$$ SELECT EXISTS (SELECT FROM people_staff s WHERE s.id = app.me() AND s.role = 'super') $$;
+
+-- The one mailbox a worker is at.
+CREATE OR REPLACE FUNCTION app.box() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp AS
+$$ SELECT CASE WHEN v ~ '^[0-9]{1,18}$' THEN v::bigint END FROM current_setting('app.mailbox_id', true) v $$;
+
+-- Mailboxes the person owns.
+CREATE OR REPLACE FUNCTION app.owned() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+  SET search_path = public, pg_temp AS
+$$ SELECT coalesce(array_agg(id), '{}') FROM mailboxes_mailbox WHERE owner_id = app.me() $$;
+
+-- Grants in force for a person: none at all unless a mailbox of their own is set up (row 7).
+CREATE OR REPLACE FUNCTION app.readings(staff bigint)
+  RETURNS TABLE (mailbox_id bigint, incoming_only boolean, customers_only boolean)
+  LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS
+$$ SELECT r.mailbox_id, r.incoming_only, r.customers_only
+     FROM mailboxes_reader r JOIN mailboxes_mailbox b ON b.id = r.mailbox_id
+     JOIN people_staff o ON o.id = b.owner_id AND o.is_active
+    WHERE r.staff_id = staff AND (r.ends_at IS NULL OR r.ends_at > statement_timestamp())
+      AND EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready) $$;
+
+-- Every class of mail a person may read: mailbox * 4 + outgoing * 2 + (not a customer's).
+CREATE OR REPLACE FUNCTION app.visible_to(staff bigint) RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE
+  SECURITY DEFINER SET search_path = public, pg_temp AS
+$$ SELECT coalesce(array_agg(k), '{}') FROM (
+     SELECT b.id * 4 + n AS k FROM mailboxes_mailbox b, generate_series(0, 3) n
+       WHERE b.owner_id = (SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active)
+     UNION
+     SELECT r.mailbox_id * 4 + n FROM app.readings((SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active)) r,
+            generate_series(0, 3) n
+       WHERE (n < 2 OR NOT r.incoming_only) AND (n % 2 = 0 OR NOT r.customers_only)) x $$;
+
+CREATE OR REPLACE FUNCTION app.visible() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+  SET search_path = public, pg_temp AS $$ SELECT app.visible_to(app.me()) $$;
+
+-- Mailboxes shared with the person, by grants in force.
+CREATE OR REPLACE FUNCTION app.shared() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+  SET search_path = public, pg_temp AS
+$$ SELECT coalesce(array_agg(mailbox_id), '{}') FROM app.readings(app.me()) $$;
+
+-- Web may ask for work and never read the job table. Arguments are ids only.
+CREATE OR REPLACE FUNCTION app.defer(task text, args jsonb, lock text, at timestamptz) RETURNS void
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF task NOT IN ('send', 'file_mail') THEN RAISE EXCEPTION 'unknown task'; END IF;
+  PERFORM procrastinate_defer_jobs_v1(
+    ARRAY[ROW(task, task, 0, lock, NULL, args, at)::procrastinate_job_to_defer_v1]);
+END $$;
+
+-- How many administrators there are, for the first-run page.
+CREATE OR REPLACE FUNCTION app.is_empty() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = public, pg_temp AS $$ SELECT NOT EXISTS (SELECT FROM people_staff) $$;
+
+CREATE SEQUENCE IF NOT EXISTS customer_number START 1001;
+"""
+
+FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
+    "app.me()": ("web",),
+    "app.is_super()": ("web",),
+    "app.box()": ("sync", "send"),
+    "app.owned()": ("web",),
+    "app.readings(bigint)": (),
+    "app.visible_to(bigint)": ("web",),
+    "app.visible()": ("web",),
+    "app.shared()": ("web",),
+    "app.defer(text, jsonb, text, timestamptz)": ("web", "send", "sync"),
+    "app.is_empty()": ("web",),
+}
+
+OWNED = "mailbox_id = ANY ((SELECT app.owned())::bigint[])"
+SEEN = "EXISTS (SELECT FROM mail_message m WHERE m.id = message_id)"
+MINE = "staff_id = (SELECT app.me())"
+BOX = "mailbox_id = (SELECT app.box())"
+ANY = "true"
+
+# table -> {(role, command): condition}. SELECT uses USING, INSERT uses WITH CHECK, the others both.
+WALLED: dict[str, dict[tuple[str, str], str]] = {
+    "mail_message": {
+        ("web", "SELECT"): "wall_key = ANY ((SELECT app.visible())::bigint[])",
+        ("web", "UPDATE"): OWNED,
+        ("worker", "ALL"): BOX,
+    },
+    "mail_body": {("web", "SELECT"): SEEN, ("worker", "ALL"): BOX},
+    "mail_raw": {("web", "SELECT"): SEEN, ("worker", "ALL"): BOX},
+    "mail_attachment": {("web", "SELECT"): SEEN, ("worker", "ALL"): BOX},
+    "mail_bcc": {("web", "SELECT"): OWNED, ("worker", "ALL"): BOX},
+    "mail_party": {("web", "SELECT"): SEEN, ("web", "WRITE"): OWNED, ("worker", "ALL"): BOX},
+    "mail_conversation": {
+        (
+            "web",
+            "SELECT",
+        ): "EXISTS (SELECT FROM mail_message m WHERE m.conversation_id = mail_conversation.id)",
+        ("worker", "ALL"): BOX,
+    },
+    "mail_reference": {("worker", "ALL"): BOX},
+    "mail_sighting": {("web", "SELECT"): OWNED, ("worker", "ALL"): BOX},
+    "mail_errand": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): BOX},
+    "mail_messageread": {
+        ("web", "SELECT"): MINE,
+        ("web", "WRITE"): f"{MINE} AND {SEEN}",
+        ("worker", "ALL"): BOX,
+    },
+    "mail_action": {("web", "SELECT"): MINE, ("web", "WRITE"): MINE},
+    "mailboxes_mailbox": {
+        ("web", "SELECT"): "owner_id = (SELECT app.me()) OR id = ANY ((SELECT app.shared())::bigint[])",
+        ("web", "WRITE"): "owner_id = (SELECT app.me())",
+        ("worker", "ALL"): ANY,
+    },
+    "mailboxes_mailboxhealth": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
+    "mailboxes_secret": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
+    "mailboxes_reader": {
+        ("web", "SELECT"): f"{OWNED} OR {MINE}",
+        ("web", "WRITE"): OWNED,
+        ("worker", "ALL"): ANY,
+    },
+    "mailboxes_denyentry": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
+    "mailboxes_folder": {("web", "SELECT"): OWNED, ("worker", "ALL"): ANY},
+    "mailboxes_probe": {("web", "SELECT"): MINE, ("web", "WRITE"): MINE, ("worker", "ALL"): ANY},
+    "mailboxes_probesecret": {
+        ("web", "WRITE"): "EXISTS (SELECT FROM mailboxes_probe p WHERE p.id = probe_id)",
+        ("worker", "ALL"): ANY,
+    },
+    "mailboxes_systememail": {
+        ("web", "SELECT"): ANY,
+        ("web", "WRITE"): "(SELECT app.is_super())",
+        ("worker", "ALL"): ANY,
+    },
+    "mailboxes_systemsecret": {("web", "WRITE"): "(SELECT app.is_super())", ("worker", "ALL"): ANY},
+    "outbox_delivery": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): BOX},
+    "outbox_outgoingfile": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): BOX},
+}
+
+# Tables without mail: everybody at work here may use them.
+OPEN: dict[str, str] = {
+    "people_staff": "SELECT, INSERT, UPDATE",
+    "people_customer": "SELECT, INSERT, UPDATE, DELETE",
+    "people_address": "SELECT, INSERT, UPDATE, DELETE",
+    "people_token": "SELECT, INSERT, UPDATE, DELETE",
+    "people_attempt": "SELECT, INSERT, DELETE",
+    "django_session": "SELECT, INSERT, UPDATE, DELETE",
+    "django_content_type": "SELECT",
+    "django_migrations": "SELECT",
+    "auth_group": "",
+    "auth_group_permissions": "",
+    "auth_permission": "",
+}
+# The job table and its relatives: the worker's alone.
+JOBS = (
+    "procrastinate_jobs",
+    "procrastinate_events",
+    "procrastinate_periodic_defers",
+    "procrastinate_workers",
+)
+
+# What web may read of the tables that hold secrets: enough to write a row over another, never the ciphertext.
+SECRET_COLUMNS: dict[str, str] = {
+    "mailboxes_secret": "id, mailbox_id, field",
+    "mailboxes_systemsecret": "id",
+    "mailboxes_probesecret": "probe_id",
+}
+
+_COMMANDS = {
+    "SELECT": ("SELECT",),
+    "UPDATE": ("UPDATE",),
+    "WRITE": ("INSERT", "UPDATE", "DELETE"),
+    "ALL": ("ALL",),
+}
+_ROLES = {"web": "postern_web", "worker": "postern_sync, postern_send"}
+
+
+def policies() -> list[tuple[str, str, str, str, str]]:
+    """Return (table, policy name, roles, command, condition) for each policy of the wall."""
+    rows = [
+        (table, f"{role}_{command.lower()}", _ROLES[role], command, condition)
+        for table, decisions in WALLED.items()
+        for (role, word), condition in decisions.items()
+        for command in _COMMANDS[word]
+    ]
+    return rows + [(table, "owner_all", "postern_owner", "ALL", "true") for table in WALLED]
+
+
+def _policy_sql(table: str, name: str, roles: str, command: str, condition: str) -> str:
+    using = "" if command == "INSERT" else f" USING ({condition})"
+    check = "" if command in ("SELECT", "DELETE") else f" WITH CHECK ({condition})"
+    return f"CREATE POLICY {name} ON {table} FOR {command} TO {roles}{using}{check}"
+
+
+def _rights_of(table: str) -> str:
+    commands = {c for (role, word) in WALLED[table] if role == "web" for c in _COMMANDS[word]}
+    if table in SECRET_COLUMNS:
+        commands.discard("SELECT")
+    return ", ".join(sorted(commands))
+
+
+def raise_wall(cursor: Any) -> None:
+    """Apply functions, rights and policies. Run as postern_owner, inside one transaction, after migrating."""
+    cursor.execute(FUNCTIONS)
+    for function, roles in FUNCTION_RIGHTS.items():
+        cursor.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
+        for role in roles:
+            cursor.execute(f"GRANT EXECUTE ON FUNCTION {function} TO postern_{role}")
+    cursor.execute("GRANT USAGE ON SCHEMA public TO postern_web, postern_sync, postern_send")
+    cursor.execute(
+        "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO postern_web, postern_sync, postern_send"
+    )
+    cursor.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM postern_web, postern_sync, postern_send")
+    for table, rights in OPEN.items():
+        if rights:
+            cursor.execute(f"GRANT {rights} ON {table} TO postern_web")
+            cursor.execute(f"GRANT SELECT ON {table} TO postern_sync, postern_send")
+    for table in JOBS:
+        cursor.execute(f"REVOKE ALL ON SEQUENCE {table}_id_seq FROM postern_web")
+        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO postern_send")
+    for table in WALLED:
+        cursor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        cursor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO postern_sync, postern_send")
+        rights = _rights_of(table)
+        if rights:
+            cursor.execute(f"GRANT {rights} ON {table} TO postern_web")
+        if table in SECRET_COLUMNS:
+            cursor.execute(f"GRANT SELECT ({SECRET_COLUMNS[table]}) ON {table} TO postern_web")
+        cursor.execute("SELECT policyname FROM pg_policies WHERE tablename = %s", [table])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP POLICY {name} ON {table}")
+    for policy in policies():
+        cursor.execute(_policy_sql(*policy))

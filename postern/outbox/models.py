@@ -1,0 +1,100 @@
+"""A letter on its way out, from draft to its fate."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from postern.mail.models import Message
+from postern.mailboxes.models import Mailbox
+from postern.people.models import Customer
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    """Drafts and deliveries are the mailbox owner's alone."""
+
+    def of(self, staff: settings.AUTH_USER_MODEL) -> DeliveryQuerySet:  # type: ignore[valid-type]
+        """Narrow to the person's own."""
+        return self.filter(mailbox__owner=staff)
+
+
+class Delivery(models.Model):
+    """One outgoing letter. Its bytes, Date and Message-ID are fixed before the first attempt."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        QUEUED = "queued", "Queued"
+        SENDING = "sending", "Sending"
+        ACCEPTED = "accepted", "Accepted by server"
+        FAILED = "failed", "Not sent"
+        UNKNOWN = "unknown", "Unknown, please check"
+        HELD = "held", "Held"
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=8, choices=State, default=State.DRAFT)
+    customer = models.ForeignKey(Customer, on_delete=models.SET_NULL, null=True, related_name="+")
+    to = models.JSONField(default=list, help_text="[[name, address], …]")
+    cc = models.JSONField(default=list)
+    bcc = models.JSONField(default=list)
+    subject = models.CharField(max_length=900, blank=True)
+    html = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    answers = models.ForeignKey(
+        Message, on_delete=models.SET_NULL, null=True, related_name="+", help_text="Replied to or forwarded."
+    )
+    forward = models.BooleanField(default=False)
+
+    key = models.CharField(
+        max_length=80, blank=True, help_text="Idempotency key of the request that sent it."
+    )
+    key_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of that request's content.")
+    message_id = models.CharField(max_length=300, blank=True)
+    date = models.DateTimeField(null=True)
+    envelope_sender = models.CharField(max_length=320, blank=True)
+    raw = models.BinaryField(null=True)
+
+    send_at = models.DateTimeField(null=True, help_text="Not before: the undo window.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    give_up_at = models.DateTimeField(null=True)
+    code = models.CharField(max_length=40, blank=True)
+    problem = models.TextField(blank=True)
+    advice = models.TextField(blank=True)
+    server_text = models.TextField(blank=True)
+    refused = models.JSONField(default=list, help_text="[[address, code, text], …]")
+    accepted = models.JSONField(default=list, help_text="Recipients the server has taken the letter for.")
+    accepted_at = models.DateTimeField(null=True)
+    message = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-updated_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["author", "key"], condition=~models.Q(key=""), name="delivery_once_a_key"
+            )
+        ]
+        indexes = [models.Index(fields=["mailbox", "state", "-updated_at"], name="delivery_state")]
+
+    @property
+    def editable(self) -> bool:
+        """True while the letter can still be changed."""
+        return self.state in (self.State.DRAFT, self.State.FAILED, self.State.HELD)
+
+
+class OutgoingFile(models.Model):
+    """A file attached to a draft; inline in the text when it has a content id."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="files")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=200)
+    size = models.PositiveIntegerField()
+    content_id = models.CharField(max_length=120, blank=True)
+    data = models.BinaryField()
+
+    class Meta:
+        ordering = ["pk"]

@@ -1,0 +1,148 @@
+"""Django settings. Every setting an operator may change is an environment variable read here, once.
+
+docs/settings.md documents each of them; tests/project/test_settings_page.py keeps that page complete.
+"""
+
+import os
+from pathlib import Path
+
+from postern.project.database import connection_settings
+
+ROLE = os.environ.get("POSTERN_ROLE", "web")
+"""The database role of this process: web, sync, send or owner."""
+
+DEMO = os.environ.get("POSTERN_DEMO") == "1"
+"""True in `postern demo` only: opens the one-time sign-in address of the demo's people."""
+
+COMPANY = os.environ.get("POSTERN_COMPANY", "Your company")
+"""The name under the brand in the sidebar."""
+
+MAIL_HOSTS = os.environ.get("POSTERN_MAIL_HOSTS", "")
+"""Mail hosts (`host` or `host:port`, separated by commas) allowed although private or on an unusual port."""
+
+KEY_FILE = Path(
+    os.environ.get("POSTERN_SECRET_KEY_FILE")
+    or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "postern" / "secret.key"
+)
+"""The file of the installation's keys, outside the data directory and its backups."""
+
+
+def _django_key() -> str:
+    """Return the signing key, derived from the key file; before the first start there is none."""
+    import hashlib
+
+    if KEY_FILE.exists():
+        return hashlib.sha256(b"postern signing\0" + KEY_FILE.read_bytes()).hexdigest()
+    return hashlib.sha256(os.urandom(32)).hexdigest()
+
+
+SECRET_KEY = _django_key()
+DEBUG = False
+ALLOWED_HOSTS = [h.strip() for h in os.environ.get("POSTERN_HOSTS", "localhost,127.0.0.1,[::1]").split(",") if h]
+BEHIND_TLS_PROXY = os.environ.get("POSTERN_BEHIND_TLS_PROXY") == "1"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "procrastinate.contrib.django",
+    "django_htmx",
+    "lucide",
+    "js_asset",
+    "django_prose_editor",
+    "postern.people",
+    "postern.mailboxes",
+    "postern.mail",
+    "postern.outbox",
+    "postern.api",
+    "postern.web",
+]
+AUTH_USER_MODEL = "people.Staff"
+ROOT_URLCONF = "postern.project.urls"
+ASGI_APPLICATION = "postern.project.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+MIDDLEWARE = [
+    "postern.web.base.middleware.SecurityHeaders",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "postern.mail.access.WallMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "postern.mail.access.ViewerMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "postern.web.base.context.sidebar",
+            ],
+        },
+    }
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": 0,
+        "TEST": {"MIRROR": None},
+        **connection_settings(ROLE),
+    }
+}
+
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+LOGIN_URL = "/sign-in/"
+LOGIN_REDIRECT_URL = "/messages/inbox/"
+LOGOUT_REDIRECT_URL = "/sign-in/"
+
+SESSION_COOKIE_NAME = "__Host-postern" if BEHIND_TLS_PROXY else "postern"
+CSRF_COOKIE_NAME = "__Host-postern-csrf" if BEHIND_TLS_PROXY else "postern-csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS_PROXY
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
+CSRF_FAILURE_VIEW = "postern.web.base.views.csrf_failure"
+if BEHIND_TLS_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = [f"https://{h}" for h in ALLOWED_HOSTS if h not in ("localhost", "127.0.0.1", "[::1]")]
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 40 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = os.environ.get("POSTERN_TIME_ZONE", "UTC")
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+STATIC_ROOT = Path(os.environ.get("POSTERN_DATA_DIR", Path.home() / ".local/share/postern")) / "static"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("POSTERN_LOG_LEVEL", "WARNING")},
+}
