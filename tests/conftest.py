@@ -1,0 +1,211 @@
+"""The database of the tests: one embedded PostgreSQL per test worker, migrated once, emptied before each test.
+
+`db` gives a clean database. Code under test meets it as `postern_web`, behind the privacy wall, as in
+production; `acting_as("sync")` (send, owner, superuser) changes the role, also for threads started inside.
+POSTERN_TEST_DATABASE_URL (a superuser's address) runs the same tests on an external PostgreSQL.
+tests/wire and tests/mime touch neither Django nor a database and stay fast.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+HERE = Path(__file__).parent
+NO_DATABASE = ("wire", "mime")
+_home: Path | None = None
+_here: ContextVar[str | None] = ContextVar("role of this thread", default=None)
+_everywhere = "web"
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> None:
+    """Set Django up before the first test module that may import a model, and only then."""
+    if module_path.is_relative_to(HERE) and module_path.relative_to(HERE).parts[0] not in NO_DATABASE:
+        _set_up_django()
+
+
+def _set_up_django() -> None:
+    global _home
+    if _home is not None:
+        return
+    _home = Path(tempfile.mkdtemp(prefix="postern-test-"))
+    _home.chmod(0o755)  # as root the server is another user and must get through to its data
+    os.environ["DJANGO_SETTINGS_MODULE"] = "postern.project.settings"
+    os.environ["POSTERN_DATA_DIR"] = str(_home / "data")
+    os.environ["POSTERN_SECRET_KEY_FILE"] = str(_home / "secret.key")
+    os.environ["POSTERN_MAIL_HOSTS"] = "127.0.0.1,localhost"
+    os.environ.pop("POSTERN_DATABASE_URL", None)
+    if base := os.environ.get("POSTERN_TEST_DATABASE_URL"):
+        name = "postern_test_" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+        os.environ["POSTERN_DATABASE_URL"] = urlunsplit(urlsplit(base)._replace(path=f"/{name}"))
+    from postern.project.keyfile import ensure_key_file
+
+    ensure_key_file(_home / "secret.key")
+    import django
+
+    django.setup()
+
+
+def pytest_unconfigure() -> None:
+    """Remove what this worker wrote."""
+    if _home is not None:
+        shutil.rmtree(_home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[None]:
+    """A running, migrated PostgreSQL for this worker; Django signs in to it as its superuser."""
+    _set_up_django()
+    from django.core.management import call_command
+    from django.db import connections
+    from django.db.backends.signals import connection_created
+
+    from postern.project.database import connection_settings
+
+    with _server():
+        connections.databases["default"].update(connection_settings("owner"))
+        call_command("migrate", verbosity=0)
+        connections.close_all()
+        connections.databases["default"].update(connection_settings("superuser"))
+        connection_created.connect(_watch_role)
+        _remember_seed()
+        yield
+        connections.close_all()
+        connection_created.disconnect(_watch_role)
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[None]:
+    from postern.project.database import Server, prepare
+
+    if base := os.environ.get("POSTERN_TEST_DATABASE_URL"):
+        _recreate(base, urlsplit(os.environ["POSTERN_DATABASE_URL"]).path.lstrip("/"))
+        yield
+        return
+    with Server(Path(os.environ["POSTERN_DATA_DIR"]), fast=True) as server:
+        prepare(server)
+        yield
+
+
+def _recreate(base: str, name: str) -> None:
+    """Make an empty database on the external server; roles belong to the whole server, so one at a time."""
+    import psycopg
+
+    from postern.project.database import prepare
+
+    with psycopg.connect(base, autocommit=True) as db:
+        db.execute("SELECT pg_advisory_lock(7007)")
+        db.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        db.execute(f"CREATE DATABASE {name}")
+        prepare()
+
+
+@contextlib.contextmanager
+def _acting_as(role: str, *, everywhere: bool = True) -> Iterator[None]:
+    """Let database work happen as `role`: in this context, and in threads that have not chosen one.
+
+    everywhere=False leaves other threads alone: for a thread that serves pages while the test syncs.
+    """
+    global _everywhere
+    token, before = _here.set(role), _everywhere
+    if everywhere:
+        _everywhere = role
+    try:
+        yield
+    finally:
+        _here.reset(token)
+        _everywhere = before
+
+
+def _watch_role(connection: Any, **_: Any) -> None:
+    """Make each new connection, in whatever thread, take on the role wanted at each statement."""
+    connection.postern_role = None
+
+    def take_on(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        role = _here.get() or _everywhere
+        # A rollback also takes a SET ROLE back, so one made inside a transaction counts only in that block.
+        place = (connection.in_atomic_block, tuple(connection.savepoint_ids))
+        if connection.postern_role not in ((role, None), (role, place)):
+            name = "NONE" if role == "superuser" else f"postern_{role}"
+            connection.connection.execute(f"SET ROLE {name}")
+            connection.postern_role = (role, place if connection.in_atomic_block else None)
+        return execute(sql, params, many, context)
+
+    if not any(getattr(w, "of_tests", False) for w in connection.execute_wrappers):
+        take_on.of_tests = True  # type: ignore[attr-defined]
+        connection.execute_wrappers.append(take_on)
+
+
+_reset_statements = ""
+
+
+def _remember_seed() -> None:
+    """Keep a copy of the rows that migrations wrote and prepare the statement that restores that state."""
+    global _reset_statements
+    from django.db import connection
+
+    statements = ["SET LOCAL session_replication_role = replica", "SET LOCAL lock_timeout = '5s'"]
+    with _acting_as("superuser"), connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA testing")
+        cursor.execute(
+            "SELECT format('%I.%I', schemaname, tablename), tablename FROM pg_tables WHERE schemaname NOT IN"
+            " ('pg_catalog', 'information_schema', 'testing') AND tablename <> 'django_migrations'"
+        )
+        for table, name in cursor.fetchall():
+            statements.append(f"DELETE FROM {table}")
+            cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
+            if cursor.fetchone()[0]:
+                cursor.execute(f"CREATE TABLE testing.{name} AS TABLE {table}")
+                cursor.execute(
+                    "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = %s::regclass"
+                    " AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+                    [table],
+                )
+                columns = cursor.fetchone()[0]
+                statements.append(
+                    f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM testing.{name}"
+                )
+    _reset_statements = "; ".join(statements)
+
+
+def _reset() -> None:
+    """Bring the database back to what the migrations left. Deleting few rows is far cheaper than TRUNCATE."""
+    from django.db import OperationalError, connection, transaction
+
+    with _acting_as("superuser"):
+        for attempt in (1, 2):
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute(_reset_statements)
+                return
+            except OperationalError:  # a thread of an earlier test still holds a transaction open
+                if attempt == 2:
+                    raise
+                connection.cursor().execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+
+@pytest.fixture
+def db(database: None) -> Iterator[None]:
+    """A clean database; Django works in it as postern_web."""
+    from django.db import connections
+
+    _reset()
+    yield
+    connections.close_all()
+
+
+@pytest.fixture
+def acting_as() -> Callable[..., AbstractContextManager[None]]:
+    """`with acting_as("sync"): ...` does database work as that role: web sync send owner superuser."""
+    return _acting_as
