@@ -93,7 +93,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
 }
 
 OWNED = "mailbox_id = ANY ((SELECT app.owned())::bigint[])"
-SEEN = "EXISTS (SELECT FROM mail_message m WHERE m.id = message_id)"
+SEEN = "EXISTS (SELECT FROM mail_message m WHERE m.id = {table}.message_id)"
 MINE = "staff_id = (SELECT app.me())"
 BOX = "mailbox_id = (SELECT app.box())"
 ANY = "true"
@@ -142,7 +142,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "mailboxes_folder": {("web", "SELECT"): OWNED, ("worker", "ALL"): ANY},
     "mailboxes_probe": {("web", "SELECT"): MINE, ("web", "WRITE"): MINE, ("worker", "ALL"): ANY},
     "mailboxes_probesecret": {
-        ("web", "WRITE"): "EXISTS (SELECT FROM mailboxes_probe p WHERE p.id = probe_id)",
+        ("web", "WRITE"): "EXISTS (SELECT FROM mailboxes_probe p WHERE p.id = {table}.probe_id)",
         ("worker", "ALL"): ANY,
     },
     "mailboxes_systememail": {
@@ -196,7 +196,7 @@ _ROLES = {"web": "postern_web", "worker": "postern_sync, postern_send"}
 def policies() -> list[tuple[str, str, str, str, str]]:
     """Return (table, policy name, roles, command, condition) for each policy of the wall."""
     rows = [
-        (table, f"{role}_{command.lower()}", _ROLES[role], command, condition)
+        (table, f"{role}_{command.lower()}", _ROLES[role], command, condition.replace("{table}", table))
         for table, decisions in WALLED.items()
         for (role, word), condition in decisions.items()
         for command in _COMMANDS[word]

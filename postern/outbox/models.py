@@ -64,7 +64,9 @@ class Delivery(models.Model):
     refused = models.JSONField(default=list, help_text="[[address, code, text], …]")
     accepted = models.JSONField(default=list, help_text="Recipients the server has taken the letter for.")
     accepted_at = models.DateTimeField(null=True)
-    message = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, related_name="+")
+    sent = models.ForeignKey(
+        Message, on_delete=models.SET_NULL, null=True, related_name="+", help_text="The copy shown here."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
