@@ -64,15 +64,15 @@ def pytest_unconfigure() -> None:
 def database() -> Iterator[None]:
     """A running, migrated PostgreSQL for this worker; Django signs in to it as its superuser."""
     _set_up_django()
-    from django.core.management import call_command
     from django.db import connections
     from django.db.backends.signals import connection_created
 
+    from postern.project.commands.migrate import migrate
     from postern.project.database import connection_settings
 
     with _server():
         connections.databases["default"].update(connection_settings("owner"))
-        call_command("migrate", verbosity=0)
+        migrate(verbosity=0)
         connections.close_all()
         connections.databases["default"].update(connection_settings("superuser"))
         connection_created.connect(_watch_role)

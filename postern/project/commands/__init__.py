@@ -1,0 +1,1 @@
+"""What each `postern` command does, one file per verb. The command line itself is postern/project/cli.py."""
