@@ -1,0 +1,1 @@
+"""What every page shares: the shell, signing in, headers, toasts, the command palette."""

@@ -1,0 +1,70 @@
+// One EventSource a page. An event names a mailbox and a message, never content; the page asks again:
+// lists carry hx-trigger="mail:new from:body", counts and health come from the address in data-live.
+
+const RETRY_SECONDS = [5, 10, 20, 30, 60];
+const POLL_SECONDS = 30;
+
+let source = null;
+let tries = 0;
+let polling = null;
+let counting = null;
+
+function detail(event) {
+  try {
+    const found = JSON.parse(event.data);
+    return { mailbox: found.mailbox, message: found.message };
+  } catch {
+    return {};
+  }
+}
+
+function refreshShell() {
+  // Many events in a burst (a first sync) ask once.
+  clearTimeout(counting);
+  counting = setTimeout(() => {
+    window.htmx?.ajax("GET", document.body.dataset.live, { target: "body", swap: "none" });
+  }, 400);
+}
+
+function tell(name, what) {
+  window.htmx?.trigger(document.body, name, what);
+  refreshShell();
+}
+
+function connected(yes) {
+  document.body.toggleAttribute("data-offline", !yes);
+  document.querySelectorAll("[data-dot]").forEach((dot) => { dot.classList.toggle("lost", !yes); });
+  const health = document.querySelector("#health b");
+  if (health && !yes) health.textContent = "Reconnecting";
+  clearInterval(polling);
+  polling = yes ? null : setInterval(() => tell("mail:new", {}), POLL_SECONDS * 1000);
+}
+
+function open(address) {
+  source?.close();
+  source = new EventSource(address);
+  source.addEventListener("open", () => {
+    const wasLost = document.body.hasAttribute("data-offline");
+    tries = 0;
+    connected(true);
+    if (wasLost) tell("mail:new", {});
+  });
+  source.addEventListener("message", (event) => tell("mail:new", detail(event)));
+  source.addEventListener("health", (event) => tell("health:changed", detail(event)));
+  source.addEventListener("error", () => {
+    connected(false);
+    // The browser tries again by itself unless the server refused; then we do, more and more slowly.
+    if (source.readyState === EventSource.CLOSED) {
+      const wait = RETRY_SECONDS[Math.min(tries++, RETRY_SECONDS.length - 1)];
+      setTimeout(() => open(address), wait * 1000);
+    }
+  });
+}
+
+export function startLive() {
+  const address = document.body.dataset.events;
+  if (!address) return;
+  open(address);
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) open(address); });
+}

@@ -1,0 +1,12 @@
+// Starts what every page has. Each module works alone; without any of them the pages still work as forms.
+import { startKeys } from "postern/keys";
+import { startLive } from "postern/live";
+import { startPalette } from "postern/palette";
+import { startTheme } from "postern/theme";
+import { startToasts } from "postern/toast";
+
+startTheme();
+startToasts();
+startPalette();
+startKeys();
+startLive();

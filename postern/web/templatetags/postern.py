@@ -1,0 +1,153 @@
+"""{% load postern %}: the components of docs/pages.md."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import lucide
+from django import template
+from django.forms import BoundField
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from postern.web.base import dates, names
+
+register = template.Library()
+
+register.filter("initials", names.initials)
+register.filter("hue", names.hue)
+register.filter("filesize", names.filesize)
+
+
+@register.filter
+def filekind(filename: str) -> dict[str, str]:
+    """{"mark": "PDF", "tone": "pdf"} for the square of an attachment."""
+    mark, tone = names.filekind(filename)
+    return {"mark": mark, "tone": tone}
+
+
+@register.filter
+def number(value: int | None) -> str:
+    """1,284."""
+    return f"{value or 0:,}"
+
+
+@register.simple_tag
+def icon(name: str, size: str = "", spin: bool = False) -> SafeString:
+    """An icon of the lucide package in its slot; size "lg" is 20 px. Always next to a word or a label."""
+    svg = lucide._render_icon(str(name), 16, aria_hidden="true", focusable="false")
+    classes = " ".join(filter(None, ("i", f"i-{size}" if size else "", "spin" if spin else "")))
+    return format_html('<span class="{}">{}</span>', classes, mark_safe(svg))  # noqa: S308 from the wheel
+
+
+@register.simple_tag
+def avatar(name: str = "", size: str = "", square: bool = False, unknown: bool = False) -> SafeString:
+    """Initials in the hue of the name; unknown draws the dashed question mark."""
+    look = "unknown" if unknown else names.hue(name)
+    classes = " ".join(filter(None, ("avatar", size, "square" if square else "", look)))
+    return format_html(
+        '<span class="{}" aria-hidden="true">{}</span>', classes, "?" if unknown else names.initials(name)
+    )
+
+
+@register.simple_tag
+def badge(text: str, tone: str = "", icon: str = "", dot: str = "", title: str = "") -> SafeString:
+    """A word with a colour: tone amber, red, green, violet, soft, line; dot ok, warn, bad, off."""
+    mark = _slot(icon) if icon else SafeString("")
+    if dot:
+        mark = format_html('<span class="dot {}"></span>', dot)
+    hint = format_html(' title="{}"', title) if title else ""
+    return format_html('<span class="badge {}"{}>{}{}</span>', tone, hint, mark, text)
+
+
+@register.simple_tag
+def pill(text: str, icon: str = "lock", href: str = "", target: str = "") -> SafeString:
+    """The visibility pill. href makes it a link, target the id of a popover it opens."""
+    if href:
+        return format_html('<a class="pill" href="{}">{}{}</a>', href, _slot(icon), text)
+    if target:
+        shape = '<button class="pill" type="button" popovertarget="{}">{}{}</button>'
+        return format_html(shape, target, _slot(icon), text)
+    return format_html('<span class="pill">{}{}</span>', _slot(icon), text)
+
+
+def _slot(name: str) -> SafeString:
+    return icon(name)
+
+
+@register.simple_tag
+def when(moment: datetime | None, style: dates.Style = "row", classes: str = "") -> SafeString:
+    """<time> with the exact moment in its title; style row, card or day (see base/dates.py)."""
+    if moment is None:
+        return SafeString("")
+    here, now = timezone.localtime(moment), timezone.localtime()
+    shape = '<time datetime="{}" title="{}" class="{}">{}</time>'
+    return format_html(shape, here.isoformat(), dates.exact(here), classes, dates.when(here, now, style))
+
+
+@register.filter
+def day(moment: datetime) -> str:
+    """Today, Yesterday, Fri 20 Nov: the heading of a group of rows."""
+    return dates.day(timezone.localtime(moment), timezone.localtime())
+
+
+@register.filter
+def ago(moment: datetime | None) -> str:
+    """12 s ago."""
+    return dates.ago(moment, timezone.now()) if moment else "never"
+
+
+@register.inclusion_tag("base/_field.html")
+def field(
+    bound: BoundField, span: str = "", label: str = "", help: str = "", keep: bool = False
+) -> dict[str, Any]:
+    """Label, control, help and error of one form field; span f2, f3, f4 of six columns; keep: also on phones."""
+    widget = bound.field.widget
+    kind = getattr(widget, "input_type", "")
+    classes = [widget.attrs.get("class", ""), "select" if kind == "select" else "input"]
+    attrs: dict[str, Any] = {"class": " ".join(filter(None, classes))}
+    text = help or bound.help_text
+    if bound.errors:
+        attrs["aria-invalid"] = "true"
+    if text or bound.errors:
+        attrs["aria-describedby"] = f"{bound.id_for_label}-help"
+    many = kind in ("radio", "checkbox") and hasattr(widget, "choices")
+    control = bound if many else bound.as_widget(attrs=attrs)
+    return {"bound": bound, "control": control, "many": many, "label": label or bound.label, "help": text} | {
+        "span": f"{span} keep" if keep else span
+    }
+
+
+@register.inclusion_tag("base/_switch.html")
+def switch(bound: BoundField, label: str = "", help: str = "") -> dict[str, Any]:
+    """A yes-or-no field as a switch with its words; the danger of it belongs into `help`."""
+    attrs: dict[str, Any] = {"class": "switch", "role": "switch"}
+    if bound.errors:
+        attrs["aria-invalid"] = "true"
+    control = bound.as_widget(attrs=attrs)
+    return {"bound": bound, "control": control, "label": label or bound.label, "help": help or bound.help_text}
+
+
+SCRIPTS = Path(__file__).parent.parent / "static" / "postern" / "js"
+
+
+@register.simple_tag(takes_context=True)
+def import_map(context: template.Context) -> SafeString:
+    """The page's one import map: our modules as "postern/<file>", and the editor. Before any module."""
+    imports = {f"postern/{path.stem}": static(f"postern/js/{path.name}") for path in sorted(SCRIPTS.glob("*.js"))}
+    for name in ("editor", "configurable"):
+        imports[f"django-prose-editor/{name}"] = static(f"django_prose_editor/{name}.js")
+    text = json.dumps({"imports": imports}).replace("<", "\\u003c")
+    shape = '<script type="importmap" nonce="{}">{}</script>'
+    return format_html(shape, context.get("csp_nonce", ""), mark_safe(text))  # noqa: S308 no "<" left in it
+
+
+@register.simple_tag(takes_context=True)
+def module(context: template.Context, name: str) -> SafeString:
+    """A script tag for static/postern/js/<name>.js, deferred as all modules are."""
+    source = static(f"postern/js/{name}.js")
+    nonce = context.get("csp_nonce", "")
+    return format_html('<script type="module" src="{}" nonce="{}"></script>', source, nonce)
