@@ -69,8 +69,8 @@ class Endpoint:
 class Policy:
     """What the operator allows beyond public addresses, the five mail ports and encryption.
 
-    ``"host"`` allows that name on the mail ports; ``"host:port"`` allows that port as well, and only
-    there. A bare host does not open every port: a local host has more to lose than its mail server.
+    ``"host:port"`` allows that port of a host and no other; ``"host"`` allows all of its ports, which
+    says more than it seems where the host runs other services too.
     """
 
     allowed: frozenset[str] = frozenset()
@@ -83,9 +83,7 @@ class Policy:
 
     def exempts(self, host: str, port: int) -> bool:
         """Whether the operator allows this host (in its normal spelling) on this port."""
-        if f"{host}:{port}" in self._normal:
-            return True
-        return host in self._normal and port in MAIL_PORTS
+        return not self._normal.isdisjoint((host, f"{host}:{port}"))
 
     @property
     def _normal(self) -> frozenset[str]:

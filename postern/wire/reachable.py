@@ -7,6 +7,8 @@ network Postern itself lives in. What the operator has allowed by name is decide
 import ipaddress
 import re
 
+import idna
+
 MAIL_PORTS = frozenset({25, 143, 465, 587, 993})
 
 # Names that mean "this machine" or "the cloud's own secrets", whatever a name service says about them.
@@ -32,11 +34,13 @@ def normal_host(host: str) -> str:
     text = host.strip().lower()
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
+    if "%" in text:
+        raise ValueError("a zone id belongs to this machine's own links")
     if ":" in text:
         return str(ipaddress.IPv6Address(text))
     text = text[:-1] if text.endswith(".") else text
     if not text.isascii():
-        text = text.encode("idna").decode("ascii")
+        text = idna.encode(text, uts46=True).decode("ascii")
     if len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in text.split(".")):
         raise ValueError("not a host name")
     return text
