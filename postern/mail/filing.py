@@ -1,0 +1,107 @@
+"""Under which customer or lead a message is filed, decided from the addresses on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from postern.mail.models import Message, Party
+from postern.mailboxes.models import Mailbox, Reader
+from postern.people.matching import Match, match
+from postern.people.models import Address
+
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Filing:
+    """The customers of one message, and whether it counts as a customer's for narrowed grants."""
+
+    customers: frozenset[int]
+    owner_party: bool
+
+
+def addresses_of(message: Message) -> list[str]:
+    """Return the addresses that decide: the author's of incoming mail, the recipients' of outgoing."""
+    if not message.outgoing:
+        return [message.from_address]
+    return [address for _, address in (*message.to, *message.cc)]
+
+
+class Filer:
+    """Files messages of one mailbox; looks the addresses of a whole batch up at once."""
+
+    def __init__(self, mailbox: Mailbox, messages: Iterable[Message]) -> None:
+        self.mailbox = mailbox
+        self.matches = match({a for m in messages for a in addresses_of(m)})
+        self._readers = set(Reader.objects.filter(mailbox=mailbox).values_list("staff_id", flat=True))
+
+    def filing(self, message: Message) -> Filing:
+        """Return where the message belongs by its addresses."""
+        found = [self.matches[a] for a in addresses_of(message) if a in self.matches]
+        return Filing(frozenset(m.customer_id for m in found), any(self._counts(m, message) for m in found))
+
+    def _counts(self, found: Match, message: Message) -> bool:
+        """Nobody widens their own access by adding addresses (rule S-132).
+
+        An address counts when the owner added it, when nobody in particular did (an import), or when it was
+        on the customer before the letter came and no reader of this mailbox put it there.
+        """
+        if found.added_by in (None, self.mailbox.owner_id):
+            return True
+        return found.added_by not in self._readers and found.since <= message.received_at
+
+
+def concerning(customer_id: int, mailbox_ids: Iterable[int]) -> QuerySet[Message]:
+    """Messages in these mailboxes that are filed under the customer or carry one of its addresses."""
+    emails = list(Address.objects.filter(customer_id=customer_id).values_list("email", flat=True))
+    to_them = RawSQL(
+        'EXISTS (SELECT FROM jsonb_array_elements("mail_message"."to" || "mail_message"."cc") e'
+        " WHERE e->>1 = ANY(%s))",
+        [emails],
+    )
+    filed = Exists(Party.objects.filter(message=OuterRef("pk"), customer_id=customer_id))
+    return Message.objects.filter(mailbox_id__in=list(mailbox_ids)).filter(
+        Q(filed) | Q(outgoing=False, from_address__in=emails) | (Q(outgoing=True) & Q(to_them))
+    )
+
+
+def refile(*, customer_id: int, mailbox: Mailbox, by_owner: bool) -> int:
+    """File the mailbox's messages that concern a customer anew; returns how many changed.
+
+    `by_owner`: the mailbox's owner did it, so the result counts for narrowed grants. Otherwise a message
+    newly filed does not, and one no longer filed stops counting. Filing by hand is never touched.
+    """
+    changed = 0
+    ids = list(concerning(customer_id, [mailbox.pk]).values_list("pk", flat=True))
+    for start in range(0, len(ids), CHUNK):
+        messages = list(Message.objects.filter(pk__in=ids[start : start + CHUNK]))
+        changed += _refile_batch(mailbox, messages, by_owner)
+    return changed
+
+
+def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool) -> int:
+    filer = Filer(mailbox, messages)
+    parties: dict[int, dict[int, bool]] = {}
+    for party in Party.objects.filter(message__in=messages):
+        parties.setdefault(party.message_id, {})[party.customer_id] = party.by_hand
+    changed = 0
+    for message in messages:
+        before = parties.get(message.pk, {})
+        by_hand = {c for c, hand in before.items() if hand}
+        wanted = filer.filing(message).customers | by_hand
+        if wanted != set(before):
+            changed += 1
+            Party.objects.filter(message=message, by_hand=False).exclude(customer_id__in=wanted).delete()
+            Party.objects.bulk_create(
+                [Party(message=message, mailbox=mailbox, customer_id=c) for c in wanted - set(before)],
+                ignore_conflicts=True,
+            )
+        known = bool(wanted)
+        owner_party = known and (by_owner or bool(by_hand) or message.owner_party)
+        if (message.known, message.owner_party) != (known, owner_party):
+            Message.objects.filter(pk=message.pk).update(known=known, owner_party=owner_party)
+    return changed

@@ -1,0 +1,146 @@
+"""Lists of mail: the inbox with its filters, a customer's communication, and paging that stays stable.
+
+Every query starts at `Message.objects.visible_to(viewer)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+
+from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.utils import timezone
+
+from postern.mail.models import Message, Party
+from postern.mail.models.message import MessageQuerySet
+from postern.people.models import Customer, Staff
+
+PAGE = 50
+SHOWS = ("all", "unread", "unknown", "customers", "leads")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the inbox shows: one of SHOWS, words, and a period (days, both included)."""
+
+    show: str = "all"
+    text: str = ""
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some messages, newest first, and the cursor of the next page ('' on the last)."""
+
+    messages: list[Message]
+    next_cursor: str
+
+
+@dataclass
+class Thread:
+    """A conversation as one viewer may see it."""
+
+    id: int
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def subject(self) -> str:
+        """The subject of its first visible message."""
+        return self.messages[0].subject or "(no subject)"
+
+    @property
+    def last(self) -> Message:
+        """The newest visible message."""
+        return self.messages[-1]
+
+
+def inbox(staff: Staff, wanted: Filter) -> MessageQuerySet:
+    """Incoming messages that the person may read, narrowed by a filter, unordered."""
+    rows = Message.objects.visible_to(staff).filter(outgoing=False)
+    if wanted.show == "unread":
+        rows = rows.unread_by(staff)
+    elif wanted.show == "unknown":
+        rows = rows.filter(known=False)
+    elif wanted.show in ("customers", "leads"):
+        kind = Customer.Kind.CUSTOMER if wanted.show == "customers" else Customer.Kind.LEAD
+        rows = rows.filter(Exists(Party.objects.filter(message=OuterRef("pk"), customer__kind=kind)))
+    for word in wanted.text.split()[:8]:
+        rows = rows.filter(
+            Q(subject__icontains=word)
+            | Q(from_name__icontains=word)
+            | Q(from_address__icontains=word.lower())
+            | Q(body__text__icontains=word)
+        )
+    if wanted.since:
+        rows = rows.filter(received_at__gte=_start_of(wanted.since))
+    if wanted.until:
+        rows = rows.filter(received_at__lt=_start_of(wanted.until + timedelta(days=1)))
+    return rows
+
+
+def sent(staff: Staff) -> MessageQuerySet:
+    """Outgoing messages that the person may read."""
+    return Message.objects.visible_to(staff).filter(outgoing=True)
+
+
+def page(rows: MessageQuerySet, staff: Staff, cursor: str = "", size: int = PAGE) -> Page:
+    """Return one page, newest first. The cursor is a place, not a number: new mail never shifts it."""
+    place = _read_cursor(cursor)
+    if place is not None:
+        at, pk = place
+        rows = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=pk))
+    found = list(dressed(rows, staff).order_by("-received_at", "-pk")[: size + 1])
+    last = found[size - 1] if len(found) > size else None
+    return Page(found[:size], f"{last.received_at.timestamp():.6f}_{last.pk}" if last else "")
+
+
+def dressed(rows: MessageQuerySet, staff: Staff) -> MessageQuerySet:
+    """Add what a row of a list shows: unread, the customer, the mailbox."""
+    parties = Prefetch("parties", queryset=Party.objects.select_related("customer").order_by("pk"))
+    return rows.with_unread(staff).select_related("mailbox").prefetch_related(parties)
+
+
+def communication(staff: Staff, customer: Customer) -> list[Thread]:
+    """Conversations with a customer that the person may see, the one with the newest message first.
+
+    A conversation comes whole, as far as it is visible: also what was written in it by an address that is
+    not on the customer (a colleague in Cc).
+    """
+    filed = Message.objects.visible_to(staff).filter(parties__customer=customer).values("conversation_id")
+    rows = Message.objects.visible_to(staff).filter(conversation_id__in=filed)
+    return threads(dressed(rows, staff))
+
+
+def threads(rows: MessageQuerySet) -> list[Thread]:
+    """Group messages into conversations, oldest message first inside, newest conversation first."""
+    ordered = rows.order_by("conversation_id", "received_at", "pk")
+    found = [Thread(pk, list(group)) for pk, group in groupby(ordered, key=lambda m: m.conversation_id)]
+    return sorted(found, key=lambda t: (t.last.received_at, t.last.pk), reverse=True)
+
+
+def conversation(staff: Staff, message: Message) -> Sequence[Message]:
+    """The visible messages of a message's conversation, oldest first."""
+    rows = Message.objects.visible_to(staff).filter(conversation_id=message.conversation_id)
+    return list(dressed(rows, staff).order_by("received_at", "pk"))
+
+
+def counts(staff: Staff) -> dict[str, int]:
+    """Return the sidebar's numbers for this person: unread, unknown."""
+    rows = Message.objects.visible_to(staff).filter(outgoing=False)
+    return {"unread": rows.unread_by(staff).count(), "unknown": rows.filter(known=False).count()}
+
+
+def _start_of(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, int] | None:
+    """Return (time, id) of a cursor; a made-up one is the first page."""
+    stamp, _, pk = cursor.partition("_")
+    try:
+        return datetime.fromtimestamp(float(stamp), tz=timezone.get_current_timezone()), int(pk)
+    except (ValueError, OverflowError, OSError):
+        return None

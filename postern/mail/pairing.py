@@ -1,0 +1,195 @@
+"""Pairing a sender with a customer or lead, and taking it back. It changes the viewer's own mailboxes at once.
+
+Other mailboxes follow by one job as postern_send; colleagues learn neither who added an address nor when.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models import Q
+
+from postern.mail.access import at_mailbox
+from postern.mail.filing import refile
+from postern.mail.models import Body, Message, Party
+from postern.mailboxes.models import Mailbox
+from postern.mime.addresses import domain_of, normalise
+from postern.people.models import Address, Customer, Staff
+
+FREE_MAIL = frozenset(
+    [
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "hotmail.com",
+        "live.com",
+        "yahoo.com",
+        "icloud.com",
+        "me.com",
+        "aol.com",
+        "gmx.de",
+        "gmx.net",
+        "web.de",
+        "t-online.de",
+        "mail.ru",
+        "yandex.ru",
+        "proton.me",
+        "protonmail.com",
+        "seznam.cz",
+        "wp.pl",
+        "o2.pl",
+    ]
+)
+"""Domains that say nothing about who somebody is."""
+
+
+class PairingRefused(ValueError):
+    """An address cannot go to this customer; `code` is stable, the text is for the person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A customer or lead that an unknown sender may be, and why."""
+
+    customer: Customer
+    reasons: tuple[str, ...]
+
+
+def add_address(
+    *, staff: Staff, customer: Customer, email: str, kind: str = Address.Kind.OTHER, shared: bool = False
+) -> Address:
+    """Put an address on a customer and file the mail that carries it.
+
+    Raises PairingRefused: `bad_address`, or `address_taken` naming the customer who has it.
+    """
+    address = normalise(email)
+    if not address:
+        raise PairingRefused(
+            "bad_address", f"“{email}” is not an e-mail address. Type it like name@company.example."
+        )
+    taken = (
+        Address.objects.filter(email=address, shared=False)
+        .exclude(customer=customer)
+        .select_related("customer")
+        .first()
+    )
+    if taken is not None and not shared:
+        raise PairingRefused(
+            "address_taken",
+            f"{address} is already an address of {taken.customer.name} ({taken.customer.number}). "
+            "Remove it there first, or mark it as shared.",
+        )
+    row, _ = Address.objects.get_or_create(
+        customer=customer, email=address, defaults={"kind": kind, "shared": shared, "added_by": staff}
+    )
+    follow(staff=staff, customer_id=customer.pk)
+    return row
+
+
+def remove_address(*, staff: Staff, address: Address) -> None:
+    """Take an address off its customer; mail filed by it is no longer filed there."""
+    customer_id = address.customer_id
+    address.delete()
+    follow(staff=staff, customer_id=customer_id)
+
+
+def follow(*, staff: Staff, customer_id: int) -> int:
+    """File the person's own mail about a customer anew now, everybody else's by a job; returns how many changed."""
+    mailboxes = Mailbox.objects.filter(owner=staff)
+    changed = sum(refile(customer_id=customer_id, mailbox=box, by_owner=True) for box in mailboxes)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT app.defer('file_mail', %s::jsonb, %s, NULL)",
+            [json.dumps({"customer_id": customer_id}), f"file_mail:{customer_id}"],
+        )
+    return changed
+
+
+def file_mail(customer_id: int) -> None:
+    """The job: file the mail of every mailbox about a customer anew, one mailbox a transaction."""
+    for mailbox in Mailbox.objects.order_by("pk"):
+        with at_mailbox(mailbox.pk):
+            refile(customer_id=customer_id, mailbox=mailbox, by_owner=False)
+
+
+def file_by_hand(*, message: Message, customer: Customer) -> None:
+    """File this one message under a customer, whatever its addresses say (shared addresses)."""
+    Party.objects.update_or_create(
+        message=message, customer=customer, defaults={"mailbox_id": message.mailbox_id, "by_hand": True}
+    )
+    Message.objects.filter(pk=message.pk).update(known=True, owner_party=True)
+
+
+def unfile(*, message: Message, customer_id: int) -> None:
+    """Take a message that was filed by hand off a customer again."""
+    Party.objects.filter(message=message, customer_id=customer_id, by_hand=True).delete()
+    known = Party.objects.filter(message=message).exists()
+    Message.objects.filter(pk=message.pk).update(known=known, owner_party=known)
+
+
+def is_shared(email: str) -> bool:
+    """True when the address is marked as used by several people."""
+    return Address.objects.filter(email=email, shared=True).exists()
+
+
+def suggestions(message: Message, limit: int = 3) -> list[Suggestion]:
+    """Return customers and leads whom the sender may be, best first, each with its reasons. Never pairs."""
+    reasons: dict[int, list[str]] = {}
+    body = Body.objects.filter(message=message).first()
+    text = f"{message.subject}\n{body.text if body else ''}"[:20_000]
+    for ids, reason in (
+        (_same_phone(text), "Same phone number in the signature"),
+        (_number_named(text), "Customer number in the message"),
+        (_same_domain(message), "Same domain as another address"),
+        (_same_thread(message), "Same conversation"),
+        (_similar_name(message), "Similar name"),
+    ):
+        for pk in ids:
+            reasons.setdefault(pk, []).append(reason)
+    best = sorted(reasons, key=lambda pk: (-len(reasons[pk]), pk))[:limit]
+    rows = Customer.objects.in_bulk(best)
+    return [Suggestion(rows[pk], tuple(reasons[pk])) for pk in best if pk in rows]
+
+
+def _same_domain(message: Message) -> Iterable[int]:
+    domain = domain_of(message.from_address)
+    if not domain or domain in FREE_MAIL:
+        return []
+    rows = Address.objects.filter(Q(email__endswith=f"@{domain}") | Q(email__endswith=f".{domain}"))
+    return set(rows.values_list("customer_id", flat=True)[:50])
+
+
+def _same_phone(text: str) -> Iterable[int]:
+    numbers = {re.sub(r"\D", "", n)[-7:] for n in re.findall(r"\+?\d[\d ()/.-]{6,20}\d", text)[:20]}
+    if not numbers:
+        return []
+    rows = Customer.objects.exclude(phone="").values_list("pk", "phone")
+    return {pk for pk, phone in rows.iterator() if re.sub(r"\D", "", phone)[-7:] in numbers}
+
+
+def _number_named(text: str) -> Iterable[int]:
+    numbers = set(re.findall(r"(?i)(?:customer|client|kunden)[\w .#:-]{0,16}?(\d{3,12})", text)[:10])
+    return set(Customer.objects.filter(number__in=numbers).values_list("pk", flat=True)) if numbers else []
+
+
+def _same_thread(message: Message) -> Iterable[int]:
+    rows = Party.objects.filter(message__conversation=message.conversation_id).exclude(message=message)
+    return set(rows.values_list("customer_id", flat=True))
+
+
+def _similar_name(message: Message) -> Iterable[int]:
+    words = [w for w in re.findall(r"\w{4,}", message.from_name) if not w.isdigit()][:4]
+    if not words:
+        return []
+    query = Q()
+    for word in words:
+        query |= Q(name__icontains=word)
+    return set(Customer.objects.filter(query).values_list("pk", flat=True)[:5])
