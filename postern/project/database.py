@@ -93,7 +93,8 @@ def libpq(role: str) -> dict[str, Any]:
     """Return the same as connection_settings in libpq's words, for psycopg.connect."""
     django = connection_settings(role)
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
-    return {key: django[name] for key, name in names.items() if django[name]} | django["OPTIONS"]
+    options: dict[str, Any] = django["OPTIONS"]
+    return {key: django[name] for key, name in names.items() if django[name]} | options
 
 
 def prepare(server: Server | None = None) -> None:
@@ -144,7 +145,7 @@ def _prepare_external() -> None:
             for role in ROLES:
                 _create_role(db, f"postern_{role}", login=False)
             for statement in role_statements(db.info.user, db.info.dbname)[len(ROLES) :]:
-                db.execute(sql.SQL(statement))  # type: ignore[arg-type]
+                db.execute(sql.SQL(statement))
         except psycopg.errors.InsufficientPrivilege as error:
             if not _may_use_roles(db):
                 by_hand = "\n".join(role_statements(db.info.user, db.info.dbname))

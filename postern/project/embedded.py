@@ -5,7 +5,6 @@ lock file may start or repair the cluster; everybody else shares the running ser
 """
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import logging
@@ -14,13 +13,13 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from postern.project import pgbinaries
+from postern.project.children import command_line, end_with_parent
 from postern.project.runas import Account, unprivileged
 
 log = logging.getLogger(__name__)
@@ -190,8 +189,7 @@ class Server:
             handle.truncate(0)
             handle.write(str(os.getpid()))
             handle.flush()
-            if self.account:
-                os.chown(path, self.account.uid, self.account.gid)
+            self._give(path)
             self._lock = handle
             return True
 
@@ -259,8 +257,7 @@ class Server:
         if directory.is_symlink() or directory.lstat().st_uid not in (uid, 0 if self.account else uid):
             raise DatabaseError(f"{directory} belongs to another user; remove it")
         directory.chmod(0o700)
-        if self.account:
-            os.chown(directory, self.account.uid, self.account.gid)
+        self._give(directory)
         config = CONFIG.format(
             port=PORT, socket_dir=directory, shared_buffers="64MB" if self.fast else "256MB"
         )
@@ -270,9 +267,19 @@ class Server:
             for user in users
             for role in (*map("postern_{}".format, ROLES), "postgres")
         ]
-        (self.cluster / "postern.conf").write_text(config + (FAST if self.fast else ""))
-        (self.cluster / "pg_hba.conf").write_text("local all all peer map=postern\n")
-        (self.cluster / "pg_ident.conf").write_text("".join(names))
+        self._write("postern.conf", config + (FAST if self.fast else ""))
+        self._write("pg_hba.conf", "local all all peer map=postern\n")
+        self._write("pg_ident.conf", "".join(names))
+
+    def _write(self, name: str, text: str) -> None:
+        """Write a file of the cluster that stays writable for the server's user when root writes it."""
+        path = self.cluster / name
+        path.write_text(text)
+        self._give(path)
+
+    def _give(self, path: Path) -> None:
+        if self.account:
+            os.chown(path, self.account.uid, self.account.gid)
 
     def _launch(self) -> None:
         wanted = int((self.cluster / "PG_VERSION").read_text())
@@ -291,13 +298,14 @@ class Server:
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
         with path.open("ab") as output:
+            self._give(path)
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is ours to handle: the web server drains first
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent(signal.SIGINT),
                 **self._child(),
             )
 
@@ -323,23 +331,3 @@ class Server:
     def _last_words(self) -> str:
         lines = (self.data_dir / "postgres.log").read_text(errors="replace").splitlines()
         return " / ".join(lines[-4:]) or "it said nothing"
-
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _end_with_parent() -> None:
-    """Ask Linux to stop the server when its supervisor is killed; elsewhere the next start does it."""
-    if _libc is not None:
-        _libc.prctl(1, int(signal.SIGINT))
-
-
-def command_line(pid: int) -> str:
-    """Return the command line of a living process, '' when there is none."""
-    if Path("/proc/self").exists():
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            return ""
-    done = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return done.stdout.strip()

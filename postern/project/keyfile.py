@@ -5,6 +5,20 @@ import secrets
 from pathlib import Path
 
 
+def key_file() -> Path:
+    """Return where the key file lies: POSTERN_SECRET_KEY_FILE, or the user's configuration folder.
+
+    Root's own folder is closed to the unprivileged user that the processes become: then /etc/postern.
+    """
+    chosen = os.environ.get("POSTERN_SECRET_KEY_FILE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path("/etc/postern/secret.key")
+    folder = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(folder) if folder else Path.home() / ".config") / "postern" / "secret.key"
+
+
 def ensure_key_file(path: Path) -> bool:
     """Create the key file when it is missing; True when it was made now.
 
@@ -13,7 +27,8 @@ def ensure_key_file(path: Path) -> bool:
     """
     if path.exists():
         return False
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # As root the folder must let the unprivileged user through; the file itself stays closed.
+    path.parent.mkdir(mode=0o755 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -8,6 +8,7 @@ import os
 import pwd
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,10 @@ def program_paths() -> list[Path]:
     return [Path(sys.executable), Path(sys.prefix), Path(__file__)]
 
 
-def drop(data_dir: Path) -> Account | None:
+def drop(data_dir: Path, *, owns: Sequence[Path] = ()) -> Account | None:
     """Turn this whole process into the unprivileged user for good, when root started it.
+
+    owns: further files that shall belong to that user.
 
     Returns the user we became, or None when we stay who we are: not root, or the program lies where only
     root can read it (then only PostgreSQL runs unprivileged, and a notice says so).
@@ -87,7 +90,12 @@ def drop(data_dir: Path) -> Account | None:
         log.warning("running as root: user %s cannot read %s; only PostgreSQL drops", account.name, closed[0])
         return None
     data_dir.mkdir(parents=True, exist_ok=True)
-    os.chown(data_dir, account.uid, account.gid)
+    for path in (data_dir, *owns):
+        os.chown(path, account.uid, account.gid)
+        if not account.can("r", path):
+            raise SystemExit(
+                f"postern: user {account.name} cannot reach {path}; put it where that user may go"
+            )
     os.setgroups([])
     os.setgid(account.gid)
     os.setuid(account.uid)

@@ -1,1 +1,68 @@
-"""What each `postern` command does, one file per verb. The command line itself is postern/project/cli.py."""
+"""What each `postern` command does, one file per verb where it is more than a call into another room."""
+
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from importlib import import_module
+
+Verb = Callable[[Namespace], int | None]
+
+
+def in_process(target: str, role: str) -> Verb:
+    """Return a verb that runs `module:function` without arguments as the database role `role`."""
+
+    def verb(chosen: Namespace) -> int | None:
+        os.environ.setdefault("POSTERN_ROLE", role)
+        module, name = target.split(":")
+        result: int | None = getattr(import_module(module), name)()
+        return result
+
+    return verb
+
+
+def one_shot(target: str, role: str) -> Verb:
+    """Return a verb that runs `module:function(chosen)` with Django and a running database, as `role`."""
+
+    def verb(chosen: Namespace) -> int | None:
+        import django
+
+        from postern.project.processes import installation
+
+        os.environ["POSTERN_ROLE"] = role
+        with installation(share=True):
+            django.setup()
+            module, name = target.split(":")
+            result: int | None = getattr(import_module(module), name)(chosen)
+            return result
+
+    return verb
+
+
+def alone(target: str) -> Verb:
+    """Return a verb that runs `module:function(chosen)` and needs nothing else."""
+
+    def verb(chosen: Namespace) -> int | None:
+        module, name = target.split(":")
+        result: int | None = getattr(import_module(module), name)(chosen)
+        return result
+
+    return verb
+
+
+HERE = "postern.project.commands"
+VERBS: dict[str, Verb] = {
+    "up": in_process("postern.project.processes:up", "owner"),
+    "worker": in_process("postern.project.processes:worker", "owner"),
+    "web": in_process("postern.project.processes:serve_web", "web"),
+    "sync": in_process("postern.sync.run:main", "sync"),
+    "send": in_process("postern.project.jobs:main", "send"),
+    "demo": alone(f"{HERE}.demo:demo"),
+    "migrate": alone(f"{HERE}.migrate:run"),
+    "check": one_shot("postern.project.check:check", "web"),
+    "create-admin": one_shot(f"{HERE}.create_admin:create_admin", "web"),
+    "import-customers": one_shot(f"{HERE}.customers:import_customers", "web"),
+    "token": one_shot(f"{HERE}.token:token", "web"),
+    "mailbox": one_shot(f"{HERE}.mailbox:mailbox", "sync"),
+    "letter": alone(f"{HERE}.letter:letter"),
+    "version": alone(f"{HERE}.version:version"),
+}

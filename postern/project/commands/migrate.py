@@ -1,12 +1,17 @@
 """Bring the tables up to date and raise the wall on them. Runs as postern_owner."""
 
+import os
+from argparse import Namespace
+
+import django
 import psycopg
 from django.core.management import call_command
 from django.db import transaction
 from django.db.utils import DEFAULT_DB_ALIAS
 
 from postern.mail.wall import raise_wall
-from postern.project.database import libpq
+from postern.project.database import external_url, libpq
+from postern.project.processes import installation, migrate_in_child
 
 MIGRATION_LOCK = 7_367_001  # any number, the same for every Postern
 
@@ -22,3 +27,15 @@ def migrate(*, verbosity: int = 1) -> None:
         call_command("migrate", verbosity=verbosity, interactive=False)
         with transaction.atomic(DEFAULT_DB_ALIAS), transaction.get_connection().cursor() as cursor:
             raise_wall(cursor)
+
+
+def run(chosen: Namespace) -> None:
+    """Do `postern migrate`: as a child of `up` directly, from the shell with the database made ready first."""
+    if os.environ.get("POSTERN_ROLE") == "owner":
+        django.setup()
+        migrate(verbosity=0 if chosen.quiet else 1)
+        return
+    external = bool(external_url())
+    with installation(share=not external) as server:
+        if server is None and not external:  # `postern up` runs it: its tables may be of an older version
+            migrate_in_child()

@@ -1,0 +1,122 @@
+"""The command `postern`. Each verb's work is in postern/project/commands or the room it belongs to."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+HELP = """\
+Personal e-mail for administrators, inside their CRM: each administrator connects
+a mailbox of their own; Postern shows their customers' mail to them alone.
+
+start
+  postern demo            look at everything with invented people and mail; nothing to set up
+  postern up              run Postern on this machine; then open the address it prints,
+                          make the first super-administrator there, and set up a mailbox
+                          under My Profile, Email
+several machines (with POSTERN_DATABASE_URL)
+  postern migrate         create or update the tables, once per version
+  postern web             the pages and the API
+  postern worker          read and send mail (sync and send in one)
+look after it
+  postern check           is this installation sound? says what is wrong and what to do
+  postern create-admin EMAIL             make an administrator or super-administrator
+  postern import-customers FILE.csv      customers and leads from a CSV file
+  postern token EMAIL                    a token for the API
+  postern mailbox list                   the mailboxes and how they are
+  postern mailbox sync ID                read a mailbox now
+  postern mailbox reconcile ID           prove that nothing on the server is missing here
+  postern letter FILE...                 what Postern makes of raw letters, as JSON
+"""
+EPILOG = """\
+Where is everything?  Data in POSTERN_DATA_DIR (now {data}), its own PostgreSQL included.
+                      The key file is {key}: back it up apart from the data.
+Other address or port?  POSTERN_LISTEN=127.0.0.1:9000 postern up
+Own PostgreSQL?         POSTERN_DATABASE_URL=postgresql://user:password@host/name
+Mail server in the house?  POSTERN_MAIL_HOSTS=mail.lan,localhost:1143
+All settings: docs/settings.md. Running it: docs/operations.md.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    from postern.project.database import data_dir
+    from postern.project.keyfile import key_file
+
+    top = argparse.ArgumentParser(
+        prog="postern",
+        usage="postern COMMAND [options]   (postern COMMAND --help says more)",
+        description=HELP,
+        epilog=EPILOG.format(data=data_dir(), key=key_file()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = top.add_subparsers(dest="verb", metavar="COMMAND", help=argparse.SUPPRESS)
+    for verb, text in {
+        "up": "run everything on this machine",
+        "web": "serve the pages and the API in this process",
+        "sync": "read the mailboxes in this process",
+        "send": "send mail and do background jobs in this process",
+        "worker": "read and send mail, for a further machine",
+        "check": "is this installation sound?",
+        "version": "print the version",
+    }.items():
+        verbs.add_parser(verb, help=text, description=text)
+    migrate = verbs.add_parser("migrate", help="create or update the tables")
+    migrate.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to do")
+    demo = verbs.add_parser("demo", help="everything with invented people and mail")
+    demo.add_argument("--once", action="store_true", help="take the tour without a browser; end with 0 or 1")
+    demo.add_argument("--port", type=int, help="port of the pages")
+    admin = verbs.add_parser("create-admin", help="make an administrator; asks for the password")
+    admin.add_argument("email")
+    admin.add_argument("--name", default="", help="the name colleagues see")
+    admin.add_argument("--role", choices=["super", "admin"], default="super")
+    admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    customers = verbs.add_parser("import-customers", help="customers and leads from a CSV file")
+    customers.add_argument("file", type=Path)
+    token = verbs.add_parser("token", help="a token for the API, shown once")
+    token.add_argument("email", help="whose token: it can do what this administrator can")
+    token.add_argument("--name", default="command line", help="what it is for")
+    mailbox = verbs.add_parser("mailbox", help="look after mailboxes")
+    mailbox.add_argument("action", choices=["list", "sync", "reconcile"])
+    mailbox.add_argument("id", type=int, nargs="?")
+    letter = verbs.add_parser("letter", help="what Postern makes of raw letters, one JSON object a line")
+    letter.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Known troubles are one line on standard error, never a trace."""
+    from postern.project.database import DatabaseError, data_dir
+    from postern.project.keyfile import key_file
+    from postern.project.pgbinaries import BinariesMissing
+    from postern.project.processes import Refused
+
+    chosen = parser().parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    if chosen.verb is None:
+        parser().print_help()
+        return 0
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postern.project.settings")
+    os.environ.setdefault("POSTERN_DATA_DIR", str(data_dir()))
+    os.environ.setdefault("POSTERN_SECRET_KEY_FILE", str(key_file()))
+    try:
+        return run(chosen)
+    except (Refused, DatabaseError, BinariesMissing) as error:
+        print(f"postern: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Hand a parsed command to the room that does it; imports only what that command needs."""
+    from postern.project import commands
+
+    done: int | None = commands.VERBS[chosen.verb](chosen)
+    return done or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

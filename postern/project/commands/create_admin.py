@@ -1,0 +1,44 @@
+"""`postern create-admin`: a member of staff from the command line."""
+
+import getpass
+import sys
+from argparse import Namespace
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from postern.people.models import Staff
+
+
+def create_admin(chosen: Namespace) -> int:
+    """Make the administrator; refuses a weak password, a bad address and one already in use."""
+    password = _password(from_stdin=chosen.password_stdin)
+    try:
+        validate_password(password)
+        with transaction.atomic():
+            staff = Staff.objects.create_staff(
+                email=chosen.email, name=chosen.name, password=password, role=chosen.role
+            )
+    except ValidationError as error:
+        return _refuse(" ".join(error.messages))
+    except ValueError as error:
+        return _refuse(str(error))
+    except IntegrityError:
+        return _refuse(f"{chosen.email} already has an account")
+    print(f"{staff.email} can sign in now ({staff.get_role_display()}).")
+    return 0
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    first = getpass.getpass("Password: ")
+    if first != getpass.getpass("Again: "):
+        raise SystemExit("postern: the two passwords differ")
+    return first
+
+
+def _refuse(reason: str) -> int:
+    print(f"postern: {reason}", file=sys.stderr)
+    return 1

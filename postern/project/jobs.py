@@ -1,0 +1,69 @@
+"""The worker of background jobs: sending, undo windows, retries, housekeeping. Runs as postern_send.
+
+Procrastinate delivers each job at least once and leaves the jobs of a killed worker lying; the rescuer
+beside the worker puts them back. It is a plain loop, not a job: a job could stall itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+
+import django
+from procrastinate import App
+
+log = logging.getLogger(__name__)
+
+CONCURRENCY = 4
+RESCUE_EVERY = 15.0  # seconds
+STALLED_AFTER = 30.0  # seconds without a sign of life from the worker that took the job
+
+
+async def rescue(app: App) -> int:
+    """Put the jobs of dead workers back into the queue; return how many."""
+    stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER))
+    for job in stalled:
+        log.warning("job %s (%s) was left by a worker that died; it runs again", job.id, job.task_name)
+        await app.job_manager.retry_job(job)
+    return len(stalled)
+
+
+async def _rescue_for_ever(app: App) -> None:
+    while True:
+        try:
+            await rescue(app)
+        except Exception:
+            log.exception("could not look for stalled jobs; trying again")
+        await asyncio.sleep(RESCUE_EVERY)
+
+
+async def work(app: App, *, concurrency: int = CONCURRENCY, wait: bool = True) -> None:
+    """Work until SIGTERM or SIGINT: no new job is taken then, running ones get 25 seconds.
+
+    wait=False: work off what is there and return.
+    """
+    async with app.open_async():
+        rescuer = asyncio.create_task(_rescue_for_ever(app))
+        try:
+            await app.run_worker_async(
+                concurrency=concurrency,
+                wait=wait,
+                delete_jobs="successful",
+                shutdown_graceful_timeout=25,
+                install_signal_handlers=wait,
+            )
+        finally:
+            rescuer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await rescuer
+
+
+def main() -> None:
+    """Run the worker in this process."""
+    django.setup()
+    from procrastinate.contrib.django import app
+    from procrastinate.contrib.django.django_connector import DjangoConnector
+
+    if not isinstance(app.connector, DjangoConnector):
+        raise TypeError("the worker must be started once per process")
+    with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
+        asyncio.run(work(worker_app))
