@@ -77,6 +77,14 @@ def astring(text: str | bytes, *, what: str) -> bytes | Literal:
     return Literal(raw)
 
 
+def atom(word: str) -> bytes:
+    """A word of our own, such as the name of an extension."""
+    raw = word.encode()
+    if not _ATOM.fullmatch(raw):
+        raise control_bytes("The word")
+    return raw
+
+
 def quoted(raw: bytes) -> bytes:
     """A quoted string of printable ASCII."""
     return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -160,7 +160,7 @@ class Tokens:
             raise Unreadable("string expected, list found")
         return found
 
-    def list(self) -> "list[Value]":
+    def items_of_list(self) -> list[Value]:
         """A parenthesised list; NIL counts as the empty one."""
         found = self.value()
         if found is None:
@@ -184,7 +184,7 @@ class Tokens:
         inner = found.group(1)
         return _ESCAPE.sub(rb"\1", inner) if b"\\" in inner else inner
 
-    def _list(self, depth: int) -> "list[Value]":
+    def _list(self, depth: int) -> list[Value]:
         if depth >= MAX_DEPTH:
             raise ProtocolError("lists are nested too deeply")
         self.at += 1

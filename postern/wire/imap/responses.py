@@ -1,5 +1,6 @@
 """What a server can say: one small type per response, and the reading of a complete response into it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -165,8 +166,7 @@ def _untagged(parts: list[bytes]) -> Event:
     reader = _READERS.get(word)
     if reader is None:
         return Other(word.decode("ascii", "replace"), parts[0][:400])
-    event: Event = reader(tokens)
-    return event
+    return reader(tokens)
 
 
 def _numbered(count: int, tokens: Tokens) -> Event:
@@ -222,7 +222,7 @@ def _flags(value: list[Value]) -> frozenset[str]:
 
 
 def _list(tokens: Tokens) -> Folder:
-    flags = _flags(tokens.list())
+    flags = _flags(tokens.items_of_list())
     tokens.spaces()
     delimiter = tokens.nstring()
     tokens.spaces()
@@ -245,7 +245,7 @@ def _uid(word: bytes) -> int:
 
 def _esearch(tokens: Tokens) -> Found:
     if tokens.peek() == b"(":
-        tokens.list()
+        tokens.items_of_list()
         tokens.spaces()
     words = tokens.rest().split()
     pairs = dict(zip(words[::2], words[1::2], strict=False))
@@ -270,7 +270,7 @@ def read_uid_set(text: bytes) -> list[int]:
 def _status(tokens: Tokens) -> FolderStatus:
     name = tokens.nstring()
     tokens.spaces()
-    pairs = [item for item in tokens.list() if isinstance(item, bytes)]
+    pairs = [item for item in tokens.items_of_list() if isinstance(item, bytes)]
     items = {
         key.decode("ascii", "replace").upper(): number(value)
         for key, value in zip(pairs[::2], pairs[1::2], strict=False)
@@ -311,7 +311,7 @@ def _fetch_item(event: Fetch, name: bytes, tokens: Tokens) -> None:
         event.modseq = number(value[0])
 
 
-_READERS = {
+_READERS: dict[bytes, Callable[[Tokens], Event]] = {
     b"CAPABILITY": _capability,
     b"ENABLED": _enabled,
     b"LIST": _list,

@@ -1,0 +1,457 @@
+"""A signed-in IMAP connection: one method per thing Postern wants of a mail server.
+
+One command at a time. Every method ends within its deadline, with an answer or a ``MailError``; after an
+error other than a refusal the connection is closed and every further call says ``connection_lost``.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import TracebackType
+
+from postern.wire import errors
+from postern.wire.errors import MailError
+from postern.wire.imap import commands
+from postern.wire.imap.commands import Command, Literal, command
+from postern.wire.imap.folders import FolderInfo, folder_info
+from postern.wire.imap.grammar import UNKNOWN_DATE
+from postern.wire.imap.link import Deadline, Link
+from postern.wire.imap.mutf7 import encode_mutf7
+from postern.wire.imap.refusals import farewell, refusal
+from postern.wire.imap.responses import (
+    NO_FLAGS,
+    Capability,
+    Continuation,
+    Count,
+    Enabled,
+    Event,
+    Fetch,
+    Folder,
+    FolderStatus,
+    Found,
+    Line,
+    Vanished,
+    names,
+)
+from postern.wire.tls import CertificateSeen
+
+# RFC 2177 allows 29 minutes; routers in between forget a silent connection sooner.
+LONGEST_IDLE = 9 * 60.0
+SHORT_IDLE = 5 * 60.0
+
+
+@dataclass(frozen=True)
+class Selected:
+    """An open folder. ``uidvalidity`` is 0 when the server names none: its UIDs mean nothing tomorrow."""
+
+    uidvalidity: int
+    uidnext: int | None
+    exists: int
+    highestmodseq: int | None
+    readonly: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    """What STATUS says of a folder that is not open; ``uidvalidity`` 0 and None as in ``Selected``."""
+
+    messages: int
+    uidnext: int | None
+    uidvalidity: int
+    highestmodseq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A letter without its content. ``size`` in bytes as the server estimates it (RFC822.SIZE)."""
+
+    uid: int
+    flags: frozenset[str]
+    internaldate: datetime
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole letter as the server has it."""
+
+    uid: int
+    flags: frozenset[str]
+    internaldate: datetime
+    raw: bytes
+
+
+class Exchange:
+    """One command under way. Left before its end, the connection is closed: the rest would be misread."""
+
+    def __init__(self, session: "Session", sent: Command, seconds: float) -> None:
+        self.line: Line | None = None
+        self._session = session
+        self._command = sent
+        self._seconds = seconds
+        self._deadline = Deadline.after(seconds, f"The command {sent.name}")
+
+    async def __aenter__(self) -> "Exchange":
+        self._session._claim()
+        try:
+            await self._session._link.start(self._command, self._deadline)
+        except BaseException:
+            self._session.abort()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.line is None:
+            self._session.abort()
+        self._session._busy = False
+
+    def extend(self) -> None:
+        """Something useful came: the patience for the next begins."""
+        self._deadline = Deadline.after(self._seconds, self._deadline.what)
+
+    async def next(self) -> Event | None:
+        """The next untagged event, or None when the command has succeeded. A refusal is raised."""
+        return self._judge(await self._session._link.event(self._deadline))
+
+    async def poll(self, seconds: float) -> Event | None:
+        """Like ``next`` for IDLE: None when nothing came within ``seconds``."""
+        event = await self._session._link.event_until(Deadline.after(seconds, "Waiting for news"))
+        return None if event is None else self._judge(event)
+
+    async def end(self) -> list[Event]:
+        """Every event up to the end of the command."""
+        events: list[Event] = []
+        while (event := await self.next()) is not None:
+            events.append(event)
+        return events
+
+    def _judge(self, event: Event) -> Event | None:
+        if isinstance(event, Line) and event.tag:
+            self.line = event
+            if event.status != "OK":
+                raise refusal(self._command.name, event)
+            return None
+        self._session._notice(event, self._command.name)
+        return event
+
+
+class Session:
+    """See the module. Made by ``open_session``; also an async context manager that logs out."""
+
+    def __init__(self, link: Link, *, timeout: float = 30) -> None:
+        self.capabilities: frozenset[str] = frozenset()
+        self.certificate: CertificateSeen | None = None
+        self.quirks: frozenset[str] = frozenset()
+        self.skipped_folders = 0
+        self._link = link
+        self._timeout = timeout
+        self._busy = False
+        self._exists = 0
+        self._news = False
+        self._wire_names: dict[str, bytes] = {}
+
+    async def __aenter__(self) -> "Session":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.logout()
+
+    @property
+    def closed(self) -> bool:
+        """True when the connection has ended."""
+        return self._link.lost
+
+    @property
+    def longest_idle(self) -> float:
+        """Seconds after which IDLE should be renewed on this server."""
+        return SHORT_IDLE if "short_idle" in self.quirks else LONGEST_IDLE
+
+    def abort(self) -> None:
+        """Close the connection without a word."""
+        self._link.abort()
+
+    async def list_folders(self) -> list[FolderInfo]:
+        """All folders. Names that cannot be handled safely are left out and counted in ``skipped_folders``."""
+        arguments: list[bytes] = [b'""', b"*"]
+        if "SPECIAL-USE" in self.capabilities and "LIST-EXTENDED" in self.capabilities:
+            arguments += [b"RETURN", b"(SPECIAL-USE)"]
+        events = await self.do(command("LIST", *arguments))
+        infos = [folder_info(event) for event in events if isinstance(event, Folder)]
+        found = {info.name: info for info in infos if info is not None}
+        self.skipped_folders = len(infos) - len(found)
+        self._wire_names = {info.name: info.wire_name for info in found.values()}
+        return list(found.values())
+
+    async def select(self, name: str, *, readonly: bool = False) -> Selected:
+        """Open a folder (SELECT or EXAMINE). Raises folder_missing when there is none of this name."""
+        self._exists, self._news = 0, False
+        word = "EXAMINE" if readonly else "SELECT"
+        async with self.exchange(command(word, self._folder(name))) as exchange:
+            events = await exchange.end()
+        assert exchange.line is not None
+        self._news = False
+        numbers = {event.code: event.arguments for event in events if isinstance(event, Line)}
+        return Selected(
+            _number(numbers.get("UIDVALIDITY")) or 0,
+            _number(numbers.get("UIDNEXT")),
+            self._exists,
+            _number(numbers.get("HIGHESTMODSEQ")),
+            exchange.line.code == "READ-ONLY" or readonly,
+        )
+
+    async def uid_search(self, criteria: "str | Sequence[str | bytes | int | date]") -> list[int]:
+        """UIDs that match, in ascending order; see ``commands.search`` for the criteria."""
+        self._news = False
+        events = await self.do(commands.search(criteria))
+        return sorted({uid for event in events if isinstance(event, Found) for uid in event.uids})
+
+    async def uid_fetch_headers(self, uids: Sequence[int] | str) -> list[Listed]:
+        """Flags, date and size of letters, in ascending order of UID; a set may be written, as ``"100:*"``.
+
+        Letters that are gone, or of which the server tells no UID, are missing from the list.
+        """
+        self._news = False
+        if isinstance(uids, str):
+            return await self._headers(commands.written_set(uids), None)
+        listed: list[Listed] = []
+        for some, text in commands.uid_sets(sorted(uids)):
+            listed += await self._headers(text, set(some))
+        return listed
+
+    async def _headers(self, text: bytes, wanted: set[int] | None) -> list[Listed]:
+        most = 2 * (self._exists if wanted is None else len(wanted)) + commands.DEFAULT_UNTAGGED
+        events = await self.do(
+            command("UID FETCH", text, b"(UID FLAGS INTERNALDATE RFC822.SIZE)", max_untagged=most)
+        )
+        found: dict[int, Fetch] = {}
+        for event in events:
+            if isinstance(event, Fetch) and event.uid and (wanted is None or event.uid in wanted):
+                known = found.setdefault(event.uid, event)
+                known.flags = known.flags if event.flags is None else event.flags
+                known.size = event.size if known.size is None else known.size
+                known.internaldate = known.internaldate or event.internaldate
+        # An unsolicited FETCH may name a UID with new flags only: no size, so it is not what was asked for.
+        return [
+            Listed(uid, one.flags or NO_FLAGS, one.internaldate or UNKNOWN_DATE, one.size)
+            for uid, one in sorted(found.items())
+            if one.size is not None
+        ]
+
+    async def uid_fetch_bodies(self, uids: Sequence[int]) -> AsyncIterator[Fetched]:
+        """Whole letters one by one, as they come, in the order of ``uids`` by groups; ``\\Seen`` is not set.
+
+        At most one letter and some 1 MB are held; a caller who takes their time slows the server down.
+        Letters that are gone are left out. A caller who stops early ends the connection.
+        """
+        for some, text in commands.uid_sets(uids):
+            left = set(some)
+            sent = command("UID FETCH", text, b"(UID FLAGS INTERNALDATE BODY.PEEK[])")
+            uid_of: dict[int, int] = {}
+            async with self.exchange(sent) as exchange:
+                while (event := await exchange.next()) is not None:
+                    if isinstance(event, Count) and event.what == "EXPUNGE":
+                        uid_of.clear()  # sequence numbers have moved
+                    if not isinstance(event, Fetch):
+                        continue
+                    if event.uid is not None:
+                        uid_of[event.sequence] = event.uid
+                    uid = event.uid or uid_of.get(event.sequence)
+                    if event.body is None or uid not in left:
+                        continue
+                    left.remove(uid)
+                    yield Fetched(
+                        uid, event.flags or NO_FLAGS, event.internaldate or UNKNOWN_DATE, event.body
+                    )
+                    exchange.extend()
+
+    async def uid_store(
+        self, uids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> None:
+        """Add and remove flags without asking back."""
+        for word, flags in ((b"+FLAGS.SILENT", add), (b"-FLAGS.SILENT", remove)):
+            if flags:
+                for _, text in commands.uid_sets(uids):
+                    await self.do(command("UID STORE", text, word, commands.flag_list(flags)))
+
+    async def uid_copy(self, uids: Sequence[int], folder: str) -> None:
+        """Copy letters of the open folder into another."""
+        for _, text in commands.uid_sets(uids):
+            await self.do(command("UID COPY", text, self._folder(folder)))
+
+    async def uid_move(self, uids: Sequence[int], folder: str) -> None:
+        """Move letters (RFC 6851), or copy, mark and expunge just these (UIDPLUS).
+
+        Raises server_refused, before anything is done, on a server with neither: a plain EXPUNGE would
+        also delete what another program has marked.
+        """
+        if "MOVE" in self.capabilities:
+            for _, text in commands.uid_sets(uids):
+                await self.do(command("UID MOVE", text, self._folder(folder)))
+        elif "UIDPLUS" in self.capabilities:
+            for some, text in commands.uid_sets(uids):
+                await self.uid_copy(some, folder)
+                await self.uid_store(some, add=["\\Deleted"])
+                await self.do(command("UID EXPUNGE", text))
+        else:
+            raise MailError(
+                "server_refused",
+                "This mail server offers no safe way to move letters.",
+                "Move them with another mail program.",
+                temporary=False,
+            )
+
+    async def append(
+        self,
+        folder: str,
+        raw: bytes,
+        *,
+        flags: Sequence[str] = ("\\Seen",),
+        internaldate: datetime | None = None,
+    ) -> tuple[int, int] | None:
+        """Put a letter into a folder; (UIDVALIDITY, UID) where the server tells (UIDPLUS, RFC 4315)."""
+        self._check_size(len(raw))
+        sent = commands.append(self._folder(folder), raw, flags, internaldate)
+        async with self.exchange(sent) as exchange:
+            await exchange.end()
+        assert exchange.line is not None
+        pair = exchange.line.arguments.split()
+        if exchange.line.code != "APPENDUID" or len(pair) != 2:
+            return None
+        uidvalidity, uid = _number(pair[0]), _number(pair[1])
+        return (uidvalidity, uid) if uidvalidity and uid else None
+
+    def _check_size(self, size: int) -> None:
+        told = [name[12:] for name in self.capabilities if name.startswith("APPENDLIMIT=")]
+        limit = _number(told[0].encode()) if told else None
+        if limit is not None and size > limit:
+            raise MailError(
+                "too_large",
+                f"The letter has {size} bytes; the mail server takes at most {limit}.",
+                "Make the attachments smaller.",
+                temporary=False,
+            )
+
+    async def idle(self, *, seconds: float) -> bool:
+        """Wait (RFC 2177). True as soon as something changed in the open folder, False after ``seconds``.
+
+        News that came with the answers to other commands since the last search counts at once.
+        """
+        if self._news:
+            self._news = False
+            return True
+        async with self.exchange(Command("IDLE", [b"IDLE"], flow="idle")) as exchange:
+            changed = await self._idle_until_news(exchange, seconds)
+            exchange.extend()
+            await self._link.done(exchange._deadline)
+            for event in await exchange.end():
+                changed = _is_change(event) or changed
+        changed, self._news = changed or self._news, False
+        return changed
+
+    async def _idle_until_news(self, exchange: Exchange, seconds: float) -> bool:
+        changed = False
+        while not isinstance(event := await exchange.next(), Continuation):
+            changed = changed or _is_change(event) or self._news  # quirk exists_before_idle_plus
+        until = Deadline.after(seconds, "")
+        while not changed:
+            left = until.at - Deadline.after(0, "").at
+            event = await exchange.poll(max(0.0, left))
+            if event is None:
+                return False
+            changed = _is_change(event) or self._news
+        return changed
+
+    async def status(self, folder: str) -> Status:
+        """Counts of a folder that is not open."""
+        wanted = b"MESSAGES UIDNEXT UIDVALIDITY"
+        if "CONDSTORE" in self.capabilities or "QRESYNC" in self.capabilities:
+            wanted += b" HIGHESTMODSEQ"
+        events = await self.do(command("STATUS", self._folder(folder), b"(" + wanted + b")"))
+        told: dict[str, int] = {}
+        for event in events:
+            if isinstance(event, FolderStatus):
+                told = event.items
+        if "MESSAGES" not in told:
+            raise MailError("server_refused", "The server said nothing about the folder.", temporary=True)
+        return Status(
+            told["MESSAGES"], told.get("UIDNEXT"), told.get("UIDVALIDITY", 0), told.get("HIGHESTMODSEQ")
+        )
+
+    async def enable(self, *wanted: str) -> frozenset[str]:
+        """Turn extensions on (RFC 5161); those that are now on."""
+        events = await self.do(command("ENABLE", *(commands.atom(name) for name in wanted)))
+        return frozenset[str]().union(*(event.names for event in events if isinstance(event, Enabled)))
+
+    async def noop(self) -> None:
+        """Ask whether the connection lives."""
+        await self.do(command("NOOP"))
+
+    async def logout(self) -> None:
+        """Say goodbye and close; never raises, for the connection ends either way."""
+        try:
+            if not self.closed and not self._busy:
+                await self.do(command("LOGOUT"), seconds=min(self._timeout, 5))
+        except MailError:
+            pass
+        finally:
+            self.abort()
+
+    async def do(self, sent: Command, *, seconds: float | None = None) -> list[Event]:
+        """Send a command and wait for its end; what came before it. For this room only."""
+        async with self.exchange(sent, seconds) as exchange:
+            return await exchange.end()
+
+    def exchange(self, sent: Command, seconds: float | None = None) -> Exchange:
+        """A command to be followed event by event. For this room only."""
+        return Exchange(self, sent, self._timeout if seconds is None else seconds)
+
+    def _claim(self) -> None:
+        if self._busy:
+            raise RuntimeError("another command is under way on this session")
+        if self.closed:
+            raise errors.connection_lost("nothing was under way")
+        self._busy = True
+
+    def _folder(self, name: str) -> bytes | Literal:
+        """The wire's word for a folder, as LIST spelled it when it did."""
+        wire = self._wire_names.get(name) or encode_mutf7("INBOX" if name.upper() == "INBOX" else name)
+        if not wire:
+            raise errors.control_bytes("The empty folder name")
+        return commands.astring(wire, what="The folder name")
+
+    def _notice(self, event: Event, during: str) -> None:
+        """What any answer may tell besides what was asked."""
+        if isinstance(event, Count):
+            self._count(event)
+        elif isinstance(event, Vanished):
+            self._exists = max(0, self._exists - len(event.uids))
+        elif isinstance(event, Capability):
+            self.learn(event.names)
+        elif isinstance(event, Line):
+            if event.code == "CAPABILITY":
+                self.learn(names(event.arguments))
+            if event.status == "BYE" and during != "LOGOUT":
+                raise farewell(event)
+
+    def _count(self, event: Count) -> None:
+        if event.what == "EXISTS":
+            self._news = self._news or event.number > self._exists
+            self._exists = event.number
+        elif event.what == "EXPUNGE":
+            self._exists = max(0, self._exists - 1)
+
+    def learn(self, capabilities: frozenset[str]) -> None:
+        """The server can do this now, and nothing else."""
+        self.capabilities = capabilities
+        self._link.protocol.learn(capabilities)
+
+
+def _is_change(event: Event | None) -> bool:
+    return isinstance(event, Fetch | Vanished) or (isinstance(event, Count) and event.what == "EXPUNGE")
+
+
+def _number(text: bytes | None) -> int | None:
+    """A server's number of at most 19 digits, None for anything else."""
+    return int(text) if text and len(text) <= 19 and text.isdigit() else None
