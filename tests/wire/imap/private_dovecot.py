@@ -39,8 +39,8 @@ disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_failure_delay = 0
 passdb {{
-  driver = static
-  args = password={password}
+  driver = passwd-file
+  args = scheme=PLAIN username_format=anyone {home}/passwords
 }}
 userdb {{
   driver = static
@@ -88,6 +88,9 @@ class PrivateDovecot:
         return self.home / "mail" / user / "Maildir"
 
 
+FILES = ("-keyout", "key.pem", "-out", "cert.pem")
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -96,8 +99,20 @@ def _free_port() -> int:
 
 def _certificate(home: Path) -> None:
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-keyout", str(home / "key.pem"), "-out", str(home / "cert.pem")],
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            *FILES,
+        ],
+        cwd=home,
         check=True,
         capture_output=True,
     )
@@ -115,11 +130,11 @@ def private_dovecot(password: str = "secret") -> Iterator[PrivateDovecot]:
     if os.getuid() == 0:
         shutil.chown(home / "mail", user, group)
     _certificate(home)
+    (home / "passwords").write_text(f"anyone:{password}\n")
+    (home / "passwords").chmod(0o644)
     config = home / "dovecot.conf"
     config.write_text(
-        CONFIG.format(
-            home=home, user=user, group=group, port=server.port, tls_port=server.tls_port, password=password
-        )
+        CONFIG.format(home=home, user=user, group=group, port=server.port, tls_port=server.tls_port)
     )
     process = subprocess.Popen([DOVECOT, "-F", "-c", str(config)], start_new_session=True)
     try:

@@ -22,7 +22,7 @@ PASSWORD = 'pa"ss\\wörd {3}'
 
 @pytest.fixture(scope="module")
 def dovecot() -> Iterator[PrivateDovecot]:
-    with private_dovecot(PASSWORD.replace("\\", "\\\\").replace('"', '\\"')) as server:
+    with private_dovecot(PASSWORD) as server:
         yield server
 
 
