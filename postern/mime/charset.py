@@ -1,0 +1,176 @@
+# ruff: noqa: SIM905  (word lists read better as one string)
+"""Bytes to text, whatever the letter claims about its charset. Nothing here raises on hostile input."""
+
+import encodings.aliases
+import re
+
+# Names that say one thing and mean another (WHATWG Encoding Standard, and what mail programs really send).
+_MEANT = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "gb-2312-80": "gb18030",
+    "cp936": "gb18030",
+    "x-gbk": "gb18030",
+    "ks-c-5601-1987": "cp949",
+    "ks-c-5601": "cp949",
+    "ks-c-5601-1989": "cp949",
+    "ksc5601": "cp949",
+    "euc-kr": "cp949",
+    "korean": "cp949",
+    "shift-jis": "cp932",
+    "shift-jisx0213": "cp932",
+    "sjis": "cp932",
+    "x-sjis": "cp932",
+    "windows-31j": "cp932",
+    "ms-kanji": "cp932",
+    "x-euc-jp": "euc_jp",
+    "iso-2022-jp": "iso2022_jp_ext",
+    "cp50220": "iso2022_jp_ext",
+    "cp50221": "iso2022_jp_ext",
+    "big5": "cp950",
+    "x-big5": "cp950",
+    "iso-8859-8-i": "iso8859_8",
+    "iso-8859-8-e": "iso8859_8",
+    "iso-8859-9": "cp1254",
+    "latin5": "cp1254",
+    "iso-8859-11": "cp874",
+    "tis-620": "cp874",
+    "windows-874": "cp874",
+    "x-mac-roman": "mac_roman",
+    "macintosh": "mac_roman",
+    "x-mac-cyrillic": "mac_cyrillic",
+    "unicode-1-1-utf-7": "utf_7",
+    "utf-8mb4": "utf_8",
+    "utf8mb4": "utf_8",
+    "utf-8mb3": "utf_8",
+    "utf8mb3": "utf_8",
+    "unicode-1-1-utf-8": "utf_8",
+    "x-unicode-2-0-utf-8": "utf_8",
+    "utf-8-sig": "utf_8",
+}
+# These names are used by programs that do not know better: strict UTF-8 is tried first, then cp1252.
+_WEAK = frozenset(
+    "iso-8859-1 iso8859-1 iso88591 8859-1 latin1 latin-1 l1 us-ascii ascii us iso-ir-6 iso646-us "
+    "ansi-x3.4-1968 ansi-x3-4-1968 iso-8859-1-windows-3-1-latin-1".split()
+)
+# Codecs that are not text, run code-like transformations, or exist on Windows only.
+_NOT_TEXT = frozenset(
+    "base64_codec bz2_codec hex_codec quopri_codec rot_13 uu_codec zlib_codec mbcs idna punycode "
+    "unicode_escape raw_unicode_escape undefined oem ascii latin_1".split()
+)
+_MORE = "cp720 cp737 cp856 cp874 cp875 cp1006 koi8_t koi8_u mac_arabic mac_croatian mac_farsi mac_romanian utf_8_sig"
+# Only codecs in this table are ever used, so a hostile name never reaches codecs.lookup.
+_KNOWN: dict[str, str] = {
+    alias.replace("_", "-"): codec
+    for alias, codec in encodings.aliases.aliases.items()
+    if codec not in _NOT_TEXT
+}
+_KNOWN.update({codec.replace("_", "-"): codec for codec in list(_KNOWN.values()) + _MORE.split()})
+_KNOWN.update(_MEANT)
+# In these, bytes below 0x80 do not mean ASCII characters.
+_NOT_ASCII = frozenset(
+    "utf_7 utf_16 utf_16_be utf_16_le utf_32 utf_32_be utf_32_le hz iso2022_jp_ext iso2022_jp iso2022_jp_1 "
+    "iso2022_jp_2 iso2022_jp_2004 iso2022_jp_3 iso2022_kr cp037 cp273 cp424 cp500 cp875 cp1026 cp1140".split()
+)
+_BOMS = (
+    (b"\xef\xbb\xbf", "utf_8"),
+    (b"\xff\xfe\x00\x00", "utf_32_le"),
+    (b"\x00\x00\xfe\xff", "utf_32_be"),
+    (b"\xff\xfe", "utf_16_le"),
+    (b"\xfe\xff", "utf_16_be"),
+)
+_META = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SAMPLE = 32_768
+
+
+def codec_for(name: str) -> str:
+    """The Python codec meant by a charset name; '' when unknown or when the name proves nothing."""
+    name = name.strip().strip("\"'").partition("*")[0].strip().lower().replace("_", "-")
+    if len(name) > 40 or name in _WEAK:
+        return ""
+    found = _KNOWN.get(name)
+    if found is None and name.startswith(("cp-", "x-", "windows-cp", "ibm-")):
+        found = _KNOWN.get(name.replace("windows-cp", "cp").replace("cp-", "cp").removeprefix("x-"))
+    return found or ""
+
+
+def is_weak(name: str) -> bool:
+    """True for latin-1 and ascii names, which in mail mean 'perhaps UTF-8, else cp1252'."""
+    return name.strip().strip("\"'").partition("*")[0].strip().lower().replace("_", "-") in _WEAK
+
+
+def storable(text: str) -> str:
+    """Text without NUL and lone surrogates: PostgreSQL and JSON refuse both."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if not text.isascii() and _SURROGATE.search(text):
+        text = _SURROGATE.sub("\ufffd", text)
+    return text
+
+
+def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
+    """Decode bytes: a byte order mark wins, then the declared charset, UTF-8, the detector, cp1252.
+
+    html also looks for a meta element when no charset was declared. Never raises; the text is storable.
+    """
+    if not data:
+        return ""
+    for mark, codec in _BOMS:
+        if data.startswith(mark):
+            return storable(data[len(mark) :].decode(codec, "replace"))
+    codec = codec_for(declared)
+    if not codec and html and not declared:
+        declared, codec = _from_meta(data)
+    if data.isascii() and codec not in _NOT_ASCII:
+        return storable(data.decode("ascii"))
+    if codec and codec != "utf_8":
+        text = _strictly(data, codec)
+        if text is not None:
+            return storable(text)
+    text = _strictly(data, "utf_8")
+    if text is None:
+        text = _undeclared(data, codec, is_weak(declared))
+    return storable(text)
+
+
+def _strictly(data: bytes, codec: str) -> str | None:
+    try:
+        return data.decode(codec)
+    except (UnicodeError, LookupError, ValueError):
+        return None
+
+
+def _from_meta(data: bytes) -> tuple[str, str]:
+    found = _META.search(data, 0, 4096)
+    name = found[1].decode("ascii") if found else ""
+    codec = codec_for(name)
+    # A page whose meta element can be read as ASCII is not in one of these, whatever it says.
+    return (name, codec) if codec not in _NOT_ASCII else ("", "")
+
+
+def _undeclared(data: bytes, codec: str, weak: bool) -> str:
+    """Neither the declared charset nor UTF-8 fits strictly."""
+    if codec:
+        text = data.decode(codec, "replace")
+        bad = text.count("\ufffd")
+        # A few bad bytes among many good ones: damaged, but the declaration was honest.
+        good = sum(ch > "\x7f" for ch in text[:_SAMPLE]) - text.count("\ufffd", 0, _SAMPLE)
+        if bad <= max(1, good // 4):
+            return text
+    if weak:
+        text = _strictly(data, "cp1252") or ""
+        if text:
+            return text
+    return data.decode(_detected(data), "replace")
+
+
+def _detected(data: bytes) -> str:
+    import chardet  # slow to import and rarely needed
+
+    try:
+        name = chardet.detect(data[:_SAMPLE], max_bytes=_SAMPLE, prefer_superset=True)["encoding"] or ""
+    except Exception:
+        return "cp1252"
+    codec = codec_for(name)
+    return codec if codec and codec not in _NOT_ASCII and codec != "utf_8" else "cp1252"

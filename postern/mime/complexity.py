@@ -1,0 +1,71 @@
+# ruff: noqa: SIM905  (word lists read better as one string)
+"""Is this html cheap enough to sanitise? html5ever is quadratic on deep nesting, so we count first, linearly."""
+
+import re
+
+MAX_LENGTH = 1_000_000  # characters
+MAX_DEPTH = 500
+MAX_ATTRIBUTES = 200
+MAX_TAGS = 15_000
+MAX_REOPENED = 400_000  # unclosed formatting elements are opened again in every new block
+
+_ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
+_TAG = re.compile(
+    r"<(?:!--(?:>|->|.*?(?:-->|--!>|\Z))|(/?)([a-zA-Z][^\s/>]*+)((?:" + _ATTRIBUTE + r")*+))", re.DOTALL
+)
+_ONE_ATTRIBUTE = re.compile(_ATTRIBUTE)
+_OPENERS = re.compile("<[a-zA-Z]")
+_VOID = frozenset(
+    "area base br col embed hr img input link meta param source track wbr basefont bgsound frame".split()
+)
+# The parser closes these by itself before the next of their kind.
+_SELF_CLOSING = frozenset(
+    "p li dd dt td th tr tbody thead tfoot option optgroup rp rt colgroup body html head".split()
+)
+_RAW_TEXT = frozenset("script style title textarea xmp iframe noembed noframes noscript".split())
+_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
+
+
+def too_complex(html: str) -> bool:
+    """True when cleaning could take long: too large, too many tags or attributes, nested or reopened too often."""
+    if len(html) > MAX_LENGTH or len(_OPENERS.findall(html)) > MAX_TAGS:
+        return True
+    counter = _Counter()
+    position = 0
+    while found := _TAG.search(html, position):
+        position = found.end()
+        if found[2] and not counter.accepts(found):
+            return True
+        if found[2] and not found[1] and found[2].lower() in _RAW_TEXT:
+            closing = re.compile(f"</{re.escape(found[2])}", re.IGNORECASE).search(html, position)
+            position = closing.start() if closing else position
+    return False
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self.open: dict[str, int] = {}
+        self.depth = 0
+        self.formatting = 0
+        self.reopened = 0
+
+    def accepts(self, tag: re.Match[str]) -> bool:
+        name = tag[2].lower()
+        self.reopened += self.formatting
+        if self.reopened > MAX_REOPENED or len(name) > 100:
+            return False
+        if len(tag[3]) > 2 * MAX_ATTRIBUTES and len(_ONE_ATTRIBUTE.findall(tag[3])) > MAX_ATTRIBUTES:
+            return False
+        if name in _VOID or name in _SELF_CLOSING:
+            return True
+        self._step(name, closing=bool(tag[1]))
+        return self.depth <= MAX_DEPTH
+
+    def _step(self, name: str, *, closing: bool) -> None:
+        count = self.open.get(name, 0)
+        if closing and not count:
+            return  # the parser ignores it too
+        change = -1 if closing else 1
+        self.open[name] = count + change
+        self.depth += change
+        self.formatting += change * (name in _FORMATTING)

@@ -1,0 +1,135 @@
+# ruff: noqa: SIM905  (word lists read better as one string)
+"""Readable text from sanitised html, and the one-line preview of a letter."""
+
+import re
+from html.parser import HTMLParser
+
+from postern.mime.quoting import split_quote
+
+_BLOCKS = frozenset(
+    "address blockquote caption center dd div dl dt figcaption figure h1 h2 h3 h4 h5 h6 hr li ol p pre table tr ul".split()
+)
+_SPACED = frozenset("p h1 h2 h3 h4 h5 h6 ul ol table blockquote".split())
+_VOID = frozenset(("br", "hr", "img", "col", "wbr"))
+# How newsletters hide the text that only a preview should show.
+_HIDDEN = re.compile(
+    r"(?:display:\s?none|visibility:\s?hidden|max-height:\s?0|font-size:\s?[01](?:px|pt)?|opacity:\s?0|height:\s?0)"
+    r"(?:px)?\s?(?:!important)?(?:;|$)",
+    re.IGNORECASE,
+)
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0]+"
+)
+_BLANKS = re.compile(r"\s+")
+_RULES = re.compile(r"[-_=*~.#+]{4,}")
+_QUOTE_MARK = re.compile(r"(?m)^[> ]*>")
+
+
+def text_from_html(clean_html: str, *, links: bool = False) -> str:
+    """Plain text of html that `sanitize` returned (never raw html): blocks as lines, quotes with `> `.
+
+    Hidden text is left out. links adds the address after a link's words when it says more than they do.
+    """
+    reader = _Reader(links=links)
+    reader.feed(clean_html)
+    reader.close()
+    return reader.text()
+
+
+class _Reader(HTMLParser):
+    def __init__(self, *, links: bool) -> None:
+        super().__init__(convert_charrefs=True)
+        self.links = links
+        self.lines: list[str] = []
+        self.current: list[str] = []
+        self.hidden = 0  # how many open elements lie at or below a hidden one
+        self.quote = 0
+        self.pre = 0
+        self.href = ""
+        self.link_start = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if self.hidden or _HIDDEN.search(values.get("style") or ""):
+            self.hidden += tag not in _VOID
+        elif tag == "br":
+            self._line()
+        elif tag == "img":
+            self.current.append(values.get("alt") or "")
+        elif tag in ("td", "th"):
+            self.current.append(" ")
+        elif tag == "a":
+            self.href, self.link_start = values.get("href") or "", len(self.current)
+        elif tag in _BLOCKS:
+            self._block(tag, opening=True)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.hidden:
+            self.hidden -= tag not in _VOID
+        elif tag == "a":
+            self._end_link()
+        elif tag in _BLOCKS:
+            self._block(tag, opening=False)
+
+    def handle_data(self, data: str) -> None:
+        if self.hidden:
+            return
+        if not self.pre:
+            self.current.append(_BLANKS.sub(" ", data))
+            return
+        first, *others = data.split("\n")
+        self.current.append(first)
+        for line in others:
+            self._line()
+            self.current.append(line)
+
+    def _block(self, tag: str, *, opening: bool) -> None:
+        if "".join(self.current).strip():
+            self._line()
+        self.current = []
+        if tag in _SPACED and self.lines and self.lines[-1].strip("> "):
+            self.lines.append("> " * self.quote)
+        change = 1 if opening else -1
+        if tag == "blockquote":
+            self.quote = min(20, max(0, self.quote + change))
+        elif tag == "pre":
+            self.pre = max(0, self.pre + change)
+        elif opening and tag == "li":
+            self.current.append("- ")
+
+    def _end_link(self) -> None:
+        words = "".join(self.current[self.link_start :]).strip()
+        target = self.href.removeprefix("mailto:")
+        if (
+            self.links
+            and self.href
+            and target.rstrip("/") not in (words, "http://" + words, "https://" + words)
+        ):
+            self.current.append(f" <{target}>")
+        self.href = ""
+
+    def _line(self) -> None:
+        text = "".join(self.current)
+        text = text.rstrip() if self.pre else _BLANKS.sub(" ", text.replace("\u00a0", " ")).strip()
+        self.lines.append("> " * self.quote + text)
+        self.current = []
+
+    def text(self) -> str:
+        if self.current:
+            self._line()
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in self.lines)).strip("\n")
+
+
+def preview(text: str, length: int = 200) -> str:
+    """One line of at most `length` characters: what is new in the text, without quotes, rules and invisible signs."""
+    fresh, quoted = split_quote(text[:20_000])
+    line = _one_line(fresh) or _one_line(_QUOTE_MARK.sub("", quoted))
+    if len(line) <= length:
+        return line
+    return line[: max(0, length - 1)].rstrip() + "…"
+
+
+def _one_line(text: str) -> str:
+    text = _INVISIBLE.sub("", text.replace("\u00a0", " "))
+    return _BLANKS.sub(" ", _RULES.sub(" ", text)).strip()

@@ -1,0 +1,165 @@
+"""A letter read from its bytes: `read` never raises; what is wrong with a letter is written in its defects."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from postern.mime.addresses import Mailaddr, parse_addresses
+from postern.mime.body import Part, read_body
+from postern.mime.dates import read_date
+from postern.mime.headers import Headers
+from postern.mime.parts import Node, read_tree, rooted
+from postern.mime.transfer import undo
+from postern.mime.words import one_line
+
+__all__ = ["Letter", "Mailaddr", "Part", "part_bytes", "read"]
+
+MAX_IDS = 500
+_ID = re.compile(r"<([^<>]{1,998})>")
+_BLANKS = re.compile(r"\s+")
+_ROBOT = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon)@", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An e-mail as Postern shows it. Every string can be stored: no NUL, no lone surrogate; headers hold no CR or LF.
+
+    text is '' when the letter has only html: derive it from the sanitised html. html is raw and must be sanitised.
+    """
+
+    subject: str = ""
+    from_: tuple[Mailaddr, ...] = ()
+    sender: Mailaddr | None = None
+    reply_to: tuple[Mailaddr, ...] = ()
+    to: tuple[Mailaddr, ...] = ()
+    cc: tuple[Mailaddr, ...] = ()
+    bcc: tuple[Mailaddr, ...] = ()
+    date: datetime | None = None
+    date_text: str = ""
+    message_id: str = ""
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    text: str = ""
+    html: str = ""
+    parts: tuple[Part, ...] = ()
+    defects: tuple[str, ...] = ()
+    automatic: str = ""
+    headers: Headers = field(default_factory=lambda: Headers({}), repr=False, compare=False)
+    raw: bytes = field(default=b"", repr=False, compare=False)
+
+    def header(self, name: str) -> str:
+        """The first header of that name, decoded to one line; '' when absent."""
+        return self.headers.get(name)
+
+
+def read(raw: bytes) -> Letter:
+    """Read a raw letter. Never raises: an unreadable one comes back with the reason in `defects`."""
+    raw = bytes(raw)
+    try:
+        root, defects = read_tree(raw)
+    except Exception as error:  # a bug of ours must cost one letter's view, never the mailbox
+        return Letter(defects=(f"unreadable: {type(error).__name__}",), raw=raw)
+    values = _safely(lambda: _head(root.headers, defects), {}, "headers", defects)
+    body = _safely(lambda: _content(root), {}, "body", defects)
+    return Letter(**values, **body, defects=tuple(dict.fromkeys(defects)), headers=root.headers, raw=raw)
+
+
+def _safely(step: Any, default: dict[str, Any], name: str, defects: list[str]) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = step()
+        return result
+    except Exception as error:
+        defects.append(f"unreadable {name}: {type(error).__name__}")
+        return default
+
+
+def part_bytes(raw: bytes, part: Part) -> bytes:
+    """The decoded bytes of one part, taken from the raw letter without reading it again."""
+    data = rooted(raw)
+    for offset, length, encoding in part.outer:
+        data = undo(data[offset : offset + length], encoding)
+    return undo(data[part.offset : part.offset + part.length], part.encoding)
+
+
+def _head(headers: Headers, defects: list[str]) -> dict[str, Any]:
+    _warn(headers, defects)
+    date_text = headers.get("date")
+    sender = parse_addresses(headers.text("sender"))
+    date = read_date(date_text)
+    if date_text and date is None:
+        defects.append("date unreadable")
+    return {
+        "subject": headers.get("subject"),
+        "from_": tuple(parse_addresses(headers.text("from"))),
+        "sender": sender[0] if sender else None,
+        "reply_to": _people(headers, "reply-to"),
+        "to": _people(headers, "to"),
+        "cc": _people(headers, "cc"),
+        "bcc": _people(headers, "bcc"),
+        "date": date,
+        "date_text": date_text[:300],
+        "message_id": next(iter(_ids(headers.text("message-id"))), ""),
+        "in_reply_to": _ids(headers.text("in-reply-to")),
+        "references": _ids(" ".join(headers.texts("references"))),
+        "automatic": _automatic(headers),
+    }
+
+
+def _warn(headers: Headers, defects: list[str]) -> None:
+    if headers.count("from") > 1:
+        defects.append("several From headers")
+    for name in ("Subject", "Date", "Content-Type", "Message-ID"):
+        if headers.count(name) > 1:
+            defects.append(f"duplicate {name}")
+    if not headers.names():
+        defects.append("no headers")
+
+
+def _people(headers: Headers, name: str) -> tuple[Mailaddr, ...]:
+    """Everyone in all headers of that name: a second To still names recipients."""
+    values = headers.texts(name)
+    return tuple(parse_addresses(values[0] if len(values) == 1 else ", ".join(values))) if values else ()
+
+
+def _ids(value: str) -> tuple[str, ...]:
+    """Message-IDs without brackets, blanks removed; a lone token with an @ counts without brackets too."""
+    if not value:
+        return ()
+    found = [one_line(_BLANKS.sub("", inner)) for inner in _ID.findall(value)]
+    if not found:
+        found = [one_line(word.strip("<>,;")) for word in value.split() if "@" in word and len(word) < 998]
+    found = [inner for inner in dict.fromkeys(found) if inner]
+    if len(found) > MAX_IDS:
+        found = found[: MAX_IDS // 5] + found[-MAX_IDS * 4 // 5 :]
+    return tuple(found)
+
+
+def _automatic(headers: Headers) -> str:
+    """Why nothing should answer this letter by itself (RFC 3834); '' for a person's letter."""
+    submitted = headers.get("auto-submitted").partition(";")[0].strip().lower()
+    if submitted and submitted != "no":
+        return submitted[:60]
+    if headers.get("precedence").strip().lower() in ("bulk", "list", "junk", "auto_reply"):
+        return headers.get("precedence").strip().lower()
+    for name, reason in _MARKS:
+        if headers.raw(name):
+            return reason
+    if headers.text("return-path").strip() == "<>":
+        return "empty return path"
+    return "mailer daemon" if _ROBOT.search(headers.text("from")) else ""
+
+
+_MARKS = (
+    ("list-id", "mailing list"),
+    ("list-unsubscribe", "mailing list"),
+    ("x-autoreply", "auto-reply"),
+    ("x-autorespond", "auto-reply"),
+    ("x-auto-response-suppress", "asks for no automatic answer"),
+    ("feedback-id", "bulk"),
+)
+
+
+def _content(root: Node) -> dict[str, Any]:
+    body = read_body(root)
+    return {"text": body.text().rstrip(), "html": body.html(), "parts": tuple(body.files)}

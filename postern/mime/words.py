@@ -1,0 +1,110 @@
+"""RFC 2047 encoded words, read and written. Names and subjects pass through here, never addresses."""
+
+import binascii
+import re
+
+from postern.mime.charset import codec_for, decode, storable
+
+_CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+_NOT_B64 = re.compile(r"[^A-Za-z0-9+/]")
+
+
+def one_line(text: str) -> str:
+    """Text that cannot start a new header line or end a C string; runs of control characters become one space."""
+    return _CONTROL.sub(" ", storable(text)).strip()
+
+
+def decode_words(value: str) -> str:
+    """Decode every encoded word of an unfolded header value (RFC 2047 section 5, and what is really sent).
+
+    Adjacent words of one charset are joined as bytes before decoding: programs split characters across words.
+    Blanks are dropped between words only. Linear in the length of the value.
+    """
+    if "=?" not in value:
+        return one_line(value)
+    out: list[str] = []
+    pending: list[bytes] = []
+    pending_charset = ""
+    position = 0
+    for start, end, charset, data in _words(value):
+        between = value[position:start]
+        if between.strip() or position == 0:
+            out.append(decode(b"".join(pending), pending_charset))
+            out.append(between)
+            pending = []
+        elif codec_for(charset) != codec_for(pending_charset):
+            out.append(decode(b"".join(pending), pending_charset))
+            pending = []
+        pending.append(data)
+        pending_charset = charset
+        position = end
+    out.append(decode(b"".join(pending), pending_charset))
+    out.append(value[position:])
+    return one_line("".join(out))
+
+
+def _words(value: str) -> list[tuple[int, int, str, bytes]]:
+    """(start, end, charset, bytes) of each encoded word, found without going back."""
+    found = []
+    start = value.find("=?")
+    while start >= 0:
+        charset_end = value.find("?", start + 2, start + 80)
+        payload = charset_end + 3
+        if charset_end < 0 or value[charset_end + 2 : payload] != "?":
+            start = value.find("=?", start + 2)
+            continue
+        end = value.find("?=", payload)
+        if end < 0:
+            break
+        following = value.find("=?", payload, end)
+        if following >= 0 and value[following - 1 : following] in " \t":  # this word was never closed
+            start = following
+            continue
+        coding = value[charset_end + 1].lower()
+        if coding in "bq":
+            charset = value[start + 2 : charset_end].partition("*")[0]
+            found.append((start, end + 2, charset, _payload(value[payload:end], coding, charset)))
+        start = value.find("=?", end + 2)
+    return found
+
+
+def _payload(text: str, coding: str, charset: str) -> bytes:
+    if coding == "b":
+        return _base64(text)
+    if text.isascii():
+        data = text.encode("ascii")
+    else:  # raw 8-bit inside Q: it was decoded with the header line, take it back to the word's charset
+        try:
+            data = text.encode(codec_for(charset) or "utf-8")
+        except UnicodeError:
+            data = text.encode("utf-8", "replace")
+    return _HEX.sub(lambda found: bytes.fromhex(found[1].decode()), data.replace(b"_", b" "))
+
+
+def _base64(text: str) -> bytes:
+    text = _NOT_B64.sub("", text)
+    if len(text) % 4 == 1:  # one stray character carries no byte
+        text = text[:-1]
+    try:
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def encode_words(text: str) -> str:
+    """ASCII form of a header text: unchanged when plain, else encoded words of UTF-8, never cutting a character.
+
+    The words are joined with blanks; the caller folds. Expects text without control characters.
+    """
+    if text.isascii() and "=?" not in text and max(map(len, text.split(" ")), default=0) < 70:
+        return text
+    words, chunk = [], b""
+    for character in text:
+        encoded = character.encode("utf-8", "replace")
+        if len(chunk) + len(encoded) > 42:  # 42 bytes are 56 characters of base64, 68 with the frame
+            words.append(chunk)
+            chunk = b""
+        chunk += encoded
+    words.append(chunk)
+    return " ".join(f"=?utf-8?b?{binascii.b2a_base64(word, newline=False).decode()}?=" for word in words)
