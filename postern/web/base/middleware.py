@@ -10,7 +10,6 @@ from typing import Any, cast
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import resolve_url
 
 POLICY = {
     "default-src": "'none'",
@@ -81,7 +80,7 @@ def secure(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 def _leave_fragment(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """A session that ended must not put the sign-in page inside a list: htmx goes there whole."""
-    sign_in = resolve_url(settings.LOGIN_URL)
+    sign_in = str(settings.LOGIN_URL)
     from_htmx = request.headers.get("HX-Request") == "true"
     if from_htmx and response.headers.get("Location", "").split("?")[0] == sign_in:
         response.status_code = 200

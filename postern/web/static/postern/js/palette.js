@@ -83,6 +83,8 @@ export function startPalette() {
     actionsHere();
     filter();
   });
+  // At once, so that the next key is a shortcut again and not typed into a field nobody sees.
+  box().addEventListener("beforetoggle", (event) => { if (event.newState !== "open") field().blur(); });
   field().addEventListener("input", filter);
   field().addEventListener("keydown", onKey);
   box().addEventListener("htmx:afterSettle", filter);
