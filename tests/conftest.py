@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from psycopg.pq import TransactionStatus
 
 HERE = Path(__file__).parent
 NO_DATABASE = ("wire", "mime")
@@ -127,16 +128,15 @@ def _acting_as(role: str, *, everywhere: bool = True) -> Iterator[None]:
 
 def _watch_role(connection: Any, **_: Any) -> None:
     """Make each new connection, in whatever thread, take on the role wanted at each statement."""
-    connection.postern_role = None
 
     def take_on(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         role = _here.get() or _everywhere
-        # A rollback also takes a SET ROLE back, so one made inside a transaction counts only in that block.
-        place = (connection.in_atomic_block, tuple(connection.savepoint_ids))
-        if connection.postern_role not in ((role, None), (role, place)):
-            name = "NONE" if role == "superuser" else f"postern_{role}"
-            connection.connection.execute(f"SET ROLE {name}")
-            connection.postern_role = (role, place if connection.in_atomic_block else None)
+        session = connection.connection
+        # Asked each time: a rollback also takes a SET ROLE back.
+        if session.info.transaction_status != TransactionStatus.INERROR:
+            current, login = session.execute("SELECT current_user, session_user").fetchone()
+            if current != (login if role == "superuser" else f"postern_{role}"):
+                session.execute("RESET ROLE" if role == "superuser" else f"SET ROLE postern_{role}")
         return execute(sql, params, many, context)
 
     if not any(getattr(w, "of_tests", False) for w in connection.execute_wrappers):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from postern.mail.models import Message, Party
@@ -62,6 +62,7 @@ def concerning(customer_id: int, mailbox_ids: Iterable[int]) -> QuerySet[Message
         'EXISTS (SELECT FROM jsonb_array_elements("mail_message"."to" || "mail_message"."cc") e'
         " WHERE e->>1 = ANY(%s))",
         [emails],
+        output_field=BooleanField(),
     )
     filed = Exists(Party.objects.filter(message=OuterRef("pk"), customer_id=customer_id))
     return Message.objects.filter(mailbox_id__in=list(mailbox_ids)).filter(
