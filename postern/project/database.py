@@ -118,7 +118,7 @@ def prepare(server: Server | None = None) -> None:
 def _create_role(db: psycopg.Connection[Any], name: str, *, login: bool) -> None:
     if db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None:
         db.execute(
-            sql.SQL("CREATE ROLE {} {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT").format(
+            sql.SQL("CREATE ROLE {} {} NOSUPERUSER NOCREATEDB NOCREATEROLE").format(
                 sql.Identifier(name), sql.SQL("LOGIN" if login else "NOLOGIN")
             )
         )
@@ -128,7 +128,7 @@ def role_statements(user: str, name: str) -> list[str]:
     """Return the SQL that an administrator of an external server runs once for `user` and database `name`."""
     roles = [f"postern_{role}" for role in ROLES]
     return [
-        *(f"CREATE ROLE {role} NOLOGIN NOINHERIT;" for role in roles),
+        *(f"CREATE ROLE {role} NOLOGIN;" for role in roles),
         f'GRANT {", ".join(roles)} TO "{user}";',
         f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO {", ".join(roles)};',
         f'GRANT CREATE ON DATABASE "{name}" TO postern_owner;',
