@@ -31,7 +31,9 @@ class Shell:
     @property
     def tabs(self) -> list[nav.Entry]:
         """The bottom tabs of a phone."""
-        return [entry for entry in self.entries if entry.place.key in ("inbox", "unknown", "customers", "leads")]
+        return [
+            entry for entry in self.entries if entry.place.key in ("inbox", "unknown", "customers", "leads")
+        ]
 
     @property
     def rest(self) -> list[nav.Entry]:

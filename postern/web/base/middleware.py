@@ -50,12 +50,13 @@ class SecurityHeaders:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self.waits: bool = iscoroutinefunction(get_response)
+        if self.waits:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
         cast(Any, request).csp_nonce = secrets.token_urlsafe(16)
-        if iscoroutinefunction(self):
+        if self.waits:
             return self._wait(request)
         return secure(request, self.get_response(request))
 

@@ -27,7 +27,9 @@ class Place:
 
 
 PLACES = (
-    Place("inbox", "Inbox", "inbox", "Messages", "inbox", count=sidebar.unread_count, hot=True, shortcut="G I"),
+    Place(
+        "inbox", "Inbox", "inbox", "Messages", "inbox", count=sidebar.unread_count, hot=True, shortcut="G I"
+    ),
     Place(
         "unknown",
         "Author not found",

@@ -6,7 +6,9 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 
 
-def toast(request: HttpRequest, response: HttpResponse, text: str, *, undo: str = "", red: bool = False) -> None:
+def toast(
+    request: HttpRequest, response: HttpResponse, text: str, *, undo: str = "", red: bool = False
+) -> None:
     """Show `text` for ten seconds; `undo` is the address that takes it back by POST.
 
     To htmx it travels as an HX-Trigger event with this response; otherwise it waits for the next page.

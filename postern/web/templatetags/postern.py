@@ -128,7 +128,12 @@ def switch(bound: BoundField, label: str = "", help: str = "") -> dict[str, Any]
     if bound.errors:
         attrs["aria-invalid"] = "true"
     control = bound.as_widget(attrs=attrs)
-    return {"bound": bound, "control": control, "label": label or bound.label, "help": help or bound.help_text}
+    return {
+        "bound": bound,
+        "control": control,
+        "label": label or bound.label,
+        "help": help or bound.help_text,
+    }
 
 
 SCRIPTS = Path(__file__).parent.parent / "static" / "postern" / "js"
@@ -137,7 +142,9 @@ SCRIPTS = Path(__file__).parent.parent / "static" / "postern" / "js"
 @register.simple_tag(takes_context=True)
 def import_map(context: template.Context) -> SafeString:
     """The page's one import map: our modules as "postern/<file>", and the editor. Before any module."""
-    imports = {f"postern/{path.stem}": static(f"postern/js/{path.name}") for path in sorted(SCRIPTS.glob("*.js"))}
+    imports = {
+        f"postern/{path.stem}": static(f"postern/js/{path.name}") for path in sorted(SCRIPTS.glob("*.js"))
+    }
     for name in ("editor", "configurable"):
         imports[f"django-prose-editor/{name}"] = static(f"django_prose_editor/{name}.js")
     text = json.dumps({"imports": imports}).replace("<", "\\u003c")

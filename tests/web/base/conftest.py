@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # Django is not set up yet when this file is read
-    from django.test import Client
-
     from postern.people.models import Staff
+    from tests.web.browser import Browser
 
 PASSWORD = "a long pass phrase"
 
@@ -19,25 +18,28 @@ PASSWORD = "a long pass phrase"
 def marta(db: None) -> Staff:
     from postern.people.models import Staff
 
-    return Staff.objects.create_staff(email="marta@northlink.example", name="Marta Lindqvist", password=PASSWORD)
+    return Staff.objects.create_staff(
+        email="marta@northlink.example", name="Marta Lindqvist", password=PASSWORD
+    )
 
 
 @pytest.fixture
-def client(db: None) -> Iterator[Client]:
+def client(db: None) -> Iterator[Browser]:
     """A browser; the counts of failed sign-ins start at zero."""
     from django.core.cache import cache
-    from django.test import Client
+
+    from tests.web.browser import Browser
 
     cache.clear()
-    yield Client(enforce_csrf_checks=True)
+    yield Browser(enforce_csrf_checks=True)
     cache.clear()
 
 
 @pytest.fixture
-def inside(marta: Staff) -> Client:
+def inside(marta: Staff) -> Browser:
     """Marta's browser, signed in."""
-    from django.test import Client
+    from tests.web.browser import Browser
 
-    browser = Client()
+    browser = Browser()
     browser.force_login(marta)
     return browser

@@ -82,7 +82,9 @@ def oklch(lightness: float, chroma: float, hue: float) -> str:
 
 @pytest.mark.parametrize("hue", [int(h) for h in re.findall(r"\.h\d+ \{ --h: (\d+); \}", CSS)])
 def test_initials_can_be_read_on_every_hue(hue: int) -> None:
-    back, front = re.findall(r"light-dark\(oklch\(([.\d]+) ([.\d]+) var\(--h\)\), oklch\(([.\d]+) ([.\d]+)", CSS)
+    back, front = re.findall(
+        r"light-dark\(oklch\(([.\d]+) ([.\d]+) var\(--h\)\), oklch\(([.\d]+) ([.\d]+)", CSS
+    )
     for theme in (0, 2):
         pair = [oklch(float(c[theme]), float(c[theme + 1]), hue) for c in (back, front)]
         assert ratio(*pair) >= 4.5

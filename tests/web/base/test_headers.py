@@ -20,7 +20,13 @@ def answer(make: HttpResponse, **request: object) -> HttpResponse:
 def test_every_answer_is_closed_by_default() -> None:
     headers = answer(HttpResponse()).headers
     rules = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
-    assert rules["default-src"] == rules["object-src"] == rules["base-uri"] == rules["frame-ancestors"] == "'none'"
+    assert (
+        rules["default-src"]
+        == rules["object-src"]
+        == rules["base-uri"]
+        == rules["frame-ancestors"]
+        == "'none'"
+    )
     assert re.fullmatch(r"'self' 'nonce-[\w-]{20,}'", rules["script-src"])
     assert rules["style-src"] == rules["form-action"] == rules["frame-src"] == "'self'"
     assert "unsafe" not in headers["Content-Security-Policy"]
@@ -31,7 +37,11 @@ def test_every_answer_is_closed_by_default() -> None:
 
 
 def test_a_secure_answer_says_so() -> None:
-    assert answer(HttpResponse(), secure=True).headers["Strict-Transport-Security"].startswith("max-age=31536000")
+    assert (
+        answer(HttpResponse(), secure=True)
+        .headers["Strict-Transport-Security"]
+        .startswith("max-age=31536000")
+    )
 
 
 def test_two_answers_have_two_nonces() -> None:
@@ -40,7 +50,9 @@ def test_two_answers_have_two_nonces() -> None:
 
 
 def test_a_view_may_have_its_own_policy_and_lifetime() -> None:
-    own = HttpResponse(headers={"Content-Security-Policy": policy(frame_ancestors="'self'"), "Cache-Control": "private"})
+    own = HttpResponse(
+        headers={"Content-Security-Policy": policy(frame_ancestors="'self'"), "Cache-Control": "private"}
+    )
     headers = answer(own).headers
     assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
     assert headers["Cache-Control"] == "private"

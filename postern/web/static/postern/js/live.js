@@ -1,6 +1,13 @@
 // One EventSource a page. An event names a mailbox and a message, never content; the page asks again:
 // lists carry hx-trigger="mail:new from:body", counts and health come from the address in data-live.
 
+// What the stream names (mail/events.py) and what the page hears on its body.
+const KINDS = {
+  message: "mail:new",
+  health: "health:changed",
+  delivery: "delivery:changed",
+  probe: "probe:changed",
+};
 const RETRY_SECONDS = [5, 10, 20, 30, 60];
 const POLL_SECONDS = 30;
 
@@ -12,7 +19,7 @@ let counting = null;
 function detail(event) {
   try {
     const found = JSON.parse(event.data);
-    return { mailbox: found.mailbox, message: found.message };
+    return { mailbox: found.mailbox, id: found.id ?? found.message };
   } catch {
     return {};
   }
@@ -49,8 +56,9 @@ function open(address) {
     connected(true);
     if (wasLost) tell("mail:new", {});
   });
-  source.addEventListener("message", (event) => tell("mail:new", detail(event)));
-  source.addEventListener("health", (event) => tell("health:changed", detail(event)));
+  for (const [kind, name] of Object.entries(KINDS)) {
+    source.addEventListener(kind, (event) => tell(name, detail(event)));
+  }
   source.addEventListener("error", () => {
     connected(false);
     // The browser tries again by itself unless the server refused; then we do, more and more slowly.
