@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,162 +14,524 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Mailbox',
+            name="Mailbox",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.CharField(help_text='Your own address, as customers see it.', max_length=320, verbose_name='email address')),
-                ('tracking', models.BooleanField(default=True, help_text='Off keeps what was imported and reads nothing new.', verbose_name='Enable inbox processing')),
-                ('process', models.CharField(choices=[('all', 'All messages'), ('unread', 'Unread messages')], default='all', help_text='Unread: a message you read elsewhere before it was met here is skipped, and listed as skipped.', max_length=8, verbose_name='Which messages to process')),
-                ('historic', models.BooleanField(default=False, help_text='Off: only what arrives from now on. On: everything since the date.', verbose_name='Process old (historic) messages')),
-                ('historic_since', models.DateField(blank=True, help_text='By the date of arrival on the server.', null=True, verbose_name='Since')),
-                ('mark_as_read', models.BooleanField(default=False, help_text='After a message is stored here it becomes read in your mailbox too.', verbose_name='Mark as read')),
-                ('imap_username', models.CharField(blank=True, max_length=320, verbose_name='Username')),
-                ('has_imap_secret', models.BooleanField(default=False, editable=False)),
-                ('imap_host', models.CharField(blank=True, max_length=253, verbose_name='IMAP server')),
-                ('imap_port', models.PositiveIntegerField(default=993, verbose_name='IMAP port')),
-                ('imap_security', models.CharField(choices=[('ssl', 'SSL/TLS'), ('starttls', 'STARTTLS'), ('none', 'None')], default='ssl', max_length=8, verbose_name='Security')),
-                ('imap_skip_validation', models.BooleanField(default=False, help_text='The certificate seen first is remembered and a change stops the mailbox and asks. Anyone in between at that first moment could read your password.', verbose_name='Don’t validate certificate')),
-                ('imap_pinned_sha256', models.CharField(blank=True, editable=False, max_length=64)),
-                ('sent_folder', models.CharField(blank=True, max_length=500, verbose_name='Folder name of sent emails')),
-                ('sending', models.BooleanField(default=True, help_text='Off: drafts can be written and saved, nothing is sent.', verbose_name='Enable sending')),
-                ('reply_to', models.CharField(blank=True, help_text='Empty: answers go to the sender.', max_length=320, verbose_name='Reply to')),
-                ('use_system_smtp', models.BooleanField(default=False, help_text='Send through the company server set in Config.', verbose_name='Use system SMTP')),
-                ('smtp_host', models.CharField(blank=True, max_length=253, verbose_name='SMTP server')),
-                ('smtp_port', models.PositiveIntegerField(default=465, verbose_name='SMTP port')),
-                ('smtp_security', models.CharField(choices=[('ssl', 'SSL/TLS'), ('starttls', 'STARTTLS'), ('none', 'None')], default='ssl', max_length=8, verbose_name='SMTP security mode')),
-                ('smtp_auth', models.CharField(choices=[('auto', 'Automatic'), ('plain', 'PLAIN'), ('login', 'LOGIN'), ('cram-md5', 'CRAM-MD5'), ('xoauth2', 'XOAUTH2'), ('none', 'None')], default='auto', max_length=8, verbose_name='SMTP authentication type')),
-                ('smtp_username', models.CharField(blank=True, help_text='Empty: the username above, with its password.', max_length=320, verbose_name='SMTP username')),
-                ('has_smtp_secret', models.BooleanField(default=False, editable=False)),
-                ('smtp_skip_validation', models.BooleanField(default=False, verbose_name='Don’t validate certificate (SMTP)')),
-                ('smtp_pinned_sha256', models.CharField(blank=True, editable=False, max_length=64)),
-                ('settings_version', models.PositiveIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('imap_ready', models.GeneratedField(db_persist=True, expression=models.Q(('has_imap_secret', True), models.Q(('imap_host', ''), _negated=True), models.Q(('imap_username', ''), _negated=True)), output_field=models.BooleanField())),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mailboxes', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "address",
+                    models.CharField(
+                        help_text="Your own address, as customers see it.",
+                        max_length=320,
+                        verbose_name="email address",
+                    ),
+                ),
+                (
+                    "tracking",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off keeps what was imported and reads nothing new.",
+                        verbose_name="Enable inbox processing",
+                    ),
+                ),
+                (
+                    "process",
+                    models.CharField(
+                        choices=[("all", "All messages"), ("unread", "Unread messages")],
+                        default="all",
+                        help_text="Unread: a message you read elsewhere before it was met here is skipped, and listed as skipped.",
+                        max_length=8,
+                        verbose_name="Which messages to process",
+                    ),
+                ),
+                (
+                    "historic",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Off: only what arrives from now on. On: everything since the date.",
+                        verbose_name="Process old (historic) messages",
+                    ),
+                ),
+                (
+                    "historic_since",
+                    models.DateField(
+                        blank=True,
+                        help_text="By the date of arrival on the server.",
+                        null=True,
+                        verbose_name="Since",
+                    ),
+                ),
+                (
+                    "mark_as_read",
+                    models.BooleanField(
+                        default=False,
+                        help_text="After a message is stored here it becomes read in your mailbox too.",
+                        verbose_name="Mark as read",
+                    ),
+                ),
+                ("imap_username", models.CharField(blank=True, max_length=320, verbose_name="Username")),
+                ("has_imap_secret", models.BooleanField(default=False, editable=False)),
+                ("imap_host", models.CharField(blank=True, max_length=253, verbose_name="IMAP server")),
+                ("imap_port", models.PositiveIntegerField(default=993, verbose_name="IMAP port")),
+                (
+                    "imap_security",
+                    models.CharField(
+                        choices=[("ssl", "SSL/TLS"), ("starttls", "STARTTLS"), ("none", "None")],
+                        default="ssl",
+                        max_length=8,
+                        verbose_name="Security",
+                    ),
+                ),
+                (
+                    "imap_skip_validation",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The certificate seen first is remembered and a change stops the mailbox and asks. Anyone in between at that first moment could read your password.",
+                        verbose_name="Don’t validate certificate",
+                    ),
+                ),
+                ("imap_pinned_sha256", models.CharField(blank=True, editable=False, max_length=64)),
+                (
+                    "sent_folder",
+                    models.CharField(blank=True, max_length=500, verbose_name="Folder name of sent emails"),
+                ),
+                (
+                    "sending",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off: drafts can be written and saved, nothing is sent.",
+                        verbose_name="Enable sending",
+                    ),
+                ),
+                (
+                    "reply_to",
+                    models.CharField(
+                        blank=True,
+                        help_text="Empty: answers go to the sender.",
+                        max_length=320,
+                        verbose_name="Reply to",
+                    ),
+                ),
+                (
+                    "use_system_smtp",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Send through the company server set in Config.",
+                        verbose_name="Use system SMTP",
+                    ),
+                ),
+                ("smtp_host", models.CharField(blank=True, max_length=253, verbose_name="SMTP server")),
+                ("smtp_port", models.PositiveIntegerField(default=465, verbose_name="SMTP port")),
+                (
+                    "smtp_security",
+                    models.CharField(
+                        choices=[("ssl", "SSL/TLS"), ("starttls", "STARTTLS"), ("none", "None")],
+                        default="ssl",
+                        max_length=8,
+                        verbose_name="SMTP security mode",
+                    ),
+                ),
+                (
+                    "smtp_auth",
+                    models.CharField(
+                        choices=[
+                            ("auto", "Automatic"),
+                            ("plain", "PLAIN"),
+                            ("login", "LOGIN"),
+                            ("cram-md5", "CRAM-MD5"),
+                            ("xoauth2", "XOAUTH2"),
+                            ("none", "None"),
+                        ],
+                        default="auto",
+                        max_length=8,
+                        verbose_name="SMTP authentication type",
+                    ),
+                ),
+                (
+                    "smtp_username",
+                    models.CharField(
+                        blank=True,
+                        help_text="Empty: the username above, with its password.",
+                        max_length=320,
+                        verbose_name="SMTP username",
+                    ),
+                ),
+                ("has_smtp_secret", models.BooleanField(default=False, editable=False)),
+                (
+                    "smtp_skip_validation",
+                    models.BooleanField(default=False, verbose_name="Don’t validate certificate (SMTP)"),
+                ),
+                ("smtp_pinned_sha256", models.CharField(blank=True, editable=False, max_length=64)),
+                ("settings_version", models.PositiveIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "imap_ready",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Q(
+                            ("has_imap_secret", True),
+                            models.Q(("imap_host", ""), _negated=True),
+                            models.Q(("imap_username", ""), _negated=True),
+                        ),
+                        output_field=models.BooleanField(),
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="mailboxes",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='Probe',
+            name="Probe",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('imap', 'Test connection (IMAP)'), ('smtp', 'Test connection (SMTP)'), ('send', 'Send a test email'), ('load', 'Load folders'), ('system', 'Test system SMTP')], max_length=8)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('works', 'Works'), ('failed', 'Failed')], default='waiting', max_length=8)),
-                ('settings', models.JSONField(default=dict, help_text='Host, port, security, username, … never a secret.')),
-                ('recipient', models.CharField(blank=True, help_text='Where the test email goes.', max_length=320)),
-                ('steps', models.JSONField(default=list)),
-                ('result', models.JSONField(default=dict, help_text='Folders and the suggested sent folder, or the failure.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('mailbox', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='mailboxes.mailbox')),
-                ('staff', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("imap", "Test connection (IMAP)"),
+                            ("smtp", "Test connection (SMTP)"),
+                            ("send", "Send a test email"),
+                            ("load", "Load folders"),
+                            ("system", "Test system SMTP"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Running"),
+                            ("works", "Works"),
+                            ("failed", "Failed"),
+                        ],
+                        default="waiting",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "settings",
+                    models.JSONField(
+                        default=dict, help_text="Host, port, security, username, … never a secret."
+                    ),
+                ),
+                (
+                    "recipient",
+                    models.CharField(blank=True, help_text="Where the test email goes.", max_length=320),
+                ),
+                ("steps", models.JSONField(default=list)),
+                (
+                    "result",
+                    models.JSONField(
+                        default=dict, help_text="Folders and the suggested sent folder, or the failure."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="mailboxes.mailbox",
+                    ),
+                ),
+                (
+                    "staff",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SystemEmail',
+            name="SystemEmail",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sender_email', models.CharField(blank=True, max_length=320, verbose_name="Sender's email")),
-                ('sender_name', models.CharField(blank=True, max_length=120, verbose_name="Sender's name")),
-                ('smtp_host', models.CharField(blank=True, max_length=253, verbose_name='SMTP server')),
-                ('smtp_port', models.PositiveIntegerField(default=465, verbose_name='SMTP port')),
-                ('smtp_security', models.CharField(choices=[('ssl', 'SSL/TLS'), ('starttls', 'STARTTLS'), ('none', 'None')], default='ssl', max_length=8, verbose_name='SMTP security mode')),
-                ('smtp_auth', models.CharField(choices=[('auto', 'Automatic'), ('plain', 'PLAIN'), ('login', 'LOGIN'), ('cram-md5', 'CRAM-MD5'), ('xoauth2', 'XOAUTH2'), ('none', 'None')], default='auto', max_length=8, verbose_name='SMTP authentication type')),
-                ('smtp_username', models.CharField(blank=True, max_length=320, verbose_name='Username')),
-                ('has_smtp_secret', models.BooleanField(default=False, editable=False)),
-                ('sending', models.BooleanField(default=False, verbose_name='Enable sending')),
-                ('hourly_limit', models.PositiveIntegerField(default=0, help_text='Messages an hour through this server; 0 is no limit.', verbose_name='Hourly limit')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sender_email", models.CharField(blank=True, max_length=320, verbose_name="Sender's email")),
+                ("sender_name", models.CharField(blank=True, max_length=120, verbose_name="Sender's name")),
+                ("smtp_host", models.CharField(blank=True, max_length=253, verbose_name="SMTP server")),
+                ("smtp_port", models.PositiveIntegerField(default=465, verbose_name="SMTP port")),
+                (
+                    "smtp_security",
+                    models.CharField(
+                        choices=[("ssl", "SSL/TLS"), ("starttls", "STARTTLS"), ("none", "None")],
+                        default="ssl",
+                        max_length=8,
+                        verbose_name="SMTP security mode",
+                    ),
+                ),
+                (
+                    "smtp_auth",
+                    models.CharField(
+                        choices=[
+                            ("auto", "Automatic"),
+                            ("plain", "PLAIN"),
+                            ("login", "LOGIN"),
+                            ("cram-md5", "CRAM-MD5"),
+                            ("xoauth2", "XOAUTH2"),
+                            ("none", "None"),
+                        ],
+                        default="auto",
+                        max_length=8,
+                        verbose_name="SMTP authentication type",
+                    ),
+                ),
+                ("smtp_username", models.CharField(blank=True, max_length=320, verbose_name="Username")),
+                ("has_smtp_secret", models.BooleanField(default=False, editable=False)),
+                ("sending", models.BooleanField(default=False, verbose_name="Enable sending")),
+                (
+                    "hourly_limit",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Messages an hour through this server; 0 is no limit.",
+                        verbose_name="Hourly limit",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SystemSecret',
+            name="SystemSecret",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('ciphertext', models.BinaryField()),
+                ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("ciphertext", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='MailboxHealth',
+            name="MailboxHealth",
             fields=[
-                ('mailbox', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='health', serialize=False, to='mailboxes.mailbox')),
-                ('state', models.CharField(choices=[('new', 'Not started'), ('first_sync', 'First sync'), ('in_sync', 'In sync'), ('reconnecting', 'Reconnecting'), ('password_rejected', 'Password rejected'), ('certificate_changed', 'Certificate changed'), ('failed', 'Needs attention'), ('paused', 'Paused')], default='new', max_length=20)),
-                ('since', models.DateTimeField(null=True)),
-                ('code', models.CharField(blank=True, max_length=40)),
-                ('message', models.TextField(blank=True)),
-                ('advice', models.TextField(blank=True)),
-                ('server_text', models.TextField(blank=True)),
-                ('seen_sha256', models.CharField(blank=True, help_text='Certificate seen when it differed.', max_length=64)),
-                ('last_sync_at', models.DateTimeField(null=True)),
-                ('done', models.PositiveIntegerField(default=0, help_text='Letters of the first sync stored.')),
-                ('total', models.PositiveIntegerField(default=0, help_text='Letters of the first sync in all.')),
-                ('settings_version', models.PositiveIntegerField(default=0, help_text='The settings these facts are about.')),
+                (
+                    "mailbox",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="health",
+                        serialize=False,
+                        to="mailboxes.mailbox",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("new", "Not started"),
+                            ("first_sync", "First sync"),
+                            ("in_sync", "In sync"),
+                            ("reconnecting", "Reconnecting"),
+                            ("password_rejected", "Password rejected"),
+                            ("certificate_changed", "Certificate changed"),
+                            ("failed", "Needs attention"),
+                            ("paused", "Paused"),
+                        ],
+                        default="new",
+                        max_length=20,
+                    ),
+                ),
+                ("since", models.DateTimeField(null=True)),
+                ("code", models.CharField(blank=True, max_length=40)),
+                ("message", models.TextField(blank=True)),
+                ("advice", models.TextField(blank=True)),
+                ("server_text", models.TextField(blank=True)),
+                (
+                    "seen_sha256",
+                    models.CharField(
+                        blank=True, help_text="Certificate seen when it differed.", max_length=64
+                    ),
+                ),
+                ("last_sync_at", models.DateTimeField(null=True)),
+                (
+                    "done",
+                    models.PositiveIntegerField(default=0, help_text="Letters of the first sync stored."),
+                ),
+                (
+                    "total",
+                    models.PositiveIntegerField(default=0, help_text="Letters of the first sync in all."),
+                ),
+                (
+                    "settings_version",
+                    models.PositiveIntegerField(default=0, help_text="The settings these facts are about."),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DenyEntry',
+            name="DenyEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('pattern', models.CharField(blank=True, max_length=320)),
-                ('comment', models.CharField(blank=True, max_length=500)),
-                ('mailbox', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deny_entries', to='mailboxes.mailbox')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("pattern", models.CharField(blank=True, max_length=320)),
+                ("comment", models.CharField(blank=True, max_length=500)),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deny_entries",
+                        to="mailboxes.mailbox",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='ProbeSecret',
+            name="ProbeSecret",
             fields=[
-                ('probe', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='mailboxes.probe')),
-                ('ciphertext', models.BinaryField()),
+                (
+                    "probe",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="mailboxes.probe",
+                    ),
+                ),
+                ("ciphertext", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='Folder',
+            name="Folder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=500)),
-                ('role', models.CharField(choices=[('inbox', 'Inbox'), ('sent', 'Sent')], max_length=8)),
-                ('uidvalidity', models.BigIntegerField(help_text='Null before the first visit.', null=True)),
-                ('next_uid', models.BigIntegerField(default=1, help_text='Every UID below it is accounted for (the cursor).')),
-                ('first_uid', models.BigIntegerField(default=1, help_text='UIDNEXT when processing was switched on: below it lies history.')),
-                ('history_since', models.DateField(help_text='History imported back to this date.', null=True)),
-                ('history_done', models.BooleanField(default=True, help_text='False while history is still being imported.')),
-                ('highestmodseq', models.BigIntegerField(null=True)),
-                ('exists', models.PositiveIntegerField(default=0)),
-                ('mailbox', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='folders', to='mailboxes.mailbox')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=500)),
+                ("role", models.CharField(choices=[("inbox", "Inbox"), ("sent", "Sent")], max_length=8)),
+                ("uidvalidity", models.BigIntegerField(help_text="Null before the first visit.", null=True)),
+                (
+                    "next_uid",
+                    models.BigIntegerField(
+                        default=1, help_text="Every UID below it is accounted for (the cursor)."
+                    ),
+                ),
+                (
+                    "first_uid",
+                    models.BigIntegerField(
+                        default=1, help_text="UIDNEXT when processing was switched on: below it lies history."
+                    ),
+                ),
+                (
+                    "history_since",
+                    models.DateField(help_text="History imported back to this date.", null=True),
+                ),
+                (
+                    "history_done",
+                    models.BooleanField(
+                        default=True, help_text="False while history is still being imported."
+                    ),
+                ),
+                ("highestmodseq", models.BigIntegerField(null=True)),
+                ("exists", models.PositiveIntegerField(default=0)),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="folders",
+                        to="mailboxes.mailbox",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('mailbox', 'name'), name='folder_once_a_mailbox')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("mailbox", "name"), name="folder_once_a_mailbox")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Reader',
+            name="Reader",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('incoming_only', models.BooleanField(default=False, verbose_name='Incoming mail only')),
-                ('customers_only', models.BooleanField(default=False, verbose_name='Customers’ conversations only')),
-                ('ends_at', models.DateTimeField(blank=True, null=True, verbose_name='Until')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('mailbox', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='readers', to='mailboxes.mailbox')),
-                ('staff', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='readings', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("incoming_only", models.BooleanField(default=False, verbose_name="Incoming mail only")),
+                (
+                    "customers_only",
+                    models.BooleanField(default=False, verbose_name="Customers’ conversations only"),
+                ),
+                ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="Until")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="readers",
+                        to="mailboxes.mailbox",
+                    ),
+                ),
+                (
+                    "staff",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="readings",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('mailbox', 'staff'), name='reader_once_a_mailbox')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("mailbox", "staff"), name="reader_once_a_mailbox")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Secret',
+            name="Secret",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('field', models.CharField(choices=[('imap', 'IMAP'), ('smtp', 'SMTP')], max_length=8)),
-                ('ciphertext', models.BinaryField()),
-                ('mailbox', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='mailboxes.mailbox')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("field", models.CharField(choices=[("imap", "IMAP"), ("smtp", "SMTP")], max_length=8)),
+                ("ciphertext", models.BinaryField()),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="mailboxes.mailbox"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('mailbox', 'field'), name='one_secret_a_field')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("mailbox", "field"), name="one_secret_a_field")
+                ],
             },
         ),
     ]

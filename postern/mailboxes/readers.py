@@ -1,0 +1,54 @@
+"""Give and take back the right to read a mailbox. Only its owner does (row 6)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from postern.mailboxes.cleaning import SettingsError
+from postern.mailboxes.models import Mailbox, Reader
+from postern.mailboxes.save import own_mailbox
+from postern.people.models import Staff
+
+
+def grant(
+    *,
+    staff: Staff,
+    mailbox: Mailbox,
+    reader: Staff,
+    incoming_only: bool = False,
+    customers_only: bool = False,
+    ends_at: datetime | None = None,
+) -> Reader:
+    """Let `reader` read the mailbox, or change what an earlier grant lets them read.
+
+    `ends_at` is an aware moment, None for no end. Raises SettingsError; Mailbox.DoesNotExist unless
+    `staff` owns the mailbox.
+    """
+    with transaction.atomic():
+        own = own_mailbox(staff, mailbox)
+        if reader.pk == staff.pk:
+            raise SettingsError({"reader": ["The mailbox is yours; you read it already."]})
+        if not reader.is_active:
+            raise SettingsError({"reader": [f"{reader.name} can no longer sign in."]})
+        if ends_at is not None and ends_at <= timezone.now():
+            raise SettingsError({"ends_at": ["The end lies in the past."]})
+        scope = {"incoming_only": incoming_only, "customers_only": customers_only, "ends_at": ends_at}
+        row, _ = Reader.objects.update_or_create(mailbox=own, staff=reader, defaults=scope)
+    return row
+
+
+def revoke(*, staff: Staff, mailbox: Mailbox, reader: Staff) -> None:
+    """Take the right back; from the next statement on nothing is shown. Raises Mailbox.DoesNotExist."""
+    own = own_mailbox(staff, mailbox)
+    Reader.objects.filter(mailbox=own, staff=reader).delete()
+
+
+def in_words(grant: Reader) -> str:
+    """Say what a reader sees, as the form and the page of the reader put it."""
+    what = "Incoming mail only" if grant.incoming_only else "Incoming and sent mail"
+    whose = "in customers’ conversations" if grant.customers_only else "of the whole mailbox"
+    until = f", until {timezone.localtime(grant.ends_at):%-d %B %Y}" if grant.ends_at else ""
+    return f"{what} {whose}{until}. Drafts and blind copies stay yours alone."
