@@ -1,0 +1,124 @@
+"""A mail server that plays a script on loopback and remembers every byte it was sent."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from postern.wire.endpoint import Endpoint, Policy, Security
+from postern.wire.imap import Login, Session, open_session
+from postern.wire.imap.framing import Limits
+
+GREETING = b"* OK [CAPABILITY IMAP4rev1] ready\r\n"
+LOGIN = Login("anna", "pass-word-1")
+
+
+@dataclass
+class Wire:
+    """The server's end of one connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    seen: bytearray = field(default_factory=bytearray)
+    tag: bytes = b""
+
+    async def say(self, *lines: bytes) -> None:
+        """Send; ``TAG`` stands for the tag of the last command."""
+        self.writer.write(b"".join(line.replace(b"TAG", self.tag) for line in lines))
+        await self.writer.drain()
+
+    async def hear(self, word: bytes = b"") -> bytes:
+        """The next line, without its tag; it must begin with ``word``."""
+        line = await self.reader.readline()
+        self.seen += line
+        if not line:
+            raise EOFError
+        self.tag, _, rest = line.rstrip(b"\r\n").partition(b" ")
+        assert rest.upper().startswith(word), rest
+        return rest
+
+    async def take(self, count: int) -> bytes:
+        """Exactly so many bytes."""
+        data = await self.reader.readexactly(count)
+        self.seen += data
+        return data
+
+    async def sign_in(self, capabilities: bytes = b"IMAP4rev1 IDLE") -> None:
+        """Greet and let the client in."""
+        await self.say(GREETING)
+        await self.hear(b"LOGIN")
+        await self.say(b"TAG OK [CAPABILITY " + capabilities + b"] in\r\n")
+
+    async def select(self, exists: int = 3) -> None:
+        """Answer SELECT or EXAMINE."""
+        await self.hear()
+        await self.say(b"* %d EXISTS\r\n* OK [UIDVALIDITY 7] .\r\nTAG OK [READ-WRITE] open\r\n" % exists)
+
+    async def rest(self) -> None:
+        """Listen until the client goes."""
+        while data := await self.reader.read(65536):
+            self.seen += data
+
+
+Script = Callable[[Wire], Awaitable[None]]
+Work = Callable[[Session], Awaitable[None]]
+
+
+async def _nothing(session: Session) -> None:
+    pass
+
+
+def play(
+    script: Script,
+    work: Work = _nothing,
+    *,
+    login: Login | None = LOGIN,
+    security: Security = Security.NONE,
+    timeout: float = 1,
+    limits: Limits | None = None,
+) -> bytes:
+    """Run ``work`` on a session with the scripted server; the bytes the server saw after TLS or without it.
+
+    What the client raises is raised, with the bytes seen as its attribute ``seen``.
+    """
+    return asyncio.run(asyncio.wait_for(_play(script, work, login, security, timeout, limits), 15))
+
+
+async def _play(
+    script: Script, work: Work, login: Login | None, security: Security, timeout: float, limits: Limits | None
+) -> bytes:
+    wires: list[Wire] = []
+    failed: list[AssertionError] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wire = Wire(reader, writer)
+        wires.append(wire)
+        try:
+            await script(wire)
+            await wire.rest()
+        except AssertionError as error:
+            failed.append(error)
+        except (ConnectionError, EOFError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    endpoint = Endpoint("localhost", port, security, skip_validation=True)
+    policy = Policy.from_setting(f"localhost:{port}")
+    session: Session | None = None
+    try:
+        session = await open_session(endpoint, policy, login, timeout=timeout, limits=limits)
+        await work(session)
+    except Exception as error:
+        await asyncio.sleep(0.02)
+        error.seen = bytes(wires[0].seen) if wires else b""  # type: ignore[attr-defined]
+        raise
+    finally:
+        if session is not None:
+            session.abort()
+        await asyncio.sleep(0.02)
+        server.close()
+        if failed:
+            raise failed[0]
+    return bytes(wires[0].seen)
