@@ -157,7 +157,11 @@ def search(criteria: "str | Sequence[str | bytes | int | date]") -> Command:
     """
     if isinstance(criteria, str):
         words = criteria.split()
-        if not words or not all(_CRITERIA.fullmatch(word) for word in words):
+        if (
+            not words
+            or _CONTROL.search(criteria.encode())
+            or not all(_CRITERIA.fullmatch(word) for word in words)
+        ):
             raise control_bytes("The search")
         return command("UID SEARCH", *(word.encode() for word in words))
     arguments = [_criterion(item) for item in criteria]

@@ -79,7 +79,9 @@ class Framer:
                 return None
             self._parts.append(line)
             self._literal = self._literal_after(line)
-            if self._literal is None:
+            if self._literal is not None:
+                self._parts[-1] = line[: line.rindex(b"{")].removesuffix(b"~")
+            else:
                 parts, self._parts, self._literal_bytes = self._parts, [], 0
                 return parts
 

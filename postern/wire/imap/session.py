@@ -4,7 +4,8 @@ One command at a time. Every method ends within its deadline, with an answer or 
 error other than a refusal the connection is closed and every further call says ``connection_lost``.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import TracebackType
@@ -333,16 +334,17 @@ class Session:
                 temporary=False,
             )
 
-    async def idle(self, *, seconds: float) -> bool:
+    async def idle(self, *, seconds: float, wake: asyncio.Event | None = None) -> bool:
         """Wait (RFC 2177). True as soon as something changed in the open folder, False after ``seconds``.
 
-        News that came with the answers to other commands since the last search counts at once.
+        News that came with the answers to other commands since the last search counts at once. ``wake``
+        ends the waiting early and politely, so that the session stays usable.
         """
         if self._news:
             self._news = False
             return True
         async with self.exchange(Command("IDLE", [b"IDLE"], flow="idle")) as exchange:
-            changed = await self._idle_until_news(exchange, seconds)
+            changed = await self._idle_until_news(exchange, seconds, wake)
             exchange.extend()
             await self._link.done(exchange._deadline)
             for event in await exchange.end():
@@ -350,14 +352,16 @@ class Session:
         changed, self._news = changed or self._news, False
         return changed
 
-    async def _idle_until_news(self, exchange: Exchange, seconds: float) -> bool:
+    async def _idle_until_news(
+        self, exchange: Exchange, seconds: float, wake: asyncio.Event | None = None
+    ) -> bool:
         changed = False
         while not isinstance(event := await exchange.next(), Continuation):
             changed = changed or _is_change(event) or self._news  # quirk exists_before_idle_plus
         until = Deadline.after(seconds, "")
         while not changed:
             left = until.at - Deadline.after(0, "").at
-            event = await exchange.poll(max(0.0, left))
+            event = await _unless(wake, exchange.poll(max(0.0, left)))
             if event is None:
                 return False
             changed = _is_change(event) or self._news
@@ -446,6 +450,20 @@ class Session:
         """The server can do this now, and nothing else."""
         self.capabilities = capabilities
         self._link.protocol.learn(capabilities)
+
+
+async def _unless(wake: asyncio.Event | None, waiting: Coroutine[None, None, Event | None]) -> Event | None:
+    """What ``waiting`` gives, or None as soon as ``wake`` is set. Waiting for an event loses nothing when cut."""
+    if wake is None:
+        return await waiting
+    tasks = asyncio.ensure_future(waiting), asyncio.ensure_future(wake.wait())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].result() if tasks[0].done() else None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _is_change(event: Event | None) -> bool:
