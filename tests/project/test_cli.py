@@ -1,0 +1,136 @@
+"""`postern --help` answers a new user's first questions; commands refuse in one line, not with a trace."""
+
+import io
+import re
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from postern.project import cli
+from postern.project.commands import VERBS
+
+ROOT = Path(__file__).parents[2]
+
+
+def verbs() -> set[str]:
+    """Every command the parser knows."""
+    return set(cli.parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr, arg-type]
+
+
+def test_every_command_of_the_parser_is_carried_out_by_something():
+    assert verbs() == set(VERBS)
+
+
+@pytest.mark.parametrize("argument", [[], ["--help"]])
+def test_help_names_each_command_and_where_things_are(argument, capsys):
+    with pytest.raises(SystemExit) if argument else _nothing():
+        cli.main(argument)
+    text = capsys.readouterr().out
+    internal = {"sync", "send", "version"}
+    for verb in verbs() - internal:
+        assert f"postern {verb}" in text
+    for word in (
+        "POSTERN_DATA_DIR",
+        "key file",
+        "POSTERN_LISTEN",
+        "POSTERN_DATABASE_URL",
+        "docs/settings.md",
+    ):
+        assert word in text
+
+
+class _nothing:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
+
+
+def test_an_unknown_command_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["frobnicate"])
+    assert ended.value.code == 2
+    assert "frobnicate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "command", "says"),
+    [
+        ({"POSTERN_LISTEN": "0.0.0.0:8000"}, ["up"], "plain HTTP"),
+        ({"POSTERN_LISTEN": "somewhere"}, ["up"], "POSTERN_LISTEN"),
+        ({}, ["worker"], "POSTERN_DATABASE_URL"),
+    ],
+)
+def test_a_start_that_cannot_be_is_one_line(environment, command, says, monkeypatch, capsys):
+    monkeypatch.delenv("POSTERN_DATABASE_URL", raising=False)
+    monkeypatch.delenv("POSTERN_ROLE", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(command) == 1
+    said = capsys.readouterr().err
+    assert says in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md", "docs/settings.md"])
+def test_every_command_the_pages_name_exists(page):
+    text = (ROOT / page).read_text()
+    named = set(re.findall(r"(?:^|`)(?:\./dev )?postern ([a-z][a-z-]+)", text, re.M))
+    assert named <= verbs() and (named or page == "docs/settings.md")
+    script = (ROOT / "dev").read_text()
+    for verb in set(re.findall(r"\./dev ([a-z]+)", text)):
+        assert re.search(rf"^    (?:\w+ \| )*{verb}(?: \| \w+)*\)", script, re.M), f"./dev {verb}"
+
+
+def admin(email: str = "ada@example.com", role: str = "super") -> Namespace:
+    """What the parser makes of `create-admin EMAIL --password-stdin`."""
+    return Namespace(email=email, name="Ada", role=role, password_stdin=True)
+
+
+def test_create_admin_makes_one_who_can_sign_in(db, monkeypatch, capsys):
+    from postern.people.models import Staff
+    from postern.project.commands.create_admin import create_admin
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
+    assert create_admin(admin("Ada@Example.com")) == 0
+    staff = Staff.objects.get(email="ada@example.com")
+    assert staff.is_super and staff.check_password("correct horse battery")
+    assert "correct horse" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "says"),
+    [("ada@example.com", "short", "short"), ("ada", "correct horse battery", "address")],
+)
+def test_create_admin_refuses_what_cannot_be(db, monkeypatch, capsys, email, password, says):
+    from postern.people.models import Staff
+    from postern.project.commands.create_admin import create_admin
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(password + "\n"))
+    assert create_admin(admin(email)) == 1
+    assert says in capsys.readouterr().err
+    assert not Staff.objects.exists()
+
+
+def test_create_admin_refuses_an_address_in_use(db, monkeypatch, capsys):
+    from postern.people.models import Staff
+    from postern.project.commands.create_admin import create_admin
+
+    for wanted in (0, 1):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
+        assert create_admin(admin()) == wanted
+    assert "already has an account" in capsys.readouterr().err
+    assert Staff.objects.count() == 1
+
+
+def test_a_token_is_printed_once_and_only_its_digest_stays(db, capsys):
+    import hashlib
+
+    from postern.people.models import Staff, Token
+    from postern.project.commands.token import token
+
+    Staff.objects.create_staff(email="ada@example.com", name="Ada", password=None)
+    assert token(Namespace(email="ADA@example.com", name="backup")) == 0
+    printed = capsys.readouterr().out.strip()
+    assert Token.objects.get().digest == hashlib.sha256(printed.encode()).hexdigest()
+    assert token(Namespace(email="nobody@example.com", name="x")) == 1
+    assert Token.objects.count() == 1
