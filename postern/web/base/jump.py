@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from postern.mail import lists
 from postern.people.models import Customer
 from postern.web.base.nav import link
 
@@ -39,5 +40,6 @@ def _people(query: str) -> list[Hit]:
 
 
 def _messages(staff: Any, query: str) -> list[Hit]:
-    """Messages and attachments the viewer may see; filled by the inbox page."""
-    return []
+    """Messages the viewer may see, newest first."""
+    rows = lists.inbox(staff, lists.Filter(text=query)).order_by("-received_at")[:LIMIT]
+    return [Hit(m.subject or "(no subject)", m.who, "mail", link("message", args=(m.pk,))) for m in rows]

@@ -6,7 +6,22 @@ Each function asks the rooms below through the wall and must stay cheap: it runs
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from django.utils import timezone
+
+from postern.mail import lists
+from postern.mailboxes.health import in_words
+from postern.mailboxes.models import Mailbox, MailboxHealth
+from postern.outbox.models import Delivery
+from postern.web.base.dates import ago
+
 Staff = Any
+_DOTS: dict[str, Literal["ok", "warn", "bad", "off"]] = {
+    "good": "ok",
+    "busy": "ok",
+    "warning": "warn",
+    "bad": "bad",
+}
+_WORST = ("bad", "warning", "busy", "good")
 
 
 @dataclass(frozen=True)
@@ -21,19 +36,28 @@ class Health:
 
 def unread_count(staff: Staff) -> int:
     """Unread messages in the viewer's Inbox."""
-    return 0
+    return lists.inbox(staff, lists.Filter("unread")).count()
 
 
 def unknown_count(staff: Staff) -> int:
     """Messages in the Inbox whose author is not found, waiting for a decision."""
-    return 0
+    return lists.inbox(staff, lists.Filter("unknown")).count()
 
 
 def drafts_count(staff: Staff) -> int:
-    """The viewer's own drafts."""
-    return 0
+    """The viewer's own drafts, and what was not sent."""
+    return Delivery.objects.of(staff).filter(state__in=("draft", "failed", "unknown", "held")).count()
 
 
 def health(staff: Staff) -> Health:
-    """The worst of receive and send over the viewer's own mailboxes."""
-    return Health("off", "No mailbox yet", detail="Connect one to send and receive")
+    """The worst of the viewer's own mailboxes."""
+    boxes = list(Mailbox.objects.filter(owner=staff).select_related("health"))
+    if not boxes:
+        return Health("off", "No mailbox yet", detail="Connect one to send and receive")
+    found = [
+        (in_words(box.health if hasattr(box, "health") else MailboxHealth(mailbox=box)), box) for box in boxes
+    ]
+    words, box = min(found, key=lambda pair: _WORST.index(pair[0].tone))
+    at = box.health.last_sync_at if hasattr(box, "health") else None
+    title = "Mailbox in sync" if words.tone == "good" else words.title
+    return Health(_DOTS[words.tone], title, ago(at, timezone.now()) if at else "", box.address)

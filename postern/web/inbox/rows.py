@@ -1,0 +1,172 @@
+"""A message as a row of a list, and who can see it in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.urls import reverse
+
+from postern.mail.actions import MessageAction, actions_for
+from postern.mail.models import Message
+from postern.mailboxes.models import Mailbox, Reader
+from postern.people.models import Customer, Staff
+
+
+@dataclass(frozen=True)
+class RowAction:
+    """One of the buttons at the foot of a row; `post`: done at once, else it opens `url`."""
+
+    label: str
+    icon: str
+    key: str
+    do: str
+    url: str
+    post: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """What base/_row.html draws."""
+
+    pk: int
+    url: str
+    unread: bool
+    current: bool
+    unknown: bool
+    name: str
+    org: str
+    moment: object
+    subject: str
+    preview: str
+    files: bool
+    badge: str = ""
+    badge_tone: str = ""
+    badge_icon: str = ""
+    actions: list[RowAction] = field(default_factory=list)
+
+
+def customer_of(message: Message) -> Customer | None:
+    """The first customer or lead that the message is filed under."""
+    party = next(iter(message.parties.all()), None)
+    return party.customer if party else None
+
+
+def inbox_rows(messages: Iterable[Message], staff: Staff, current: int | None, query: str) -> list[Row]:
+    """Rows of incoming messages; the five actions stand on those whose author is not found."""
+    return [_incoming(m, staff, m.pk == current, query) for m in messages]
+
+
+def _incoming(message: Message, staff: Staff, current: bool, query: str) -> Row:
+    customer = customer_of(message)
+    badge = ("", "", "")
+    actions: list[RowAction] = []
+    if message.quarantined:
+        badge = ("Could not be read", "red", "file-warning")
+    elif not message.known:
+        badge = ("Author not found", "amber", "user-round-search")
+        actions = row_actions(staff, message)
+    return Row(
+        pk=message.pk,
+        url=reverse("message", args=[message.pk]) + query,
+        unread=bool(getattr(message, "unread", False)),
+        current=current,
+        unknown=not message.known,
+        name=message.who,
+        org=_org(message, customer, staff),
+        moment=message.received_at,
+        subject=message.subject,
+        preview=message.preview,
+        files=message.has_attachments,
+        badge=badge[0],
+        badge_tone=badge[1],
+        badge_icon=badge[2],
+        actions=actions,
+    )
+
+
+def _org(message: Message, customer: Customer | None, staff: Staff) -> str:
+    words = []
+    if customer is not None:
+        words.append("Lead" if customer.kind == Customer.Kind.LEAD else customer.name)
+    if message.mailbox.owner_id != staff.pk:
+        words.append(f"in {message.mailbox.address}")
+    return " · ".join(words)
+
+
+def row_actions(staff: Staff, message: Message) -> list[RowAction]:
+    """The buttons of a row: those of the five actions that this person may use."""
+    return [
+        button(a, message)
+        for a in actions_for(staff, message)
+        if a.key in ("view", "pair", "add", "block", "delete")
+    ]
+
+
+def button(action: MessageAction, message: Message) -> RowAction:
+    """An action as a button or link."""
+    if action.key == "view":
+        return RowAction(
+            action.label, action.icon, action.shortcut, "open", reverse("message", args=[message.pk])
+        )
+    return RowAction(
+        label=action.label,
+        icon=action.icon,
+        key=action.shortcut,
+        do=action.key,
+        url=reverse("act", args=[message.pk, action.key]),
+        post=action.key in ("delete", "unread", "unpair"),
+    )
+
+
+def sent_rows(messages: Iterable[Message], staff: Staff, current: int | None) -> list[Row]:
+    """Rows of outgoing messages, named by whom they went to."""
+    return [
+        Row(
+            pk=m.pk,
+            url=reverse("sent-message", args=[m.pk]),
+            unread=False,
+            current=m.pk == current,
+            unknown=False,
+            name=", ".join(name or address for name, address in (*m.to, *m.cc)) or "(no recipient)",
+            org=_org(m, customer_of(m), staff),
+            moment=m.received_at,
+            subject=m.subject,
+            preview=m.preview,
+            files=m.has_attachments,
+        )
+        for m in messages
+    ]
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """Who can see a message, as the pill says it; `people` only for its owner."""
+
+    text: str
+    people: list[str] = field(default_factory=list)
+
+
+def visibility(staff: Staff, mailbox: Mailbox) -> Visibility:
+    """Words for the visibility pill of mail in a mailbox."""
+    if mailbox.owner_id != staff.pk:
+        grant = Reader.objects.filter(mailbox=mailbox, staff=staff).first()
+        until = f" until {grant.ends_at:%-d %b %Y}" if grant and grant.ends_at else ""
+        return Visibility(f"{mailbox.address}, shared with you{until}")
+    readers = list(Reader.objects.filter(mailbox=mailbox).select_related("staff").order_by("staff__name"))
+    if not readers:
+        return Visibility("Only you can see this")
+    names = [r.staff.name.split()[0] for r in readers]
+    return Visibility(
+        f"You and {names[0]}" if len(names) == 1 else f"You and {len(names)} others",
+        [_reader(r) for r in readers],
+    )
+
+
+def _reader(reader: Reader) -> str:
+    scope = [
+        *(["incoming mail only"] if reader.incoming_only else []),
+        *(["customers’ conversations only"] if reader.customers_only else []),
+        *([f"until {reader.ends_at:%-d %b %Y}"] if reader.ends_at else []),
+    ]
+    return f"{reader.staff.name}: {', '.join(scope) or 'everything'}"

@@ -1,0 +1,169 @@
+"""Messages / Inbox, Sent and Blocked: a list beside one message."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from postern.mail import lists
+from postern.mail.access import has_own_mailbox, waits_for_own_mailbox
+from postern.mail.actions import actions_for, mark_read
+from postern.mail.models import Message
+from postern.mail.models.message import MessageQuerySet
+from postern.mail.pairing import suggestions
+from postern.mailboxes.models import DenyEntry
+from postern.mime.quoting import split_quote
+from postern.people.models import Staff
+from postern.web.inbox.rows import button, customer_of, inbox_rows, sent_rows, visibility
+
+CHIPS = (
+    ("all", "All", ""),
+    ("unread", "Unread", ""),
+    ("unknown", "Author not found", "amber"),
+    ("customers", "Customers", ""),
+    ("leads", "Leads", ""),
+)
+
+
+def person(request: HttpRequest) -> Staff:
+    """The person signed in (login_required saw to it)."""
+    assert isinstance(request.user, Staff)
+    return request.user
+
+
+@login_required
+@require_safe
+def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
+    """The inbox; with `pk` one message is open beside the list and becomes read for this person."""
+    staff = person(request)
+    wanted = read_filter(request.GET)
+    rows = lists.inbox(staff, wanted)
+    message = open_message(request, lists.inbox(staff, lists.Filter()), pk) if pk else None
+    page = lists.page(rows, staff, request.GET.get("after", ""))
+    query = _query(request.GET)
+    context = {
+        "nav": "unknown" if wanted.show == "unknown" else "inbox",
+        "page_title": "Author not found" if wanted.show == "unknown" else "Inbox",
+        "rows": inbox_rows(page.messages, staff, pk, query),
+        "next": _query(request.GET, after=page.next_cursor) if page.next_cursor else "",
+        "counts": lists.counts(staff),
+        "total": rows.count(),
+        "wanted": wanted,
+        "chips": CHIPS,
+        "query": query,
+        "waits": waits_for_own_mailbox(staff),
+        "has_mailbox": has_own_mailbox(staff),
+        "filtered": bool(query),
+        "back": "inbox",
+        **(reading(staff, message) if message else {}),
+    }
+    return render(request, "inbox/inbox.html", context)
+
+
+@login_required
+@require_safe
+def sent(request: HttpRequest, pk: int | None = None) -> HttpResponse:
+    """Letters sent from here and from elsewhere, newest first."""
+    staff = person(request)
+    rows = lists.sent(staff)
+    message = open_message(request, rows, pk) if pk else None
+    page = lists.page(rows, staff, request.GET.get("after", ""))
+    context = {
+        "nav": "sent",
+        "page_title": "Sent",
+        "rows": sent_rows(page.messages, staff, pk),
+        "next": _query(request.GET, after=page.next_cursor) if page.next_cursor else "",
+        "total": rows.count(),
+        "back": "sent",
+        "has_mailbox": has_own_mailbox(staff),
+        **(reading(staff, message) if message else {}),
+    }
+    return render(request, "inbox/sent.html", context)
+
+
+@login_required
+@require_safe
+def blocked(request: HttpRequest) -> HttpResponse:
+    """Addresses and domains on the deny lists of the person's own mailboxes."""
+    entries = (
+        DenyEntry.objects.filter(mailbox__owner=person(request)).exclude(pattern="").select_related("mailbox")
+    )
+    return render(
+        request, "inbox/blocked.html", {"nav": "blocked", "page_title": "Blocked", "entries": entries}
+    )
+
+
+def read_filter(query: QueryDict) -> lists.Filter:
+    """The filter named by an address; what makes no sense is left out."""
+    show = query.get("show", "all")
+    return lists.Filter(
+        show=show if show in lists.SHOWS else "all",
+        text=query.get("q", "")[:200],
+        since=_day(query.get("since", "")),
+        until=_day(query.get("until", "")),
+    )
+
+
+def open_message(request: HttpRequest, rows: MessageQuerySet, pk: int) -> Message:
+    """One message of `rows`, or 404. Opening marks it read for this person; prefetching does not."""
+    staff = person(request)
+    message = lists.dressed(rows, staff).filter(pk=pk).first()
+    if message is None:
+        raise Http404
+    prefetch = (
+        "prefetch" in request.headers.get("Sec-Purpose", "") or request.headers.get("HX-Preloaded") == "true"
+    )
+    if not prefetch:
+        mark_read(staff=staff, message=message)
+    return message
+
+
+def reading(staff: Staff, message: Message) -> dict[str, Any]:
+    """What the reading pane shows of one message."""
+    mine = message.mailbox.owner_id == staff.pk
+    fresh, quoted = split_quote(message.body.text)
+    unknown = not message.outgoing and not message.known
+    return {
+        "message": message,
+        "mine": mine,
+        "customer": customer_of(message),
+        "visibility": visibility(staff, message.mailbox),
+        "attachments": [a for a in message.attachments.all() if not a.inline],
+        "fresh": fresh,
+        "quoted": quoted,
+        "frame_height": frame_height(message),
+        "suggestions": suggestions(message) if unknown and mine else [],
+        "triage": unknown,
+        "buttons": {a.key: button(a, message) for a in actions_for(staff, message)},
+        "bcc": message.blind.addresses if mine and hasattr(message, "blind") else [],
+    }
+
+
+def frame_height(message: Message) -> int:
+    """Pixels for the body's frame: no script may run in there to measure it, so it is estimated."""
+    text = message.body.text
+    lines = sum(1 + len(line) // 80 for line in text.splitlines())
+    pictures = message.body.html.count("<img")
+    return max(140, min(80 + 22 * lines + 160 * min(pictures, 6), 1600))
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _query(query: QueryDict, after: str | None = None) -> str:
+    kept = QueryDict(mutable=True)
+    for name in ("show", "q", "since", "until"):
+        if query.get(name):
+            kept[name] = query[name]
+    if after:
+        kept["after"] = after
+    return f"?{kept.urlencode()}" if kept else ""
