@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -13,7 +14,7 @@ from django.db import models
 from postern.mime.addresses import strict_address
 from postern.wire.endpoint import Endpoint, check_target
 from postern.wire.errors import MailError
-from postern.wire.reachable import normal_host
+from postern.wire.reachable import address_is_forbidden, normal_host
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _YES = frozenset({"1", "on", "true", "yes"})
@@ -110,12 +111,12 @@ def _text(field: models.Field[Any, Any], value: Any) -> str:
     text = str(value or "").strip()
     if _CONTROL.search(text):
         raise ValueError("Line breaks and other control characters cannot be used here.")
+    if field.choices and text not in dict(field.flatchoices):
+        raise ValueError(f"Choose one of: {', '.join(str(key) for key, _ in field.flatchoices)}.")
     try:
         field.run_validators(text)
     except ValidationError as error:
         raise ValueError(" ".join(error.messages)) from None
-    if field.choices and text not in dict(field.flatchoices):
-        raise ValueError(f"Choose one of: {', '.join(str(key) for key, _ in field.flatchoices)}.")
     return text
 
 
@@ -154,11 +155,21 @@ def check_host(text: str, field: str, faults: Faults) -> str:
         return text
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def check_reachable(endpoint: Endpoint, prefix: str, faults: Faults) -> None:
     """Note a fault for a host, port or security mode that Postern will not connect to (S-023, S-026)."""
     from postern.mailboxes.connection import policy
 
     try:
-        check_target(endpoint, policy())
+        host, exempt = check_target(endpoint, policy())
+        if not exempt and _is_address(host) and address_is_forbidden(host):
+            faults.add(f"{prefix}_host", f"“{host}” is not the address of a public mail server.")
     except MailError as error:
         faults.add(f"{prefix}_{_FIELD_OF_CODE.get(error.code, 'host')}", str(error))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.utils import timezone
@@ -14,9 +15,9 @@ from postern.mailboxes import secrets
 from postern.mailboxes.cleaning import Faults, SettingsError, check_address
 from postern.mailboxes.connection import sender
 from postern.mailboxes.models import Mailbox, Probe, SmtpAuth, SystemEmail
+from postern.mailboxes.person import Person
 from postern.mailboxes.save import candidate, notify, own_mailbox, system_candidate
 from postern.mailboxes.sections import FIELDS, SYSTEM_FIELDS
-from postern.people.models import Attempt, Staff
 
 MOST_A_MINUTE = 10
 _AGAIN = "Enter the password again: a saved password is used only for the settings it was saved with."
@@ -34,7 +35,7 @@ class TooMany(Exception):
 
 def start_probe(
     *,
-    staff: Staff,
+    staff: Person,
     mailbox: Mailbox | None,
     kind: str,
     data: Mapping[str, Any],
@@ -44,16 +45,16 @@ def start_probe(
     """Start one test of the settings as they stand in the form, saved or not; the worker does it.
 
     `data` is what `save_mailbox` takes (for kind system: `save_system_email`). `password` is the one
-    typed, for the server this test is about; without it the stored one is used, for exactly the stored
-    host, port, user and security mode (S-029). Raises SettingsError, TooMany, PermissionDenied, and
+    typed, for the server this test is about (by default the one in `data`); without it the stored one is
+    used, for exactly the stored host, port, user and security mode (S-029). Raises SettingsError, TooMany, PermissionDenied, and
     Mailbox.DoesNotExist for a mailbox that is not `staff`'s own.
     """
     faults = Faults()
     with transaction.atomic():
         probe = _of_system(staff, data, faults) if kind == Probe.Kind.SYSTEM else None
         probe = probe or _of_mailbox(staff, mailbox, kind, data, faults)
-        probe.recipient = _recipient(probe, recipient, faults)
-        typed = "" if _is_borrowed(probe) else password or ""
+        probe.recipient = _recipient(probe, recipient or staff.email, faults)
+        typed = "" if _is_borrowed(probe) else password or str(data.get(_password_field(probe)) or "")
         _check_target(probe, typed, faults)
         faults.stop()
         _count(staff)
@@ -64,21 +65,21 @@ def start_probe(
     return probe
 
 
-def _of_system(staff: Staff, data: Mapping[str, Any], faults: Faults) -> Probe:
+def _of_system(staff: Person, data: Mapping[str, Any], faults: Faults) -> Probe:
     if not staff.is_super:
         raise PermissionDenied("Only a super-administrator tests the company’s email settings.")
     new = system_candidate(SystemEmail.current(), data, faults)
-    return Probe(staff=staff, kind=Probe.Kind.SYSTEM, settings=_system_settings(new))
+    return Probe(staff_id=staff.pk, kind=Probe.Kind.SYSTEM, settings=_system_settings(new))
 
 
 def _of_mailbox(
-    staff: Staff, mailbox: Mailbox | None, kind: str, data: Mapping[str, Any], faults: Faults
+    staff: Person, mailbox: Mailbox | None, kind: str, data: Mapping[str, Any], faults: Faults
 ) -> Probe:
     if kind not in Probe.Kind.values:
         raise SettingsError({"kind": ["There is no such test."]})
     old = own_mailbox(staff, mailbox)
     new = candidate(old, data, faults)
-    probe = Probe(staff=staff, mailbox=old if old.pk else None, kind=kind)
+    probe = Probe(staff_id=staff.pk, mailbox=old if old.pk else None, kind=kind)
     if kind in (Probe.Kind.IMAP, Probe.Kind.LOAD):
         probe.settings = _imap_settings(new, old)
     elif new.use_system_smtp:
@@ -159,8 +160,12 @@ def _check_target(probe: Probe, typed: str, faults: Faults) -> None:
         if not probe.settings["username"]:
             faults.add(f"{prefix}_username", "Enter the user name first.")
         if not typed and not _stored_fits(probe):
-            shared = probe.kind != Probe.Kind.SYSTEM and not probe.settings.get("own_username")
-            faults.need_password("imap_password" if shared else "smtp_password", _AGAIN)
+            faults.need_password(_password_field(probe), _AGAIN)
+
+
+def _password_field(probe: Probe) -> str:
+    """The field of the form in which the password for this server is typed."""
+    return "smtp_password" if probe.settings.get("own_username") else "imap_password"
 
 
 def _stored_fits(probe: Probe) -> bool:
@@ -180,11 +185,13 @@ def _recipient(probe: Probe, typed: str, faults: Faults) -> str:
     """The address a test email goes to: the one typed, else the person's own."""
     if probe.kind not in (Probe.Kind.SEND, Probe.Kind.SYSTEM):
         return ""
-    return check_address(typed.strip() or probe.staff.email, "recipient", faults)
+    return check_address(typed.strip(), "recipient", faults)
 
 
-def _count(staff: Staff) -> None:
+def _count(staff: Person) -> None:
     """Count this test. Raises TooMany (S-028); two at the same moment wait for one another."""
+    # A key, not an import: people live on the same floor.
+    Attempt = apps.get_model("people", "Attempt")
     key, now = f"probe:{staff.pk}", timezone.now()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [key])

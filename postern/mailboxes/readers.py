@@ -9,15 +9,15 @@ from django.utils import timezone
 
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.models import Mailbox, Reader
+from postern.mailboxes.person import Person
 from postern.mailboxes.save import own_mailbox
-from postern.people.models import Staff
 
 
 def grant(
     *,
-    staff: Staff,
+    staff: Person,
     mailbox: Mailbox,
-    reader: Staff,
+    reader: Person,
     incoming_only: bool = False,
     customers_only: bool = False,
     ends_at: datetime | None = None,
@@ -36,14 +36,14 @@ def grant(
         if ends_at is not None and ends_at <= timezone.now():
             raise SettingsError({"ends_at": ["The end lies in the past."]})
         scope = {"incoming_only": incoming_only, "customers_only": customers_only, "ends_at": ends_at}
-        row, _ = Reader.objects.update_or_create(mailbox=own, staff=reader, defaults=scope)
+        row, _ = Reader.objects.update_or_create(mailbox=own, staff_id=reader.pk, defaults=scope)
     return row
 
 
-def revoke(*, staff: Staff, mailbox: Mailbox, reader: Staff) -> None:
+def revoke(*, staff: Person, mailbox: Mailbox, reader: Person) -> None:
     """Take the right back; from the next statement on nothing is shown. Raises Mailbox.DoesNotExist."""
     own = own_mailbox(staff, mailbox)
-    Reader.objects.filter(mailbox=own, staff=reader).delete()
+    Reader.objects.filter(mailbox=own, staff_id=reader.pk).delete()
 
 
 def in_words(grant: Reader) -> str:

@@ -15,8 +15,8 @@ from postern.mailboxes import denylist, secrets
 from postern.mailboxes.cleaning import Faults, SettingsError, check_address, check_host, check_reachable, fill
 from postern.mailboxes.connection import imap_endpoint, smtp_endpoint, system_endpoint
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Secret, SmtpAuth, SystemEmail
+from postern.mailboxes.person import Person
 from postern.mailboxes.sections import FIELDS, SYSTEM_FIELDS
-from postern.people.models import Staff
 from postern.wire.imap.folders import sent_folder_refused
 
 __all__ = ["SettingsError", "accept_certificate", "candidate", "notify", "save_mailbox", "save_system_email"]
@@ -25,7 +25,7 @@ _CHANGED = "Enter the password again: the server, port, user name or security mo
 _MISSING = "Enter the password."
 
 
-def save_mailbox(*, staff: Staff, mailbox: Mailbox | None, data: Mapping[str, Any]) -> Mailbox:
+def save_mailbox(*, staff: Person, mailbox: Mailbox | None, data: Mapping[str, Any]) -> Mailbox:
     """Save the settings that `data` names (see sections.FIELDS) and return the mailbox; None makes a new one.
 
     Settings that `data` leaves out stay as they are, and an empty password keeps the stored one. Raises
@@ -44,11 +44,11 @@ def save_mailbox(*, staff: Staff, mailbox: Mailbox | None, data: Mapping[str, An
     return new
 
 
-def own_mailbox(staff: Staff, mailbox: Mailbox | None, *, lock: bool = False) -> Mailbox:
+def own_mailbox(staff: Person, mailbox: Mailbox | None, *, lock: bool = False) -> Mailbox:
     """Return the person's own mailbox fresh from the database, or a new one. Raises Mailbox.DoesNotExist."""
     if mailbox is None:
-        return Mailbox(owner=staff)
-    rows = Mailbox.objects.filter(owner=staff)
+        return Mailbox(owner_id=staff.pk)
+    rows = Mailbox.objects.filter(owner_id=staff.pk)
     return (rows.select_for_update() if lock else rows).get(pk=mailbox.pk)
 
 
@@ -75,7 +75,7 @@ def _check_identity(new: Mailbox, old: Mailbox, faults: Faults) -> None:
         new.address = check_address(new.address, "address", faults)
     if new.reply_to:
         new.reply_to = check_address(new.reply_to, "reply_to", faults)
-    if Mailbox.objects.filter(owner=new.owner, address=new.address).exclude(pk=new.pk).exists():
+    if Mailbox.objects.filter(owner_id=new.owner_id, address=new.address).exclude(pk=new.pk).exists():
         faults.add("address", "You have a mailbox with this address already.")
     if new.historic and "historic_since" not in faults.fields:
         if new.historic_since is None:
@@ -174,7 +174,7 @@ def _write(new: Mailbox, plan: list[_Plan], lines: list[denylist.DenyLine] | Non
     notify("postern_mailboxes", mailbox=new.pk)
 
 
-def accept_certificate(*, staff: Staff, mailbox: Mailbox, seen_sha256: str) -> Mailbox:
+def accept_certificate(*, staff: Person, mailbox: Mailbox, seen_sha256: str) -> Mailbox:
     """Trust the certificate that the page showed after the pinned one had changed (row 12).
 
     Raises SettingsError when it is no longer the one last seen; Mailbox.DoesNotExist for a stranger's mailbox.
@@ -193,7 +193,7 @@ def accept_certificate(*, staff: Staff, mailbox: Mailbox, seen_sha256: str) -> M
     return row
 
 
-def save_system_email(*, staff: Staff, data: Mapping[str, Any]) -> SystemEmail:
+def save_system_email(*, staff: Person, data: Mapping[str, Any]) -> SystemEmail:
     """Save Config → Main → Email (see sections.SYSTEM_FIELDS). Same rules as `save_mailbox`.
 
     Raises PermissionDenied for anybody but a super-administrator, SettingsError with nothing saved.
