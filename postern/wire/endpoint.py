@@ -145,11 +145,10 @@ async def resolve(endpoint: Endpoint, policy: Policy, *, timeout: float = 10) ->
     host_not_found, address_refused or timeout.
     """
     host, exempt = check_target(endpoint, policy)
-    loop = asyncio.get_running_loop()
+    # The standard library's own call, whatever loop runs: uvloop's would be a second way of reading "127.1".
+    asking = asyncio.to_thread(socket.getaddrinfo, host, endpoint.port, type=socket.SOCK_STREAM)
     try:
-        found = await asyncio.wait_for(
-            loop.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM), timeout
-        )
+        found = await asyncio.wait_for(asking, timeout)
     except TimeoutError:
         raise errors.timed_out(f"Looking up “{endpoint.host}”", timeout) from None
     except socket.gaierror as error:
@@ -216,8 +215,11 @@ async def attach(
             ),
             timeout,
         )
-    except BaseException as error:
-        raise refused(error, endpoint, timeout) from error
+    except (OSError, EOFError) as error:
+        refusal = refused(error, endpoint, timeout)
+        if refusal is None:
+            raise
+        raise refusal from error
     try:
         check_certificate(transport, endpoint)
     except BaseException:

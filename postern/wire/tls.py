@@ -95,7 +95,10 @@ async def start_tls(
         check_certificate(secured, endpoint)
     except BaseException as error:
         transport.abort()
-        raise refused(error, endpoint, timeout) from error
+        refusal = refused(error, endpoint, timeout)
+        if refusal is None:
+            raise
+        raise refusal from error
     return secured
 
 
@@ -104,8 +107,8 @@ def server_name(endpoint: Endpoint) -> str:
     return normal_host(endpoint.host)
 
 
-def refused(error: BaseException, endpoint: Endpoint, timeout: float) -> BaseException:
-    """The MailError for a handshake that failed; anything that is not about TLS is given back unchanged."""
+def refused(error: BaseException, endpoint: Endpoint, timeout: float) -> MailError | None:
+    """The MailError for a handshake that failed; None for what is no failure of the handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_refused(error, endpoint)
     if isinstance(error, ssl.SSLError):
@@ -119,7 +122,7 @@ def refused(error: BaseException, endpoint: Endpoint, timeout: float) -> BaseExc
             "The server may not offer encryption here; check the port and the security mode.",
             temporary=True,
         )
-    return error
+    return None
 
 
 def _certificate_refused(error: ssl.SSLCertVerificationError, endpoint: Endpoint) -> MailError:

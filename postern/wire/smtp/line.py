@@ -7,6 +7,7 @@ connection (S-035), and whether the final dot left must be known when the connec
 import asyncio
 import re
 from collections.abc import Iterator
+from typing import cast
 
 from aiosmtplib import SMTPDataError, SMTPReadTimeoutError, SMTPResponse, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
@@ -99,8 +100,8 @@ class Line(SMTPProtocol):
     def _hold_back_nothing(self) -> None:
         # With no room in the transport's buffer "flushed" means handed to the system, so that the
         # dot is never written behind a letter that still waits in this process.
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.set_write_buffer_limits(high=0)
+        if self.transport is not None:  # No isinstance: uvloop's transports are not of asyncio's classes.
+            cast(asyncio.WriteTransport, self.transport).set_write_buffer_limits(high=0)
 
 
 def stuffed(raw: bytes) -> bytes:
@@ -108,10 +109,10 @@ def stuffed(raw: bytes) -> bytes:
 
     A lone CR or LF becomes CRLF, so that no server can read an end of letter we did not write (S-045).
     """
-    lines = re.sub(rb"\r\n|\r|\n", b"\r\n", raw)
+    lines = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if not lines.endswith(b"\r\n"):
         lines += b"\r\n"
-    return re.sub(rb"(?m)^\.", b"..", lines)
+    return (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")[2:]
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:

@@ -57,6 +57,7 @@ class Session:
         self.endpoint = endpoint
         self.timeout = timeout
         self.certificate: CertificateSeen | None = None
+        self._transport: asyncio.Transport | None = None
         self._line = Line()
         # The library's client only speaks here; connecting and encrypting are ours (endpoint, tls).
         self._client = aiosmtplib.SMTP(hostname=None, local_hostname=_OUR_NAME, timeout=timeout)
@@ -94,8 +95,8 @@ class Session:
             reply = await self._line.ask_starttls(self.timeout)
         if reply.code != 220:
             raise _refused(Stage.STARTTLS, reply)
-        transport = self._line.transport
-        if not isinstance(transport, asyncio.WriteTransport):
+        transport = self._transport
+        if transport is None or self._line.transport is None:
             raise errors.connection_lost("encryption was to begin")
         secured = await tls.start_tls(transport, self._line, self.endpoint, timeout=self.timeout)
         self._speak_through(secured)
@@ -148,13 +149,12 @@ class Session:
 
     def close(self) -> None:
         """End the connection, in whatever state it is."""
-        transport = self._line.transport
         self._client.close()
-        if transport is not None:
-            transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def _speak_through(self, transport: asyncio.Transport) -> None:
-        self._line.transport = transport
+        self._transport = self._line.transport = transport
         self._client.protocol, self._client.transport = self._line, transport
 
     async def _ehlo(self) -> None:
