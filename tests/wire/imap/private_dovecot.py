@@ -48,6 +48,10 @@ userdb {{
 }}
 service anvil {{
   chroot =
+  # A wrong password would slow down the next sign-in from this address.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service imap-login {{
   chroot =
