@@ -7,89 +7,191 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Staff',
+            name="Staff",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('email', models.EmailField(max_length=254, unique=True, verbose_name='sign-in address')),
-                ('name', models.CharField(max_length=120)),
-                ('role', models.CharField(choices=[('super', 'Super-administrator'), ('admin', 'Administrator')], default='admin', max_length=8)),
-                ('title', models.CharField(blank=True, help_text='Shown under the name, like “Customer care”.', max_length=80)),
-                ('is_active', models.BooleanField(default=True, verbose_name='may sign in')),
-                ('single_keys', models.BooleanField(default=True, verbose_name='single-key shortcuts')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                ("email", models.EmailField(max_length=254, unique=True, verbose_name="sign-in address")),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("super", "Super-administrator"), ("admin", "Administrator")],
+                        default="admin",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "title",
+                    models.CharField(
+                        blank=True, help_text="Shown under the name, like “Customer care”.", max_length=80
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="may sign in")),
+                ("single_keys", models.BooleanField(default=True, verbose_name="single-key shortcuts")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=200)),
-                ('at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=200)),
+                ("at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['key', 'at'], name='attempt_key')],
+                "indexes": [models.Index(fields=["key", "at"], name="attempt_key")],
             },
         ),
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('customer', 'Customer'), ('lead', 'Lead')], default='customer', max_length=8)),
-                ('number', models.CharField(help_text='Left empty, the next free number is used.', max_length=20, unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('status', models.CharField(choices=[('new', 'New'), ('active', 'Active'), ('blocked', 'Blocked'), ('inactive', 'Inactive')], default='active', max_length=8)),
-                ('phone', models.CharField(blank=True, max_length=60)),
-                ('notes', models.TextField(blank=True, max_length=20000)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("customer", "Customer"), ("lead", "Lead")], default="customer", max_length=8
+                    ),
+                ),
+                (
+                    "number",
+                    models.CharField(
+                        help_text="Left empty, the next free number is used.", max_length=20, unique=True
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("new", "New"),
+                            ("active", "Active"),
+                            ("blocked", "Blocked"),
+                            ("inactive", "Inactive"),
+                        ],
+                        default="active",
+                        max_length=8,
+                    ),
+                ),
+                ("phone", models.CharField(blank=True, max_length=60)),
+                ("notes", models.TextField(blank=True, max_length=20000)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name', 'pk'],
-                'indexes': [models.Index(django.db.models.functions.text.Lower('name'), name='customer_name_lower')],
+                "ordering": ["name", "pk"],
+                "indexes": [
+                    models.Index(django.db.models.functions.text.Lower("name"), name="customer_name_lower")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='What it is for.', max_length=80)),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('ends_at', models.DateTimeField(blank=True, null=True)),
-                ('used_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('staff', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(help_text="What it is for.", max_length=80)),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("ends_at", models.DateTimeField(blank=True, null=True)),
+                ("used_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "staff",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='Address',
+            name="Address",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('email', models.CharField(max_length=320)),
-                ('kind', models.CharField(choices=[('main', 'Main'), ('billing', 'Billing'), ('other', 'Other')], default='other', max_length=8)),
-                ('shared', models.BooleanField(default=False, help_text='Used by several people: mail from it is filed by hand, message by message.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('added_by', models.ForeignKey(help_text='Never shown: only decides whether a narrowed grant counts this address.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='addresses', to='people.customer')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("email", models.CharField(max_length=320)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("main", "Main"), ("billing", "Billing"), ("other", "Other")],
+                        default="other",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "shared",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Used by several people: mail from it is filed by hand, message by message.",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "added_by",
+                    models.ForeignKey(
+                        help_text="Never shown: only decides whether a narrowed grant counts this address.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="addresses",
+                        to="people.customer",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['kind', 'pk'],
-                'indexes': [models.Index(fields=['email'], name='address_email')],
-                'constraints': [models.UniqueConstraint(fields=('customer', 'email'), name='address_once_a_customer'), models.UniqueConstraint(condition=models.Q(('shared', False)), fields=('email',), name='address_of_one_customer_unless_shared')],
+                "ordering": ["kind", "pk"],
+                "indexes": [models.Index(fields=["email"], name="address_email")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("customer", "email"), name="address_once_a_customer"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("shared", False)),
+                        fields=("email",),
+                        name="address_of_one_customer_unless_shared",
+                    ),
+                ],
             },
         ),
     ]

@@ -1,0 +1,85 @@
+"""The Communication tab: conversations with a customer that this person may see, and the composer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from postern.mail import lists
+from postern.mail.access import has_own_mailbox, waits_for_own_mailbox
+from postern.mail.actions import mark_read
+from postern.mail.models import Message
+from postern.mime.quoting import split_quote
+from postern.outbox.models import Delivery
+from postern.people.models import Customer, Staff
+from postern.web.inbox.rows import visibility
+from postern.web.inbox.views import frame_height, person
+from postern.web.people.views import page_of
+
+FOLDED_AFTER = 2
+"""The newest messages of a conversation stand open; older ones are folded to a line."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One message of the timeline."""
+
+    message: Message
+    mine: bool
+    open: bool
+    fresh: str
+    quoted: str
+    frame_height: int
+    attachments: list[Any]
+
+
+@login_required
+@require_safe
+def communication(request: HttpRequest, pk: int) -> HttpResponse:
+    """All conversations in the rail, one of them open: the one asked for, else the newest."""
+    staff = person(request)
+    customer = get_object_or_404(Customer, pk=pk)
+    threads = lists.communication(staff, customer)
+    chosen = next(
+        (t for t in threads if str(t.id) == request.GET.get("thread")), threads[0] if threads else None
+    )
+    context = page_of(customer, "communication") | {
+        "threads": threads,
+        "thread": chosen,
+        "cards": _cards(staff, chosen) if chosen else [],
+        "visibility": visibility(staff, chosen.last.mailbox) if chosen else None,
+        "mine": bool(chosen and chosen.last.mailbox.owner_id == staff.pk),
+        "pending": _pending(staff, customer),
+        "waits": waits_for_own_mailbox(staff),
+        "has_mailbox": has_own_mailbox(staff),
+    }
+    return render(request, "communication/communication.html", context)
+
+
+def _cards(staff: Staff, thread: lists.Thread) -> list[Card]:
+    last = len(thread.messages) - FOLDED_AFTER
+    cards = []
+    for number, message in enumerate(thread.messages):
+        fresh, quoted = split_quote(message.body.text)
+        shown = number >= last or getattr(message, "unread", False)
+        if shown and getattr(message, "unread", False):
+            mark_read(staff=staff, message=message)
+        own = message.outgoing and message.mailbox.owner_id == staff.pk
+        files = [a for a in message.attachments.all() if not a.inline]
+        cards.append(Card(message, own, shown, fresh, quoted, frame_height(message), files))
+    return cards
+
+
+def _pending(staff: Staff, customer: Customer) -> list[Delivery]:
+    """The person's own letters to this customer that are not accepted by a server yet, or failed."""
+    states = (s for s in Delivery.State.values if s != Delivery.State.ACCEPTED)
+    return list(
+        Delivery.objects.of(staff)
+        .filter(customer=customer, state__in=list(states))
+        .order_by("-updated_at")[:10]
+    )
