@@ -236,6 +236,9 @@ def serve_web() -> None:
     import uvicorn
 
     listen = Listen.from_environment()
+    (data_dir() / "static").mkdir(
+        parents=True, exist_ok=True
+    )  # whitenoise warns about a folder that is not there
     proxied = os.environ.get("POSTERN_BEHIND_TLS_PROXY") == "1"
     uvicorn.run(
         "postern.project.asgi:application",

@@ -89,7 +89,7 @@ def drop(data_dir: Path, *, owns: Sequence[Path] = ()) -> Account | None:
     if closed:
         log.warning("running as root: user %s cannot read %s; only PostgreSQL drops", account.name, closed[0])
         return None
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in (data_dir, *owns):
         os.chown(path, account.uid, account.gid)
         if not account.can("r", path):
