@@ -20,6 +20,9 @@ REFUSED = {
     "filter in hx-trigger (needs eval)": r"hx-trigger=\"[^\"]*\[",
     "script from elsewhere": r"<(script|link|img|iframe)\b[^>]*\b(src|href)=\"(https?:)?//",
 }
+FRAMES = {
+    "inbox/body.html"
+}  # a letter in its sandbox: no script at all, and a policy of its own that allows styles
 SCRIPT = re.compile(r"<script\b(?![^>]*\bnonce=)", re.I)
 
 
@@ -31,6 +34,8 @@ def names() -> list[str]:
 def test_nothing_the_policy_refuses(name: str) -> None:
     text = (ROOT / "templates" / name).read_text()
     found = [what for what, pattern in REFUSED.items() if re.search(pattern, text, re.I)]
+    if name in FRAMES:
+        found = [what for what in found if what != "style element"]
     assert not found
     assert not SCRIPT.search(text), "a script tag without a nonce"
 

@@ -10,11 +10,14 @@ const KINDS = {
 };
 const RETRY_SECONDS = [5, 10, 20, 30, 60];
 const POLL_SECONDS = 30;
+const PATIENCE_SECONDS = 5;
 
 let source = null;
 let tries = 0;
 let polling = null;
 let counting = null;
+let doubting = null;
+let missed = false;
 
 function detail(event) {
   try {
@@ -51,16 +54,19 @@ function open(address) {
   source?.close();
   source = new EventSource(address);
   source.addEventListener("open", () => {
-    const wasLost = document.body.hasAttribute("data-offline");
     tries = 0;
+    clearTimeout(doubting);
     connected(true);
-    if (wasLost) tell("mail:new", {});
+    if (missed) tell("mail:new", {});
+    missed = false;
   });
   for (const [kind, name] of Object.entries(KINDS)) {
     source.addEventListener(kind, (event) => tell(name, detail(event)));
   }
   source.addEventListener("error", () => {
-    connected(false);
+    // The server ends streams now and then by design; only a gap that lasts is worth showing.
+    if (!missed) doubting = setTimeout(() => connected(false), PATIENCE_SECONDS * 1000);
+    missed = true;
     // The browser tries again by itself unless the server refused; then we do, more and more slowly.
     if (source.readyState === EventSource.CLOSED) {
       const wait = RETRY_SECONDS[Math.min(tries++, RETRY_SECONDS.length - 1)];
