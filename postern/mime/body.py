@@ -28,6 +28,8 @@ _UU = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n(?=[!-`][^\r\n]*\r?\n
 _UU_END = re.compile(rb"^end[ \t]*\r?$", re.MULTILINE)
 _YENC = re.compile(rb"^=ybegin [^\r\n]{0,200}?name=([^\r\n]{1,255})\r?\n", re.MULTILINE)
 _YENC_END = re.compile(rb"^=yend [^\r\n]{0,200}", re.MULTILINE)
+# Other shapes of the same text, never files of their own.
+_ONLY_ALTERNATIVES = ("text/x-amp-html", "text/enriched", "text/richtext", "text/watch-html")
 MAX_BODY = 4_000_000  # characters kept of the text and of the html; the raw letter stays whole
 
 
@@ -79,9 +81,8 @@ def read_body(root: Node) -> Body:
     shown = {
         unquote(found).strip("<>") for page, is_html in body.pages if is_html for found in _CID.findall(page)
     }
-    body.files = [
-        replace(part, index=index, inline=_used(part, shown)) for index, part in enumerate(body.files)
-    ]
+    if shown:
+        body.files = [replace(part, inline=True) if _used(part, shown) else part for part in body.files]
     return body
 
 
@@ -100,7 +101,7 @@ def _walk(node: Node, body: Body, *, first: bool) -> None:
             _walk(child, body, first=first and position == 0)
     elif node.kind in ("text/plain", "text/html") and _is_body(node, first):
         _show(node, body)
-    elif node.kind != "text/x-amp-html":
+    elif not (node.parent == "multipart/alternative" and node.kind in _ONLY_ALTERNATIVES):
         body.files.append(_part(node, len(body.files)))
 
 
@@ -126,7 +127,7 @@ def _alternative(node: Node, body: Body) -> None:
     html = next((c.html() for c in reversed(choices) if _shows_something(c.html())), "")
     text = next((c.text() for c in choices if c.text().strip()), "")
     if not text:
-        text = _enriched(node, body)
+        text = _enriched(node)
     if html and len(text) < 400 and _EXCUSE.search(text):
         text = ""
     if text:
@@ -135,13 +136,10 @@ def _alternative(node: Node, body: Body) -> None:
         body.pages.append((html, True) if html else (text, False))
 
 
-def _enriched(node: Node, body: Body) -> str:
+def _enriched(node: Node) -> str:
     """text/enriched without a plain alternative: read without its formatting commands (RFC 1896)."""
     for child in node.children:
         if child.kind in ("text/enriched", "text/richtext"):
-            body.files[:] = [
-                part for part in body.files if part.offset != child.start or part.outer != child.outer
-            ]
             text = re.sub(r"<[^<>]{1,60}>", "", _text(child).replace("<<", "\0"))
             return text.replace("\0", "<")
     return ""

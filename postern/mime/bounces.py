@@ -124,5 +124,6 @@ def _guessed(letter: Letter) -> Bounce | None:
 def _named_in(text: str, author: str) -> list[str]:
     """Addresses in angle brackets before the copy of the letter begins."""
     head = re.split(r"(?m)^-{2,}.*(?:copy|original|forwarded|below this line)", text, maxsplit=1)[0]
+    head = re.sub(r"(?im)^[ >]*(?:message-id|references|in-reply-to):.*$", "", head)
     found = [normalise(address) for address in _BRACKETED.findall(head)]
     return [address for address in dict.fromkeys(found) if address and address != author][:_MAX_RECIPIENTS]

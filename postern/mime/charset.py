@@ -3,6 +3,7 @@
 
 import encodings.aliases
 import re
+from functools import lru_cache
 
 # Names that say one thing and mean another (WHATWG Encoding Standard, and what mail programs really send).
 _MEANT = {
@@ -81,13 +82,18 @@ _BOMS = (
 )
 _META = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SAMPLE = 32_768
+_SAMPLE = 8192
 
 
 def codec_for(name: str) -> str:
     """The Python codec meant by a charset name; '' when unknown or when the name proves nothing."""
-    name = name.strip().strip("\"'").partition("*")[0].strip().lower().replace("_", "-")
-    if len(name) > 40 or name in _WEAK:
+    return _codec(name) if len(name) <= 80 else ""
+
+
+@lru_cache(maxsize=1024)
+def _codec(name: str) -> str:
+    name = _plain(name)
+    if name in _WEAK:
         return ""
     found = _KNOWN.get(name)
     if found is None and name.startswith(("cp-", "x-", "windows-cp", "ibm-")):
@@ -95,9 +101,14 @@ def codec_for(name: str) -> str:
     return found or ""
 
 
+def _plain(name: str) -> str:
+    """A charset name without quotes and RFC 2231 language, in one spelling."""
+    return name.strip().strip("\"'").partition("*")[0].strip().lower().replace("_", "-")
+
+
 def is_weak(name: str) -> bool:
     """True for latin-1 and ascii names, which in mail mean 'perhaps UTF-8, else cp1252'."""
-    return name.strip().strip("\"'").partition("*")[0].strip().lower().replace("_", "-") in _WEAK
+    return _plain(name) in _WEAK
 
 
 def storable(text: str) -> str:
@@ -169,7 +180,10 @@ def _detected(data: bytes) -> str:
     import chardet  # slow to import and rarely needed
 
     try:
-        name = chardet.detect(data[:_SAMPLE], max_bytes=_SAMPLE, prefer_superset=True)["encoding"] or ""
+        # what web and mail programs wrote: with older families in the race, short German looks like Macintosh text
+        era = chardet.EncodingEra.MODERN_WEB
+        found = chardet.detect(data[:_SAMPLE], encoding_era=era, max_bytes=_SAMPLE, prefer_superset=True)
+        name = found["encoding"] or ""
     except Exception:
         return "cp1252"
     codec = codec_for(name)

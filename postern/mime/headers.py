@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from postern.mime.charset import decode
 from postern.mime.words import decode_words, one_line
@@ -24,6 +25,11 @@ _GOES_ON = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
+def _key(name: str) -> bytes:
+    return name.lower().encode("ascii", "replace")
+
+
 class Headers:
     """Fields by lower-case name, in order. `get` gives the first: a second From or Subject never counts."""
 
@@ -35,14 +41,14 @@ class Headers:
 
     def raw(self, name: str) -> list[bytes]:
         """Every value of that field as it stands in the letter, folds included."""
-        return self._fields.get(name.lower().encode("ascii", "replace"), [])
+        return self._fields.get(_key(name), [])
 
     def count(self, name: str) -> int:
         return len(self.raw(name))
 
     def text(self, name: str) -> str:
         """The first value, unfolded, 8-bit decoded, encoded words left alone (for tokenising)."""
-        values = self._fields.get(name.encode("ascii", "replace").lower())
+        values = self._fields.get(_key(name))
         return unfolded(values[0], self.fallback) if values else ""
 
     def texts(self, name: str) -> list[str]:
@@ -60,9 +66,9 @@ class Headers:
 
 def unfolded(value: bytes, fallback: str = "") -> str:
     """One header value as one line of text: UTF-8 first, else the fallback charset, else the detector."""
+    value = value.strip()
     if b"\n" in value or b"\r" in value:
         value = _FOLD.sub(b" ", value)
-    value = value.strip()
     if value.isascii():
         return value.decode("ascii")
     try:

@@ -67,8 +67,10 @@ def file_name(disposition: dict[str, str], kind: dict[str, str]) -> str:
 
 def safe_name(name: str) -> str:
     """A bare file name: the last path component without control, format or direction characters."""
-    name = _BIDI.sub("", unicodedata.normalize("NFC", name[:4000]))
-    name = "".join(character for character in name if unicodedata.category(character) not in ("Cc", "Cs"))
+    name = name[:4000]
+    if not (name.isascii() and name.isprintable()):
+        name = _BIDI.sub("", unicodedata.normalize("NFC", name))
+        name = "".join(character for character in name if unicodedata.category(character) not in ("Cc", "Cs"))
     name = re.split(r"[/\\]", name)[-1].strip().strip(".").strip()
     encoded = name.encode("utf-8")
     if len(encoded) <= _LONGEST_NAME:

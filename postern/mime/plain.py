@@ -46,6 +46,8 @@ class _Reader(HTMLParser):
         self.hidden = 0  # how many open elements lie at or below a hidden one
         self.quote = 0
         self.pre = 0
+        self.gap = False  # an empty line is due before the next line
+        self.line_quote = 0  # quote depth of the last line
         self.href = ""
         self.link_start = 0
 
@@ -88,8 +90,7 @@ class _Reader(HTMLParser):
         if "".join(self.current).strip():
             self._line()
         self.current = []
-        if tag in _SPACED and self.lines and self.lines[-1].strip("> "):
-            self.lines.append("> " * self.quote)
+        self.gap = self.gap or tag in _SPACED
         change = 1 if opening else -1
         if tag == "blockquote":
             self.quote = min(20, max(0, self.quote + change))
@@ -112,8 +113,10 @@ class _Reader(HTMLParser):
     def _line(self) -> None:
         text = "".join(self.current)
         text = text.rstrip() if self.pre else _BLANKS.sub(" ", text.replace("\u00a0", " ")).strip()
+        if self.gap and self.lines:
+            self.lines.append("> " * min(self.quote, self.line_quote))
         self.lines.append("> " * self.quote + text)
-        self.current = []
+        self.line_quote, self.gap, self.current = self.quote, False, []
 
     def text(self) -> str:
         if self.current:

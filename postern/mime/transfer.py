@@ -47,6 +47,8 @@ def _quoted_printable(data: bytes) -> bytes:
 
 
 def _base64(data: bytes) -> bytes:
+    if (clean := _clean_base64(data)) is not None:
+        return clean
     bare = data.translate(None, _BLANK)
     if bare.rstrip(b"=").translate(None, _ALPHABET):  # something else is in there
         bare = _without_footer(data)
@@ -54,6 +56,18 @@ def _base64(data: bytes) -> bytes:
         # several encoded pieces one after the other, each with its own padding
         return b"".join(_base64_piece(piece) for piece in _PADDING.split(bare))
     return _base64_piece(bare)
+
+
+def _clean_base64(data: bytes) -> bytes | None:
+    """The usual case in one pass: nothing but alphabet, line ends and correct padding, else None."""
+    try:
+        decoded = binascii.a2b_base64(data)
+    except (binascii.Error, ValueError):
+        return None
+    signs = len(data) - data.count(b"\n") - data.count(b"\r")
+    padding = data[-8:].count(b"=")
+    # every sign that was skipped, or came after the padding, would be missing in the result
+    return decoded if signs % 4 == 0 and len(decoded) == signs // 4 * 3 - padding else None
 
 
 def _base64_piece(bare: bytes) -> bytes:

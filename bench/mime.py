@@ -1,0 +1,120 @@
+"""How fast postern reads letters, beside the standard library's compat32 parser, in one process and one run.
+
+    python bench/mime.py [--seconds 5]
+
+Prints one JSON line. `ratio` is our letters per second divided by compat32's; the generated set is 2 to 30 KB a
+letter, one in ten with an attachment of 50 to 300 KB. compat32 gets no credit for laziness: both readers must give
+subject, people, text, html and the size of every attachment.
+"""
+
+import argparse
+import email
+import email.header
+import email.utils
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from postern.mime.addresses import Mailaddr  # noqa: E402
+from postern.mime.read import read  # noqa: E402
+from postern.mime.write import OutgoingFile, write  # noqa: E402
+
+WORDS = "the fibre line in Gröbming drops every evening we measured again tomorrow invoice router Ämter señal"
+
+
+def generated(count: int) -> list[bytes]:
+    """Letters of the shape an internet provider gets, always the same."""
+    chance = random.Random(7)
+    return [_letter(chance, number) for number in range(count)]
+
+
+def _letter(chance: random.Random, number: int) -> bytes:
+    text = "\n".join(" ".join(chance.choices(WORDS.split(), k=12)) for _ in range(chance.randint(10, 130)))
+    html = "<div>" + text.replace("\n", "</div>\n<div>") + "</div>" if chance.random() < 0.7 else None
+    files = []
+    if number % 10 == 0:
+        files = [
+            OutgoingFile("Störung.pdf", "application/pdf", chance.randbytes(chance.randint(50_000, 300_000)))
+        ]
+    return write(
+        sender=Mailaddr("Zoë Müller", f"zoe{number}@example.net"),
+        to=[Mailaddr("Support", "support@example.org")],
+        subject=" ".join(chance.choices(WORDS.split(), k=6)),
+        text=text,
+        html=html,
+        attachments=files,
+        message_id=f"{number}@example.net",
+        date=datetime(2026, 1, 1, tzinfo=UTC),
+        references=[f"{number - 1}@example.net"],
+    )
+
+
+def ours(raw: bytes) -> None:
+    read(raw)
+
+
+def compat32(raw: bytes) -> None:
+    message = email.message_from_bytes(raw)
+    for name in ("subject", "from", "to", "cc"):
+        value = str(message.get(name, ""))
+        str(email.header.make_header(email.header.decode_header(value)))
+        if name != "subject":
+            email.utils.getaddresses([value])
+    email.utils.parsedate_tz(str(message.get("date", "")))
+    for part in message.walk():
+        if part.is_multipart():
+            continue
+        data = part.get_payload(decode=True) or b""
+        if part.get_content_maintype() == "text":
+            data.decode(part.get_content_charset() or "utf-8", "replace")
+
+
+def measure(reader: Callable[[bytes], None], letters: Sequence[bytes], seconds: float) -> tuple[float, int]:
+    """(letters per second, letters that raised)."""
+    done = raised = 0
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        for raw in letters:
+            try:
+                reader(raw)
+            except Exception:
+                raised += 1
+            done += 1
+    return done / (time.perf_counter() - begin), raised
+
+
+def compare(letters: Sequence[bytes], seconds: float) -> dict[str, object]:
+    our_rate, our_raised = measure(ours, letters, seconds)
+    their_rate, their_raised = measure(compat32, letters, seconds)
+    return {
+        "letters": len(letters),
+        "ours_per_second": round(our_rate),
+        "compat32_per_second": round(their_rate),
+        "ratio": round(our_rate / their_rate, 2),
+        "ours_raised": our_raised,
+        "compat32_raised": their_raised,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each reader and each set")
+    seconds = parser.parse_args().seconds
+    report: dict[str, object] = {"bench": "mime", "generated": compare(generated(400), seconds)}
+    folder = ROOT.parent / "shared" / "letters"
+    if folder.is_dir():
+        report["real"] = compare([path.read_bytes() for path in sorted(folder.rglob("*.eml"))], seconds)
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
