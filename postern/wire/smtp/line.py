@@ -100,8 +100,9 @@ class Line(SMTPProtocol):
     def _hold_back_nothing(self) -> None:
         # With no room in the transport's buffer "flushed" means handed to the system, so that the
         # dot is never written behind a letter that still waits in this process.
-        if self.transport is not None:  # No isinstance: uvloop's transports are not of asyncio's classes.
-            cast(asyncio.WriteTransport, self.transport).set_write_buffer_limits(high=0)
+        # Not high=0: asyncio's TLS transport then pauses at 0 bytes as well, and nothing resumes it.
+        if self.transport is not None:
+            cast(asyncio.WriteTransport, self.transport).set_write_buffer_limits(high=1, low=0)
 
 
 def stuffed(raw: bytes) -> bytes:
