@@ -1,0 +1,52 @@
+"""How long to wait before the next try. Pure, but for the dice."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from postern.wire.errors import MailError
+
+FIRST_SECONDS = 5.0
+LONGEST_SECONDS = 900.0
+# A refusal that no waiting heals (a bad certificate, a forbidden address) is looked at again now and then:
+# the other side may have been repaired, and nobody should have to press a button for that.
+REFUSED_SECONDS = 1800.0
+# R-034: fail2ban and providers count wrong passwords. Three tries in all, far apart, then silence.
+PASSWORD_TRIES = 3
+PASSWORD_SECONDS = (60.0, 600.0)
+
+# These stop a mailbox until its owner has looked at its settings.
+STOPS = {"password_rejected", "certificate_changed"}
+
+
+@dataclass
+class Backoff:
+    """Grows with each failure in a row and is reset only by a finished sync, never by a mere connection (R-030)."""
+
+    failures: int = 0
+    refused_passwords: int = 0
+    dice: Callable[[], float] = field(default=random.random, repr=False)
+
+    def reset(self) -> None:
+        """A sync was finished: whatever was wrong is over."""
+        self.failures = self.refused_passwords = 0
+
+    def after(self, error: MailError) -> float | None:
+        """Seconds until the next try, or None: stop until the owner has changed something."""
+        self.failures += 1
+        if error.code == "certificate_changed":
+            return None
+        if error.code == "password_rejected":
+            self.refused_passwords += 1
+            if self.refused_passwords >= PASSWORD_TRIES:
+                return None
+            return PASSWORD_SECONDS[self.refused_passwords - 1]
+        if not error.temporary:
+            return self._spread(REFUSED_SECONDS)
+        return self._spread(min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(self.failures - 1, 10)))
+
+    def _spread(self, seconds: float) -> float:
+        """Between half and one and a half times as long, so that a thousand mailboxes do not return as one."""
+        return seconds * (0.5 + self.dice())

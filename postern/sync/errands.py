@@ -1,0 +1,124 @@
+"""What we owe the server: marks, copies in the sent folder, moves to Trash. Each can be done twice without harm."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from postern.mail.models import Errand
+from postern.sync import store
+from postern.sync.store import Spot, Store, Task
+from postern.wire.errors import MailError
+from postern.wire.imap import Session, choose_trash_folder
+
+log = logging.getLogger(__name__)
+
+# The account as a whole said no to these, not the one errand.
+_CONNECTION = {"connection_lost", "timeout", "protocol_error"}
+
+
+async def work_off(session: Session, keeper: Store, mailbox_id: int, sent_folder: str) -> bool:
+    """Do every errand whose time has come; True when the sent folder may have got a letter.
+
+    A refusal stays with its errand; MailError is raised only when the connection is over.
+    """
+    appended = False
+    tasks = await keeper.run(store.due_errands, mailbox_id)
+    seen = [task for task in tasks if task.kind == Errand.Kind.SEEN]
+    groups = [seen] if seen else []
+    groups += [[task] for task in tasks if task.kind != Errand.Kind.SEEN]
+    for group in groups:
+        try:
+            moved = await _do(session, keeper, mailbox_id, group, sent_folder)
+        except MailError as error:
+            final = not error.temporary and error.code not in _CONNECTION
+            ids = [task.id for task in group]
+            await keeper.run(store.errand_failed, mailbox_id, ids, _words(error), final=final)
+            if session.closed:
+                raise
+            continue
+        await keeper.run(store.errand_done, mailbox_id, [task.id for task in group], moved)
+        appended = appended or group[0].kind == Errand.Kind.APPEND
+    return appended
+
+
+def _words(error: MailError) -> str:
+    return f"{error} {error.server_text}".strip()
+
+
+async def _do(
+    session: Session, keeper: Store, mailbox_id: int, group: Sequence[Task], sent_folder: str
+) -> list[Spot]:
+    """Carry out errands of one kind; returns the places that letters were moved away from."""
+    if group[0].kind == Errand.Kind.SEEN:
+        await _mark_seen(session, group)
+    elif group[0].kind == Errand.Kind.TRASH:
+        return await _move_to_trash(session, group[0])
+    else:
+        await _append(session, keeper, mailbox_id, group[0], sent_folder)
+    return []
+
+
+async def _mark_seen(session: Session, tasks: Iterable[Task]) -> None:
+    spots = [spot for task in tasks for spot in task.spots if spot.incoming]
+    for here in await _where_they_still_are(session, spots):
+        await session.uid_store([spot.uid for spot in here], add=["\\Seen"])
+
+
+async def _move_to_trash(session: Session, task: Task) -> list[Spot]:
+    if not task.spots:
+        return []
+    trash = choose_trash_folder(await session.list_folders())
+    if trash is None:
+        raise MailError(
+            "folder_missing",
+            "The mail server has no folder for deleted messages.",
+            "Move the message with another mail program.",
+            temporary=False,
+        )
+    moved: list[Spot] = []
+    for folder in {spot.folder for spot in task.spots}:
+        for here in await _where_they_still_are(session, [s for s in task.spots if s.folder == folder]):
+            await session.uid_move([spot.uid for spot in here], trash.name)
+            moved += here
+    return moved
+
+
+async def _where_they_still_are(session: Session, spots: Sequence[Spot]) -> list[list[Spot]]:
+    """Open the one folder of `spots` for writing; the spots in it that its UIDVALIDITY still proves.
+
+    Raises a temporary MailError when the folder was numbered anew: those UIDs are other letters now.
+    """
+    if not spots:
+        return []
+    selected = await session.select(spots[0].folder)
+    here = [spot for spot in spots if spot.uidvalidity == selected.uidvalidity]
+    if not here:
+        raise MailError(
+            "server_busy",
+            "The server has numbered the letters of the folder anew; they are being found again.",
+            temporary=True,
+        )
+    return [here]
+
+
+async def _append(session: Session, keeper: Store, mailbox_id: int, task: Task, sent_folder: str) -> None:
+    if not sent_folder:
+        raise MailError(
+            "folder_missing",
+            "No folder for sent messages is set, so the copy exists here only.",
+            "Choose it in My Profile → Email with Load.",
+            temporary=False,
+        )
+    raw = await keeper.run(store.letter_of, mailbox_id, task.id)
+    if raw is None or await _is_there(session, sent_folder, task.message_id):
+        return
+    await session.append(sent_folder, raw, flags=["\\Seen"], internaldate=task.received_at)
+
+
+async def _is_there(session: Session, folder: str, message_id: str) -> bool:
+    """Look for our own letter: the provider may have filed it, or we did and died before noting it (R-047)."""
+    await session.select(folder, readonly=True)
+    if not message_id:
+        return False
+    return bool(await session.uid_search(["HEADER", "Message-ID", f"<{message_id}>"]))

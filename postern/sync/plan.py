@@ -1,0 +1,256 @@
+"""What to do with a folder: what is remembered and what the server said, made into decisions. Pure.
+
+Two cursors lie in a folder. New mail: every UID from `first_uid` up to `next_uid` is accounted for.
+History: UIDs below `first_uid` that arrived on or after `history_since`, imported newest first.
+No function here asks anybody anything; `visit.py` does, and `store.py` remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+from postern.wire.imap import UNKNOWN_DATE
+
+MAX_BATCH_LETTERS = 200
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+MAX_LETTER_BYTES = 50 * 1024 * 1024
+
+READ_ELSEWHERE = "Read elsewhere before it was met here."
+
+
+class Listed(Protocol):
+    """What the size pass tells of a letter; sizes in bytes, `internaldate` aware."""
+
+    @property
+    def uid(self) -> int: ...
+    @property
+    def flags(self) -> frozenset[str]: ...
+    @property
+    def internaldate(self) -> datetime: ...
+    @property
+    def size(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A folder as the last visit left it. `uidvalidity` is None before the first visit.
+
+    `exists` counts the letters on the server that the ledger explains. `rematching`: the server gave the
+    folder a new UIDVALIDITY and its letters are being matched again with what is here.
+    """
+
+    uidvalidity: int | None = None
+    next_uid: int = 1
+    first_uid: int = 1
+    history_since: date | None = None
+    history_done: bool = True
+    exists: int = 0
+    rematching: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """What SELECT answered. `last_uid` is the highest UID in the folder, known where it was asked for."""
+
+    uidvalidity: int
+    uidnext: int | None
+    exists: int
+    last_uid: int = 0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The owner's settings as they concern one folder."""
+
+    historic_since: date | None = None
+    unread_only: bool = False
+
+
+class Case(StrEnum):
+    """How a folder was met."""
+
+    FIRST = "first visit"
+    RECREATED = "new UIDVALIDITY"
+    REWOUND = "UIDNEXT went back"
+    KNOWN = "known"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The folder's new state, to be remembered before anything is fetched."""
+
+    case: Case
+    folder: Remembered
+
+
+def wants_last_uid(folder: Remembered, said: Said) -> bool:
+    """True when UIDNEXT alone cannot be believed and the highest UID must be asked for.
+
+    UIDNEXT may be missing (RFC 3501 allows it), nought, behind (chatmail #2188: GMX), or too high; the
+    first visit builds on it for good.
+    """
+    if said.exists == 0:
+        return False
+    return folder.uidvalidity != said.uidvalidity or not said.uidnext or said.uidnext < folder.next_uid
+
+
+def open_folder(folder: Remembered, said: Said, wishes: Wishes, *, window: date) -> Opening:
+    """Decide how to go on with a folder.
+
+    `window` is the day from which its letters are matched again after a new UIDVALIDITY: the arrival of
+    the first letter that was imported from it.
+    """
+    following = max(said.uidnext or 0, said.last_uid + 1, 1)
+    if folder.uidvalidity is None and not folder.rematching:
+        fresh = Remembered(said.uidvalidity, following, following, exists=said.exists)
+        return Opening(Case.FIRST, _history(fresh, wishes))
+    if folder.uidvalidity != said.uidvalidity:
+        since = min(window, wishes.historic_since) if wishes.historic_since else window
+        fresh = Remembered(said.uidvalidity, following, following, since, False, said.exists, True)
+        return Opening(Case.RECREATED, fresh)
+    if said.uidnext and following < folder.next_uid:
+        # A server restored from its backup: UIDs from here on will be given out a second time.
+        back = replace(folder, next_uid=following, first_uid=min(folder.first_uid, following))
+        return Opening(Case.REWOUND, _history(back, wishes))
+    return Opening(Case.KNOWN, _history(folder, wishes))
+
+
+def _history(folder: Remembered, wishes: Wishes) -> Remembered:
+    """Begin, widen, go on with or give up importing what arrived before processing was switched on."""
+    since = wishes.historic_since
+    if folder.rematching:
+        if since and folder.history_since and since < folder.history_since:
+            return replace(folder, history_since=since, history_done=False)
+        return folder
+    if since is None:
+        return folder if folder.history_done else replace(folder, history_since=None, history_done=True)
+    if folder.history_since is None or since < folder.history_since:
+        return replace(folder, history_since=since, history_done=False)
+    return folder
+
+
+def new_uids(folder: Remembered, found: Iterable[int]) -> list[int]:
+    """UIDs of new letters, oldest first. `n:*` also names the last letter when it lies below n."""
+    return sorted({uid for uid in found if uid >= folder.next_uid})
+
+
+def history_uids(folder: Remembered, found: Iterable[int], accounted: Collection[int]) -> list[int]:
+    """UIDs of older letters that are still to be imported, newest first."""
+    return sorted({uid for uid in found if uid < folder.first_uid} - set(accounted), reverse=True)
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Letters to fetch, letters to fetch only to recognise them, and UIDs skipped with the reason."""
+
+    fetch: list[Listed]
+    recognise: list[Listed]
+    skipped: list[tuple[int, str]]
+
+    def any(self) -> bool:
+        """True when some letter concerns us at all."""
+        return bool(self.fetch or self.recognise or self.skipped)
+
+
+def sort_out(
+    listed: Iterable[Listed],
+    wishes: Wishes,
+    *,
+    since: date | None = None,
+    not_before: datetime | None = None,
+    rematching: bool = False,
+) -> Sorted:
+    """Decide for each letter of a size pass.
+
+    Letters that arrived before the day `since` (by INTERNALDATE in its own zone) or the moment
+    `not_before` are outside the promise and appear nowhere; one of unknown date is not lost for that. While rematching, a read letter may be one
+    that was read after it came here, so it is fetched and kept only if it is known.
+    """
+    result = Sorted([], [], [])
+    for letter in listed:
+        if letter.internaldate != UNKNOWN_DATE and (
+            (since and letter.internaldate.date() < since)
+            or (not_before and letter.internaldate < not_before)
+        ):
+            continue
+        if letter.size > MAX_LETTER_BYTES:
+            result.skipped.append((letter.uid, too_large(letter.size)))
+        elif wishes.unread_only and "\\seen" in {flag.lower() for flag in letter.flags}:
+            if rematching:
+                result.recognise.append(letter)
+            else:
+                result.skipped.append((letter.uid, READ_ELSEWHERE))
+        else:
+            result.fetch.append(letter)
+    return result
+
+
+def too_large(size: int) -> str:
+    """The reason for a letter that is not fetched; `size` in bytes."""
+    return f"Too large: {size / 1024 / 1024:.0f} MB, at most {MAX_LETTER_BYTES // 1024 // 1024} MB is read."
+
+
+def batches(letters: Sequence[Listed]) -> Iterator[list[Listed]]:
+    """Cut letters, in their order, so that a batch names few UIDs and few bytes; a big letter goes alone."""
+    batch: list[Listed] = []
+    size = 0
+    for letter in letters:
+        if batch and (len(batch) >= MAX_BATCH_LETTERS or size + letter.size > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(letter)
+        size += letter.size
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a whole listing of the folder says about the ledger.
+
+    `suspect`: believed only when the next listing says the same (I7: a bad listing never deletes).
+    """
+
+    gone: frozenset[int] = frozenset()
+    back: frozenset[int] = frozenset()
+    missing: frozenset[int] = frozenset()
+    believed: bool = False
+    suspect: bool = False
+
+
+def listing_wanted(folder: Remembered, exists: int, newly_accounted: int) -> bool:
+    """True when the count of letters is not what the new ones explain: something left, or was overlooked."""
+    return exists != folder.exists + newly_accounted
+
+
+def compare(
+    folder: Remembered,
+    listed: Collection[int],
+    exists: int,
+    *,
+    here: Collection[int],
+    gone: Collection[int],
+    suspected: bool = False,
+) -> Comparison:
+    """Hold the ledger (`here` and `gone`, UIDs) against a listing of all UIDs and the count `exists`.
+
+    A listing that does not match the count is not believed at all. One in which nothing is left of what
+    was here is believed at the second time.
+    """
+    there = set(listed)
+    if len(there) != exists:
+        return Comparison(suspect=suspected)
+    missing = {u for u in there - set(here) - set(gone) if folder.first_uid <= u < folder.next_uid}
+    left = set(here) - there
+    if left and left == set(here) and not suspected:
+        return Comparison(missing=frozenset(missing), back=frozenset(there & set(gone)), suspect=True)
+    return Comparison(
+        gone=frozenset(left),
+        back=frozenset(there & set(gone)),
+        missing=frozenset(missing),
+        believed=True,
+    )

@@ -1,0 +1,347 @@
+"""Reading one folder over an open session: ask, let `plan` decide, fetch, hand over to intake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+from postern.mail.intake import Arrival
+from postern.mailboxes.models import Folder
+from postern.sync import plan, store
+from postern.sync.plan import Case, Listed, Remembered, Said, Wishes
+from postern.sync.store import Place, Store
+from postern.wire.errors import MailError
+from postern.wire.imap import UNKNOWN_DATE, Selected, Session
+
+SIZE_PASS = 500
+HISTORY_SECONDS = 10.0
+MOST_RECREATIONS_A_DAY = 3
+# A letter that breaks the connection is left out in the end, listed with the reason. A network that is
+# down breaks it as well, so plain losses count for much less than nonsense.
+WEIGHT = {"protocol_error": 4, "too_large": 4}
+TOO_HEAVY = 8
+
+
+@dataclass
+class Memory:
+    """What a watcher remembers of a folder from one connection to the next."""
+
+    suspected: bool = False
+    listing_after: float = 0.0
+    stuck: Counter[int] = field(default_factory=Counter)
+    recreations: list[datetime] = field(default_factory=list)
+
+
+@dataclass
+class Progress:
+    """Letters of a first sync, done and in all; and how many new messages came of this connection."""
+
+    done: int = 0
+    total: int = 0
+    stored: int = 0
+
+
+class Reading:
+    """One folder during one connection."""
+
+    def __init__(
+        self,
+        session: Session,
+        keeper: Store,
+        place: Place,
+        wishes: Wishes,
+        *,
+        memory: Memory | None = None,
+        progress: Progress | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> None:
+        self.folder = place.row
+        self.state = place.remembered
+        self.wishes = wishes
+        self.memory = memory or Memory()
+        self.progress = progress or Progress()
+        self._on_progress = on_progress
+        self._session = session
+        self._store = keeper
+        self._history: list[int] | None = None
+        self._not_before: datetime | None = None
+        self._uidnext: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's name, for people."""
+        return self.folder.name
+
+    @property
+    def incoming(self) -> bool:
+        """True for INBOX."""
+        return self.folder.role == Folder.Role.INBOX
+
+    async def unchanged(self) -> bool:
+        """Ask by STATUS whether the folder, which is not open, is as it was left."""
+        if self.state.uidvalidity is None or not self.state.history_done or self._uidnext is None:
+            return False
+        said = await self._session.status(self.name)
+        return (said.uidvalidity, said.uidnext, said.messages) == (
+            self.state.uidvalidity,
+            self._uidnext,
+            self.state.exists,
+        )
+
+    async def look(self) -> Selected:
+        """Open the folder read-only: not even \\Recent is touched."""
+        return await self._session.select(self.name, readonly=True)
+
+    def as_left(self, selected: Selected) -> bool:
+        """True when nothing happened since the last `read`."""
+        return (selected.uidvalidity, selected.uidnext, selected.exists) == (
+            self.state.uidvalidity,
+            self._uidnext,
+            self.state.exists,
+        )
+
+    async def read(self, *, seconds: float = HISTORY_SECONDS) -> bool:
+        """Bring in what is new, compare where the counts differ, and import history for `seconds`.
+
+        True when history is left to do. Raises MailError.
+        """
+        said = await self._ask()
+        await self._open(said)
+        accounted = await self._new_letters()
+        await self._compare(said, accounted)
+        self._uidnext = said.uidnext
+        return await self._old_letters(seconds)
+
+    async def _ask(self) -> Said:
+        selected = await self.look()
+        said = Said(selected.uidvalidity, selected.uidnext, selected.exists)
+        if not plan.wants_last_uid(self.state, said):
+            return said
+        listed = await self._session.uid_fetch_headers("*")
+        return replace(said, last_uid=max((letter.uid for letter in listed), default=0))
+
+    async def _open(self, said: Said) -> None:
+        renumbered = self.state.uidvalidity not in (None, said.uidvalidity)
+        window = None
+        if renumbered or self.state.rematching:
+            window = await self._store.run(store.window_start, self.folder)
+        day = window.astimezone(UTC).date() if window else date.min
+        opening = plan.open_folder(self.state, said, self.wishes, window=day)
+        if opening.case is Case.RECREATED:
+            self._count_recreation()
+        if opening.case is Case.REWOUND:
+            await self._store.run(store.rewind, self.folder, said.uidvalidity, opening.folder.next_uid)
+        if opening.folder != self.state:
+            await self._remember(opening.folder)
+            self._history = None
+        if opening.case is Case.FIRST:
+            # Processing may have been off for a while, and the folder made anew meanwhile.
+            await self._store.run(store.finish_rematch, self.folder, said.uidvalidity)
+        # While matching again without history wanted, only what arrived after the beginning is ours.
+        exact = self.state.rematching and not self.wishes.historic_since
+        self._not_before = window - timedelta(seconds=1) if window and exact else None
+
+    def _count_recreation(self) -> None:
+        now = datetime.now(UTC)
+        recent = [at for at in self.memory.recreations if now - at < timedelta(days=1)]
+        if len(recent) >= MOST_RECREATIONS_A_DAY:
+            raise MailError(
+                "protocol_error",
+                f"The mail server numbers the letters of “{self.name}” anew again and again (UIDVALIDITY).",
+                "Nothing is lost. Tell whoever runs the mail server; Postern looks again from time to time.",
+                temporary=False,
+            )
+        self.memory.recreations = [*recent, now]
+
+    async def _remember(self, state: Remembered) -> None:
+        await self._store.run(store.remember, self.folder, state)
+        self.state = state
+
+    async def _new_letters(self) -> int:
+        """Fetch what lies at and above the cursor; how many letters that explains."""
+        found = await self._session.uid_search(["UID", f"{self.state.next_uid}:*"])
+        fresh = plan.new_uids(self.state, found)
+        accounted = 0
+        for start in range(0, len(fresh), SIZE_PASS):
+            some = fresh[start : start + SIZE_PASS]
+            accounted += await self._bring_in(some, moving=True)
+            await self._keep([], next_uid=some[-1] + 1)
+            self.state = replace(self.state, next_uid=some[-1] + 1)
+        return accounted
+
+    async def _compare(self, said: Said, accounted: int) -> None:
+        """Where the count is not what was expected: what left, what came back, what was overlooked?"""
+        if not plan.listing_wanted(self.state, said.exists, accounted):
+            self.memory.suspected = False
+            if accounted:
+                await self._remember(replace(self.state, exists=said.exists))
+            return
+        if asyncio.get_running_loop().time() < self.memory.listing_after:
+            return
+        listed = await self._session.uid_search("ALL")
+        known = await self._store.run(store.ledger, self.folder, said.uidvalidity)
+        verdict = plan.compare(
+            self.state,
+            listed,
+            said.exists,
+            here=known.here,
+            gone=known.gone,
+            suspected=self.memory.suspected,
+        )
+        self.memory.suspected = verdict.suspect
+        if verdict.gone or verdict.back:
+            await self._store.run(store.mark_gone, self.folder, said.uidvalidity, verdict.gone, verdict.back)
+        if verdict.missing:
+            await self._bring_in(sorted(verdict.missing, reverse=True))
+        if verdict.believed:
+            await self._remember(replace(self.state, exists=said.exists))
+        elif not verdict.suspect:
+            self.memory.listing_after = asyncio.get_running_loop().time() + 60
+
+    async def _old_letters(self, seconds: float) -> bool:
+        """Import history newest first; True when some is left after `seconds`."""
+        if self.state.history_done:
+            return False
+        if self._history is None:
+            self._history = await self._find_history()
+            self.progress.total += len(self._history)
+        until = asyncio.get_running_loop().time() + seconds
+        while self._history:
+            some = self._history[: plan.MAX_BATCH_LETTERS]
+            await self._bring_in(some, since=self.state.history_since)
+            del self._history[: len(some)]
+            self.progress.done += len(some)
+            if self._on_progress is not None:
+                self._on_progress(self.progress)
+            if self._history and asyncio.get_running_loop().time() >= until:
+                return True
+        await self._history_finished()
+        return False
+
+    async def _find_history(self) -> list[int]:
+        assert self.state.uidvalidity is not None
+        known = await self._store.run(store.ledger, self.folder, self.state.uidvalidity)
+        return plan.history_uids(self.state, await self._search_history(), known.here | known.gone)
+
+    async def _search_history(self) -> list[int]:
+        if self.state.first_uid <= 1 or self.state.history_since is None:
+            return []
+        # Servers disagree about the zone in which SINCE counts days: ask for one more, judge ourselves.
+        since = self.state.history_since - timedelta(days=1)
+        return await self._session.uid_search(["UID", f"1:{self.state.first_uid - 1}", "SINCE", since])
+
+    async def _history_finished(self) -> None:
+        if self.state.rematching and self.state.uidvalidity is not None:
+            await self._store.run(store.finish_rematch, self.folder, self.state.uidvalidity)
+        self._history = None
+        await self._remember(replace(self.state, history_done=True, rematching=False))
+
+    # For reconcile
+
+    async def whole_listing(self) -> list[int]:
+        """Every UID in the folder now. Raises MailError, also when the folder was numbered anew meanwhile."""
+        selected = await self.look()
+        if self.state.uidvalidity not in (None, selected.uidvalidity):
+            raise MailError(
+                "server_busy",
+                f"“{self.name}” was numbered anew; the next sync matches its letters again first.",
+                temporary=True,
+            )
+        return await self._session.uid_search("ALL")
+
+    async def promised_history(self) -> set[int]:
+        """UIDs below the beginning that belong to the history that is wished and was imported."""
+        since = self.state.history_since
+        if not self.wishes.historic_since or since is None or self.state.rematching:
+            return set()
+        listed = await self._session.uid_fetch_headers(await self._search_history())
+        return {letter.uid for letter in listed if plan.sort_out([letter], self.wishes, since=since).any()}
+
+    async def fetch_missing(self, uids: Sequence[int]) -> None:
+        """Bring in letters that nothing explains."""
+        for start in range(0, len(uids), SIZE_PASS):
+            await self._bring_in(sorted(uids, reverse=True)[start : start + SIZE_PASS])
+
+    async def _bring_in(self, uids: Sequence[int], *, moving: bool = False, since: object = None) -> int:
+        """Size pass, decisions, bodies, intake. How many of the letters the server still had.
+
+        `moving`: the cursor follows, so the letters must come oldest first; `since`: history's first day.
+        """
+        listed = await self._session.uid_fetch_headers(uids)
+        order = {uid: n for n, uid in enumerate(uids)}
+        listed.sort(key=lambda letter: order.get(letter.uid, 0))
+        sorted_out = plan.sort_out(
+            listed,
+            self.wishes,
+            since=self.state.history_since if since and self._not_before is None else None,
+            not_before=self._not_before if since else None,
+            rematching=self.state.rematching,
+        )
+        skipped = [*sorted_out.skipped, *self._unfetchable(sorted_out.fetch)]
+        if skipped:
+            await self._keep([], skipped=skipped)
+        left_out = {uid for uid, _ in skipped}
+        fetch = [letter for letter in sorted_out.fetch if letter.uid not in left_out]
+        for batch in self._batches(fetch):
+            await self._fetch(batch, next_uid=batch[-1].uid + 1 if moving else None)
+        for batch in self._batches(sorted_out.recognise):
+            await self._fetch(batch, only_known=plan.READ_ELSEWHERE)
+        return len(listed)
+
+    def _unfetchable(self, letters: Sequence[Listed]) -> list[tuple[int, str]]:
+        reason = "The mail server could not hand it over, at several attempts."
+        return [(letter.uid, reason) for letter in letters if self.memory.stuck[letter.uid] >= TOO_HEAVY]
+
+    def _batches(self, letters: Sequence[Listed]) -> list[list[Listed]]:
+        """Batches in which a letter that broke a connection before goes alone."""
+        cut: list[list[Listed]] = [[]]
+        for letter in letters:
+            if self.memory.stuck[letter.uid]:
+                cut += [[letter], []]
+            else:
+                cut[-1].append(letter)
+        return [batch for run in cut for batch in plan.batches(run)]
+
+    async def _fetch(
+        self, batch: Sequence[Listed], *, next_uid: int | None = None, only_known: str = ""
+    ) -> None:
+        wanted = [letter.uid for letter in batch]
+        arrivals: list[Arrival] = []
+        try:
+            async for letter in self._session.uid_fetch_bodies(wanted):
+                arrivals.append(Arrival(letter.uid, letter.flags, _when(letter.internaldate), letter.raw))
+        except MailError as error:
+            missed = set(wanted) - {arrival.uid for arrival in arrivals}
+            if missed:
+                self.memory.stuck[min(missed)] += WEIGHT.get(error.code, 1)
+            raise
+        await self._keep(arrivals, next_uid=next_uid, only_known=only_known)
+        for uid in wanted:
+            self.memory.stuck.pop(uid, None)
+
+    async def _keep(
+        self,
+        arrivals: Sequence[Arrival],
+        *,
+        skipped: Sequence[tuple[int, str]] = (),
+        next_uid: int | None = None,
+        only_known: str = "",
+    ) -> None:
+        assert self.state.uidvalidity is not None
+        self.progress.stored += await self._store.run(
+            store.keep,
+            self.folder,
+            self.state.uidvalidity,
+            arrivals,
+            skipped=skipped,
+            next_uid=next_uid,
+            only_known=only_known,
+        )
+
+
+def _when(internaldate: datetime) -> datetime:
+    """A letter of which the server tells no date has arrived now."""
+    return datetime.now(UTC) if internaldate == UNKNOWN_DATE else internaldate

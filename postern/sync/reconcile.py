@@ -1,0 +1,123 @@
+"""Prove that nothing is missing: every UID on the server is imported, denied, skipped or quarantined."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from postern.sync import store
+from postern.sync.reading import Reading
+from postern.sync.store import Store
+from postern.sync.visit import open_visit
+from postern.wire.imap import open_session
+
+BEFORE_START = "skipped: before start"
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """One folder. `counts` are by outcome; `missing` are UIDs that nothing explains, `fetched` those repaired."""
+
+    name: str
+    on_server: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    fetched: tuple[int, ...] = ()
+    missing: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.on_server} on the server"]
+        lines += [f"  {count:>7}  {what}" for what, count in sorted(self.counts.items())]
+        if self.fetched:
+            lines.append(f"  {len(self.fetched):>7}  fetched just now")
+        if self.missing:
+            some = ", ".join(map(str, self.missing[:20]))
+            lines.append(f"  {len(self.missing):>7}  MISSING: UID {some}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All folders of a mailbox; `complete` when nothing is missing."""
+
+    folders: tuple[FolderReport, ...]
+
+    @property
+    def complete(self) -> bool:
+        """True when every UID is explained."""
+        return bool(self.folders) and not any(folder.missing for folder in self.folders)
+
+    def __str__(self) -> str:
+        verdict = "Nothing is missing." if self.complete else "NOT COMPLETE."
+        return "\n".join([*(str(folder) for folder in self.folders), verdict])
+
+
+def explain(
+    listed: Iterable[int],
+    outcomes: Mapping[int, tuple[str, str]],
+    promised: Collection[int],
+    first_uid: int,
+) -> tuple[Counter[str], list[int]]:
+    """Count what became of each UID of a listing, and name those that nothing explains. Pure.
+
+    Below `first_uid` only the `promised` UIDs (history within the wished date) must be in the ledger.
+    """
+    counts: Counter[str] = Counter()
+    missing: list[int] = []
+    for uid in sorted(set(listed)):
+        if uid in outcomes:
+            outcome, reason = outcomes[uid]
+            counts[f"skipped: {reason}" if outcome == "skipped" else outcome] += 1
+        elif uid < first_uid and uid not in promised:
+            counts[BEFORE_START] += 1
+        else:
+            missing.append(uid)
+    return counts, missing
+
+
+def reconcile(mailbox_id: int, repair: bool = True) -> Report:
+    """Compare ledger and server, and with `repair` fetch what is missing. Raises MailError, SecretError.
+
+    Safe beside a running sync: a letter met twice is one message.
+    """
+    return asyncio.run(_reconcile(mailbox_id, repair))
+
+
+async def _reconcile(mailbox_id: int, repair: bool) -> Report:
+    keeper = Store(1)
+    try:
+        account = await keeper.run(store.load, mailbox_id)
+        if account is None:
+            return Report(())
+        session = await open_session(account.endpoint, account.policy, account.login)
+        try:
+            visit = await open_visit(session, keeper, account.mailbox)
+            return Report(tuple([await _folder(keeper, reading, repair) for reading in visit.readings]))
+        finally:
+            await session.logout()
+    finally:
+        keeper.close()
+
+
+async def _folder(keeper: Store, reading: Reading, repair: bool) -> FolderReport:
+    listed = await reading.whole_listing()
+    if reading.state.uidvalidity is None:
+        return FolderReport(reading.name, len(listed), {"not visited yet": len(listed)})
+    counts, missing = await _explain(keeper, reading, listed)
+    fetched: tuple[int, ...] = ()
+    if missing and repair:
+        await reading.fetch_missing(missing)
+        before = set(missing)
+        counts, missing = await _explain(keeper, reading, listed)
+        fetched = tuple(sorted(before - set(missing)))
+    # A letter may have left the server since the listing was made.
+    there = set(await reading.whole_listing()) if missing else set()
+    return FolderReport(reading.name, len(listed), counts, fetched, tuple(u for u in missing if u in there))
+
+
+async def _explain(keeper: Store, reading: Reading, listed: list[int]) -> tuple[Counter[str], list[int]]:
+    assert reading.state.uidvalidity is not None
+    known = await keeper.run(store.ledger, reading.folder, reading.state.uidvalidity)
+    promised = await reading.promised_history()
+    return explain(listed, known.outcomes, promised, reading.state.first_uid)

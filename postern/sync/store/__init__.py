@@ -1,0 +1,62 @@
+"""The only place in sync that touches the database: plain functions, one transaction each.
+
+They run in the small thread pool of `Store.run`, never on the event loop. Mail tables are reached only at
+one mailbox (`at_mailbox`), which the row policies check a second time.
+"""
+
+from postern.sync.store.errands import (
+    Spot,
+    Task,
+    due_errands,
+    errand_done,
+    errand_failed,
+    has_due_errands,
+    letter_of,
+)
+from postern.sync.store.folders import (
+    Place,
+    finish_rematch,
+    forget_start,
+    places,
+    remember,
+    rewind,
+    window_start,
+)
+from postern.sync.store.letters import Ledger, keep, ledger, mark_gone
+from postern.sync.store.mailboxes import Account, Watched, history_date, load, note_health, pin, watched
+from postern.sync.store.pool import Store, listening_address
+from postern.sync.store.probes import claim, finish, show_steps, waiting
+
+__all__ = [
+    "Account",
+    "Ledger",
+    "Place",
+    "Spot",
+    "Store",
+    "Task",
+    "Watched",
+    "claim",
+    "due_errands",
+    "errand_done",
+    "errand_failed",
+    "finish",
+    "finish_rematch",
+    "forget_start",
+    "has_due_errands",
+    "history_date",
+    "keep",
+    "ledger",
+    "letter_of",
+    "listening_address",
+    "load",
+    "mark_gone",
+    "note_health",
+    "pin",
+    "places",
+    "remember",
+    "rewind",
+    "show_steps",
+    "waiting",
+    "watched",
+    "window_start",
+]

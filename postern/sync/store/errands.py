@@ -1,0 +1,100 @@
+"""The errands of a mailbox: which are due, what they need, what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import QuerySet
+
+from postern.mail.access import at_mailbox
+from postern.mail.models import Errand, Sighting
+from postern.mailboxes.models import Folder
+from postern.sync.store.letters import mark_messages
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a letter was seen; whether the UIDVALIDITY still holds, only the server can tell."""
+
+    folder_id: int
+    folder: str
+    incoming: bool
+    uidvalidity: int
+    uid: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """An errand with what it takes to do it. `raw` only for an append."""
+
+    id: int
+    kind: str
+    attempts: int
+    message_id: str
+    received_at: datetime
+    spots: tuple[Spot, ...]
+    raw: bytes = field(default=b"", repr=False)
+
+
+MAX_ATTEMPTS = 8
+
+
+def has_due_errands(mailbox_id: int) -> bool:
+    """True when something is to be done on the server."""
+    with at_mailbox(mailbox_id):
+        return _due(mailbox_id).exists()
+
+
+def _due(mailbox_id: int) -> QuerySet[Errand]:
+    return Errand.objects.filter(mailbox=mailbox_id, failed_at=None, not_before__lte=datetime.now(UTC))
+
+
+def due_errands(mailbox_id: int, limit: int = 200) -> list[Task]:
+    """Return errands whose time has come, oldest first; appends come one at a time because of their size."""
+    with at_mailbox(mailbox_id):
+        rows = list(_due(mailbox_id).select_related("message").order_by("pk")[:limit])
+        wanted = [row.message_id for row in rows]
+        spots: dict[int, list[Spot]] = {}
+        sightings = Sighting.objects.filter(message__in=wanted, gone_at=None).select_related("folder")
+        for s in sightings:
+            if s.message_id is not None:
+                incoming = s.folder.role == Folder.Role.INBOX
+                spot = Spot(s.folder_id, s.folder.name, incoming, s.uidvalidity, s.uid)
+                spots.setdefault(s.message_id, []).append(spot)
+        return [_task(row, tuple(spots.get(row.message_id, ()))) for row in rows]
+
+
+def _task(row: Errand, spots: tuple[Spot, ...]) -> Task:
+    message = row.message
+    return Task(row.pk, row.kind, row.attempts, message.message_id, message.received_at, spots)
+
+
+def letter_of(mailbox_id: int, errand_id: int) -> bytes | None:
+    """Return the raw letter an errand is about; None when the errand is no longer wanted."""
+    with at_mailbox(mailbox_id):
+        row = Errand.objects.filter(pk=errand_id).select_related("message__raw").first()
+        return row.message.raw.letter() if row else None
+
+
+def errand_done(mailbox_id: int, ids: Sequence[int], gone: Sequence[Spot] = ()) -> None:
+    """Delete errands that were carried out; `gone` are places that letters were moved away from."""
+    with at_mailbox(mailbox_id):
+        Errand.objects.filter(pk__in=ids).delete()
+        for spot in gone:
+            rows = Sighting.objects.filter(folder=spot.folder_id, uidvalidity=spot.uidvalidity, uid=spot.uid)
+            rows.update(gone_at=datetime.now(UTC))
+            mark_messages([pk for pk in rows.values_list("message_id", flat=True) if pk is not None])
+
+
+def errand_failed(mailbox_id: int, ids: Sequence[int], reason: str, *, final: bool) -> None:
+    """Try again later with growing delay, or give up and keep the reason for the owner to see."""
+    with at_mailbox(mailbox_id):
+        for row in Errand.objects.filter(pk__in=ids):
+            row.attempts += 1
+            row.error = reason[:2000]
+            row.not_before = datetime.now(UTC) + timedelta(seconds=min(3600, 15 * 2**row.attempts))
+            if final or row.attempts >= MAX_ATTEMPTS:
+                row.failed_at = datetime.now(UTC)
+            row.save()

@@ -1,0 +1,116 @@
+"""A folder's row: where reading stands, and what a new UIDVALIDITY does to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import CharField, Min, Value
+from django.db.models.functions import Cast, Concat
+
+from postern.mail.access import at_mailbox
+from postern.mail.models import Message, Sighting
+from postern.mailboxes.models import Folder, Mailbox, MailboxHealth
+from postern.sync.plan import Remembered
+from postern.sync.store.letters import mark_messages
+from postern.sync.store.mailboxes import note_health
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder's row with what is remembered of it."""
+
+    row: Folder
+    remembered: Remembered
+
+
+def places(mailbox: Mailbox) -> list[Place]:
+    """Return INBOX and, where one is set, the folder of sent letters."""
+    with at_mailbox(mailbox.pk):
+        rows = [_row(mailbox, "INBOX", Folder.Role.INBOX)]
+        name = mailbox.sent_folder.strip()
+        if name and name.upper() != "INBOX":
+            rows.append(_row(mailbox, name, Folder.Role.SENT))
+        return [Place(row, _remembered(row)) for row in rows]
+
+
+def _row(mailbox: Mailbox, name: str, role: str) -> Folder:
+    row, _ = Folder.objects.get_or_create(mailbox=mailbox, name=name, defaults={"role": role})
+    if row.role != role:
+        row.role = role
+        row.save(update_fields=["role"])
+    return row
+
+
+def _remembered(row: Folder) -> Remembered:
+    old = Sighting.objects.filter(folder=row)
+    if row.uidvalidity is not None:
+        old = old.exclude(uidvalidity=row.uidvalidity)
+        rematching = old.exists()
+    else:
+        rematching = False
+    return Remembered(
+        row.uidvalidity,
+        row.next_uid,
+        row.first_uid,
+        row.history_since,
+        row.history_done,
+        row.exists,
+        rematching,
+    )
+
+
+def remember(folder: Folder, state: Remembered) -> None:
+    """Write a folder's state; a new UIDVALIDITY frees its sightings' messages to be met again."""
+    with at_mailbox(folder.mailbox_id):
+        Folder.objects.filter(pk=folder.pk).update(
+            uidvalidity=state.uidvalidity,
+            next_uid=state.next_uid,
+            first_uid=state.first_uid,
+            history_since=state.history_since,
+            history_done=state.history_done,
+            exists=state.exists,
+        )
+        # The freed rows stay until every letter was met again: they say that it is still to be done, and
+        # in the end which letters are not there any more.
+        was = Concat(Value("was "), Cast("message_id", CharField()))
+        old = Sighting.objects.filter(folder=folder).exclude(uidvalidity=state.uidvalidity or 0)
+        old.filter(message__isnull=False).update(reason=was, message=None)
+
+
+def finish_rematch(folder: Folder, uidvalidity: int) -> None:
+    """Drop what the old UIDVALIDITY left; letters that were not met again are no longer in the mailbox."""
+    with at_mailbox(folder.mailbox_id):
+        old = Sighting.objects.filter(folder=folder).exclude(uidvalidity=uidvalidity)
+        words = old.filter(reason__startswith="was ").values_list("reason", flat=True)
+        before = [int(word[4:]) for word in words if word[4:].isdigit()]
+        old.delete()
+        mark_messages(before)
+
+
+def rewind(folder: Folder, uidvalidity: int, next_uid: int) -> None:
+    """Forget sightings at UIDs that the server says it has not yet given out."""
+    with at_mailbox(folder.mailbox_id):
+        impossible = Sighting.objects.filter(folder=folder, uidvalidity=uidvalidity, uid__gte=next_uid)
+        before = list(impossible.filter(message__isnull=False).values_list("message_id", flat=True))
+        impossible.delete()
+        mark_messages([pk for pk in before if pk is not None])
+
+
+def window_start(folder: Folder) -> datetime:
+    """Return when the first letter of this folder's kind arrived that is here; else when the mailbox was made."""
+    with at_mailbox(folder.mailbox_id):
+        rows = Message.objects.filter(mailbox=folder.mailbox_id, outgoing=folder.role == Folder.Role.SENT)
+        first: datetime | None = rows.aggregate(first=Min("received_at"))["first"]
+        if first is None:
+            first = Mailbox.objects.values_list("created_at", flat=True).get(pk=folder.mailbox_id)
+    return first
+
+
+def forget_start(mailbox_id: int) -> None:
+    """Processing is off: the moment it is switched on again will be a new beginning (row 3)."""
+    Folder.objects.filter(mailbox=mailbox_id, uidvalidity__isnull=False).update(
+        uidvalidity=None, history_since=None, history_done=True
+    )
+    if not MailboxHealth.objects.filter(mailbox=mailbox_id, state=MailboxHealth.State.PAUSED).exists():
+        note_health(mailbox_id, state=MailboxHealth.State.PAUSED, code="", message="", server_text="")

@@ -1,0 +1,173 @@
+"""Which mailboxes are watched: one task each, started, restarted and ended as settings come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+
+import psycopg
+
+from postern.sync import probe, store
+from postern.sync.store import Store, Watched
+from postern.sync.watcher import Gates, Watcher
+
+log = logging.getLogger(__name__)
+
+CHANNELS = ("postern_mailboxes", "postern_errands", "postern_probes")
+LOOK_SECONDS = 20.0
+POLITE_SECONDS = 8.0
+PROBES_AT_ONCE = 10
+# A restart of the whole does not meet the providers with all mailboxes in the same second (R-032).
+SPREAD_SECONDS_PER_HUNDRED = 5.0
+
+
+class Supervisor:
+    """Holds the watchers. Listens to the database, and looks itself every 20 seconds as a safety net."""
+
+    def __init__(self, keeper: Store, *, poll_seconds: float = 30.0) -> None:
+        self._store = keeper
+        self._poll_seconds = poll_seconds
+        self._gates = Gates()
+        self._watchers: dict[int, tuple[Watcher, asyncio.Task[None]]] = {}
+        self._parked: dict[int, str] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._probes: dict[int, asyncio.Task[None]] = {}
+        self._look = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._spread = True
+
+    def stop(self) -> None:
+        """Begin to end."""
+        self._stopping.set()
+        self._look.set()
+
+    async def run(self) -> None:
+        """Supervise until `stop`; ends within ten seconds of it."""
+        listener = asyncio.create_task(self._listen())
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await self._look_around()
+                except Exception:
+                    log.exception("looking at the mailboxes")
+                self._look.clear()
+                if self._stopping.is_set():
+                    break
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
+        finally:
+            listener.cancel()
+            await self._end_all()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def _look_around(self) -> None:
+        wanted = {box.id: box for box in await self._store.run(store.watched)}
+        for gone in set(self._watchers) - set(wanted):
+            self._end(gone)
+        for box in wanted.values():
+            await self._consider(box)
+        self._spread = False
+        for number in await self._store.run(store.waiting):
+            self._start_probe(number)
+
+    async def _consider(self, box: Watched) -> None:
+        running = self._watchers.get(box.id)
+        if running is not None:
+            watcher, task = running
+            if task.done():
+                del self._watchers[box.id]
+                if box.tracking:
+                    self._parked[box.id] = watcher.watched.signature
+            elif watcher.watched.signature != box.signature:
+                self._end(box.id)
+            else:
+                return
+        if self._parked.get(box.id) == box.signature and box.tracking:
+            return
+        self._parked.pop(box.id, None)
+        if not box.tracking:
+            await self._store.run(store.forget_start, box.id)
+        if box.tracking or box.has_errands:
+            self._start(box)
+
+    def _start(self, box: Watched) -> None:
+        watcher = Watcher(box, self._store, self._gates, poll_seconds=self._poll_seconds)
+        most = SPREAD_SECONDS_PER_HUNDRED * len(self._watchers) / 100 if self._spread else 0.0
+        task = asyncio.create_task(self._run_later(watcher, random.uniform(0, most)))  # noqa: S311
+        self._watchers[box.id] = (watcher, task)
+
+    async def _run_later(self, watcher: Watcher, seconds: float) -> None:
+        before = [task for task in self._ending if task.get_name() == f"mailbox {watcher.watched.id}"]
+        if before:  # never two connections of one mailbox at once
+            await asyncio.wait(before, timeout=POLITE_SECONDS)
+        await asyncio.sleep(seconds)
+        await watcher.run()
+
+    def _end(self, number: int) -> None:
+        watcher, task = self._watchers.pop(number)
+        watcher.stop()
+        ending = asyncio.create_task(_ended(task), name=f"mailbox {number}")
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
+    async def _end_all(self) -> None:
+        for number in list(self._watchers):
+            self._end(number)
+        for task in self._probes.values():
+            task.cancel()
+        await asyncio.gather(*self._ending, *self._probes.values(), return_exceptions=True)
+
+    # Probes
+
+    def _start_probe(self, number: int) -> None:
+        if number not in self._probes and len(self._probes) < PROBES_AT_ONCE:
+            task = asyncio.create_task(probe.run(self._store, number))
+            self._probes[number] = task
+            task.add_done_callback(lambda _: self._probe_ended(number))
+
+    def _probe_ended(self, number: int) -> None:
+        del self._probes[number]
+        self._look.set()  # another may have waited for the place
+
+    # Listening
+
+    async def _listen(self) -> None:
+        """Hear what web and outbox announce; while the database is away, try again every few seconds."""
+        while True:
+            try:
+                address = await self._store.run(store.listening_address)
+                async with await psycopg.AsyncConnection.connect(address, autocommit=True) as db:
+                    for channel in CHANNELS:
+                        await db.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                    self._look.set()  # whatever was announced while nobody listened
+                    async for notice in db.notifies():
+                        self._hear(notice.channel, notice.payload)
+            except (psycopg.Error, OSError) as error:
+                log.warning("listening to the database: %s", type(error).__name__)
+            await asyncio.sleep(2)
+
+    def _hear(self, channel: str, payload: str) -> None:
+        try:
+            told = json.loads(payload)
+            mailbox = int(told.get("mailbox") or 0)
+        except (ValueError, AttributeError, TypeError):
+            return
+        if channel == "postern_errands" and mailbox in self._watchers:
+            self._watchers[mailbox][0].wake.set()
+            return
+        if channel == "postern_mailboxes":
+            self._parked.pop(mailbox, None)
+            if mailbox in self._watchers:
+                self._end(mailbox)
+        self._look.set()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for a watcher to say goodbye, not for ever."""
+    done, _ = await asyncio.wait({task}, timeout=POLITE_SECONDS)
+    if not done:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,131 @@
+"""One signed-in connection to one mailbox: go round the folders, do the errands, wait for news."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from postern.mailboxes.models import Mailbox
+from postern.sync import errands, store
+from postern.sync.plan import Wishes
+from postern.sync.reading import Memory, Progress, Reading
+from postern.sync.store import Store
+from postern.wire.errors import MailError
+from postern.wire.imap import Session
+
+# IDLE is never reliable (ENGINE.md): it is renewed, and the folders are looked at, this often.
+IDLE_SECONDS = 55.0
+
+# What the server may say of the sent folder without any harm to INBOX.
+_FOLDER_ONLY = {"folder_missing", "server_refused", "server_busy"}
+
+
+@dataclass
+class Memories:
+    """What a watcher remembers from one connection to the next, by folder."""
+
+    folders: dict[int, Memory] = field(default_factory=dict)
+
+    def of(self, folder_id: int) -> Memory:
+        """Return the memory of a folder."""
+        return self.folders.setdefault(folder_id, Memory())
+
+
+class Visit:
+    """Made for each connection. `trouble` is what is wrong with the sent folder while INBOX works."""
+
+    def __init__(
+        self,
+        session: Session,
+        keeper: Store,
+        mailbox: Mailbox,
+        readings: list[Reading],
+        *,
+        poll_seconds: float,
+    ) -> None:
+        self.trouble: MailError | None = None
+        self._session = session
+        self._store = keeper
+        self._mailbox = mailbox
+        self.readings = readings
+        self._poll_seconds = poll_seconds
+
+    @property
+    def has_history(self) -> bool:
+        """True while a first sync is under way."""
+        return any(not reading.state.history_done for reading in self.readings)
+
+    async def round(self) -> bool:
+        """Look at every folder and do the errands; True when there is more to do at once. Raises MailError."""
+        more = False
+        self.trouble = None
+        for reading in self.readings:
+            if reading.incoming:
+                more = await reading.read() or more
+            else:
+                more = await self._read_sent(reading) or more
+        sent = next((r.name for r in self.readings if not r.incoming), "")
+        if await errands.work_off(self._session, self._store, self._mailbox.pk, sent):
+            return True
+        return more or not await self._back_in_inbox()
+
+    async def _read_sent(self, reading: Reading) -> bool:
+        try:
+            return not await reading.unchanged() and await reading.read()
+        except MailError as error:
+            if self._session.closed or error.code not in _FOLDER_ONLY:
+                raise
+            self.trouble = error
+            return False
+
+    async def _back_in_inbox(self) -> bool:
+        """Open INBOX for the wait; False when something happened there meanwhile."""
+        inbox = self.readings[0]
+        return inbox.as_left(await inbox.look())
+
+    async def wait(self, wake: asyncio.Event) -> None:
+        """Wait for news, for `wake`, or until it is time to look again. Raises MailError."""
+        if "IDLE" in self._session.capabilities:
+            seconds = min(IDLE_SECONDS, self._session.longest_idle)
+            await self._session.idle(seconds=seconds, wake=wake)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(wake.wait(), self._poll_seconds)
+
+
+async def open_visit(
+    session: Session,
+    keeper: Store,
+    mailbox: Mailbox,
+    *,
+    memories: Memories | None = None,
+    progress: Progress | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+    poll_seconds: float = 30.0,
+) -> Visit:
+    """Return the visit of a mailbox over an open session."""
+    memories = memories or Memories()
+    progress = progress or Progress()
+    readings = [
+        Reading(
+            session,
+            keeper,
+            place,
+            wishes(mailbox, incoming=place.row.role == "inbox"),
+            memory=memories.of(place.row.pk),
+            progress=progress,
+            on_progress=on_progress,
+        )
+        for place in await keeper.run(store.places, mailbox)
+    ]
+    return Visit(session, keeper, mailbox, readings, poll_seconds=poll_seconds)
+
+
+def wishes(mailbox: Mailbox, *, incoming: bool) -> Wishes:
+    """Return the settings as they concern a folder: sent mail is read whatever its flags (row 2)."""
+    return Wishes(
+        historic_since=store.history_date(mailbox),
+        unread_only=incoming and mailbox.process == Mailbox.Process.UNREAD,
+    )

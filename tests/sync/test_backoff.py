@@ -1,0 +1,48 @@
+"""When to try again: never in step with others, never a wrong password a fourth time."""
+
+import pytest
+
+from postern.sync.backoff import LONGEST_SECONDS, Backoff
+from postern.wire.errors import MailError
+
+
+def error(code, temporary):
+    return MailError(code, "No.", temporary=temporary)
+
+
+def test_temporary_failures_wait_longer_and_longer_up_to_a_limit():
+    backoff = Backoff(dice=lambda: 0.5)
+    waits = [backoff.after(error("timeout", True)) for _ in range(12)]
+    assert waits[:4] == [5, 10, 20, 40]
+    assert waits[-1] == LONGEST_SECONDS
+    backoff.reset()
+    assert backoff.after(error("timeout", True)) == 5
+
+
+def test_two_mailboxes_do_not_return_at_the_same_moment():
+    assert Backoff(dice=lambda: 0.0).after(error("timeout", True)) == 2.5
+    assert Backoff(dice=lambda: 1.0).after(error("timeout", True)) == 7.5
+
+
+@pytest.mark.rule("R-034")
+def test_a_refused_password_is_tried_three_times_in_all():
+    backoff = Backoff()
+    waits = [backoff.after(error("password_rejected", False)) for _ in range(3)]
+    assert all(waits[:2])
+    assert waits[2] is None
+
+
+def test_other_failures_in_between_do_not_buy_more_tries():
+    backoff = Backoff()
+    backoff.after(error("password_rejected", False))
+    backoff.after(error("timeout", True))
+    backoff.after(error("password_rejected", False))
+    assert backoff.after(error("password_rejected", False)) is None
+
+
+def test_a_changed_certificate_stops_at_once():
+    assert Backoff().after(error("certificate_changed", False)) is None
+
+
+def test_a_refusal_that_waiting_may_not_heal_is_looked_at_rarely():
+    assert Backoff(dice=lambda: 0.5).after(error("certificate_invalid", False)) == 1800
