@@ -184,6 +184,8 @@ class SystemEmail(models.Model):
     hourly_limit = models.PositiveIntegerField(
         "Hourly limit", default=0, help_text="Messages an hour through this server; 0 is no limit."
     )
+    hour_began_at = models.DateTimeField(null=True, editable=False)
+    sent_in_hour = models.PositiveIntegerField(default=0, editable=False)
 
     @classmethod
     def current(cls) -> SystemEmail:

@@ -315,6 +315,8 @@ class Migration(migrations.Migration):
                         verbose_name="Hourly limit",
                     ),
                 ),
+                ("hour_began_at", models.DateTimeField(editable=False, null=True)),
+                ("sent_in_hour", models.PositiveIntegerField(default=0, editable=False)),
             ],
         ),
         migrations.CreateModel(
