@@ -99,8 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 0
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postern.project.settings")
-    os.environ.setdefault("POSTERN_DATA_DIR", str(data_dir()))
-    os.environ.setdefault("POSTERN_SECRET_KEY_FILE", str(key_file()))
+    if chosen.verb != "demo":  # the demo has a place of its own and never touches real data
+        os.environ.setdefault("POSTERN_DATA_DIR", str(data_dir()))
+        os.environ.setdefault("POSTERN_SECRET_KEY_FILE", str(key_file()))
     try:
         return run(chosen)
     except (Refused, DatabaseError, BinariesMissing) as error:

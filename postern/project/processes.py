@@ -198,7 +198,7 @@ def up() -> None:
     """Run everything until SIGTERM or SIGINT. Raises Refused or DatabaseError before anything is served."""
     listen = Listen.from_environment()
     listen.check()
-    _become_unprivileged()
+    become_unprivileged()
     with StopSignal() as stop, installation() as server, Tree(("web", "sync", "send"), server=server) as tree:
         announced = False
 
@@ -216,12 +216,12 @@ def worker() -> None:
     """Run sync and send without pages: for further machines beside one database. Needs POSTERN_DATABASE_URL."""
     if not external_url():
         raise Refused("`postern worker` is for several machines with one database: set POSTERN_DATABASE_URL.")
-    _become_unprivileged()
+    become_unprivileged()
     with StopSignal() as stop, Tree(("sync", "send"), server=None) as tree:
         tend_until_stopped(tree, stop)
 
 
-def _become_unprivileged() -> None:
+def become_unprivileged() -> None:
     """Leave root behind where that is possible, with the key file in the hands of the new user."""
     path = key_file()
     os.environ["POSTERN_SECRET_KEY_FILE"] = str(path)

@@ -134,3 +134,55 @@ def test_a_token_is_printed_once_and_only_its_digest_stays(db, capsys):
     assert Token.objects.get().digest == hashlib.sha256(printed.encode()).hexdigest()
     assert token(Namespace(email="nobody@example.com", name="x")) == 1
     assert Token.objects.count() == 1
+
+
+def test_import_customers_saves_the_good_rows_and_names_the_broken_ones(db, place, capsys):
+    from postern.people.models import Customer
+    from postern.project.commands.customers import import_customers
+
+    file = place / "customers.csv"
+    file.write_text("name,email\nAda,ada@example.com\n,nobody@example.com\nBob,not an address\n")
+    assert import_customers(Namespace(file=file)) == 1
+    said = capsys.readouterr()
+    assert "1 added, 0 updated, 2 refused" in said.out
+    assert "line 3" in said.err and "line 4" in said.err
+    assert [c.name for c in Customer.objects.all()] == ["Ada"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "No such file"), (b"\0\0", "not a CSV"), (b"a,b\n1,2\n", "name")]
+)
+def test_import_customers_refuses_what_is_no_csv(db, place, capsys, content, says):
+    from postern.project.commands.customers import import_customers
+
+    file = place / "customers.csv"
+    if content is not None:
+        file.write_bytes(content)
+    assert import_customers(Namespace(file=file)) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_mailbox_list_says_how_they_are_and_sync_wakes_the_supervisor(db, acting_as, capsys):
+    import psycopg
+
+    from postern.mailboxes.models import Mailbox
+    from postern.people.models import Staff
+    from postern.project.commands.mailbox import mailbox
+    from postern.project.database import libpq
+
+    with acting_as("sync"):
+        assert mailbox(Namespace(action="list", id=None)) == 0
+        assert "No mailbox" in capsys.readouterr().out
+    with acting_as("superuser"):
+        ada = Staff.objects.create_staff(email="ada@example.com", name="Ada", password=None)
+        box = Mailbox.objects.create(owner=ada)
+    with acting_as("sync"), psycopg.connect(**libpq("sync"), autocommit=True) as listener:
+        listener.execute("LISTEN postern_mailboxes")
+        assert mailbox(Namespace(action="list", id=None)) == 0
+        assert f"{box.pk}  ada@example.com" in capsys.readouterr().out
+        assert mailbox(Namespace(action="sync", id=box.pk)) == 0
+        heard = next(iter(listener.notifies(timeout=5, stop_after=1)))
+        assert f'"mailbox": {box.pk}' in heard.payload
+        for unknown in (None, box.pk + 1):
+            assert mailbox(Namespace(action="sync", id=unknown)) == 1
+    assert "mailbox list" in capsys.readouterr().err

@@ -3,21 +3,24 @@
 import sys
 from argparse import Namespace
 
-from django.db import transaction
-
-from postern.people.csvimport import import_customers as import_file
+from postern.people.csvimport import CsvError
+from postern.people.csvimport import import_customers as import_data
 
 
 def import_customers(chosen: Namespace) -> int:
-    """Import the file and print what became of it; 1 when a row was refused."""
+    """Import the good rows, name each broken one with its line; 1 when there was one."""
     try:
-        file = chosen.file.open("rb")
+        result = import_data(chosen.file.read_bytes())
     except OSError as error:
-        print(f"postern: {chosen.file}: {error.strerror}", file=sys.stderr)
-        return 1
-    with file, transaction.atomic():
-        report = import_file(file)
-    print(f"{report.created} made, {report.updated} updated, {len(report.problems)} refused")
-    for problem in report.problems:
-        print(f"  {problem}", file=sys.stderr)
-    return 1 if report.problems else 0
+        return _refuse(f"{chosen.file}: {error.strerror}")
+    except CsvError as error:
+        return _refuse(f"{chosen.file}: {error}")
+    print(f"{len(result.added)} added, {len(result.updated)} updated, {len(result.broken)} refused")
+    for line, reason in sorted(result.broken.items()):
+        print(f"  line {line}: {reason}", file=sys.stderr)
+    return 1 if result.broken else 0
+
+
+def _refuse(reason: str) -> int:
+    print(f"postern: {reason}", file=sys.stderr)
+    return 1

@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 
+from postern.mail.events import notify
 from postern.mailboxes.models import Mailbox
 
 
@@ -18,15 +19,21 @@ def mailbox(chosen: Namespace) -> int:
 
 
 def _list() -> int:
-    for box in Mailbox.objects.select_related("owner").order_by("pk"):
-        print(f"{box.pk:>4}  {box.owner.email}  {box.imap_host or 'no IMAP server'}  {box.imap_username}")
+    boxes = list(Mailbox.objects.select_related("owner", "health").order_by("pk"))
+    for box in boxes:
+        health = getattr(box, "health", None)
+        state = health.get_state_display() if health else "Not started"
+        server = f"{box.imap_username} at {box.imap_host}" if box.imap_host else "no IMAP server yet"
+        print(f"{box.pk:>4}  {box.owner.email}  {server}  {state}")
+    if not boxes:
+        print("No mailbox is set up yet.")
     return 0
 
 
 def _sync(mailbox_id: int) -> int:
-    from postern.sync.run import sync_once
-
-    print(sync_once(mailbox_id))
+    """Ask the running sync process to visit now, also when it had given up on this mailbox."""
+    notify("postern_mailboxes", {"mailbox": mailbox_id, "id": mailbox_id})
+    print(f"Mailbox {mailbox_id} is read now, if `postern up` or `postern worker` runs.")
     return 0
 
 
