@@ -1,5 +1,6 @@
 """IMAP4rev1 of our own: ``open_session`` gives a ``Session``; the rest of the room serves these two."""
 
+from postern.wire.imap.answers import Fetched, Listed, Selected, Status
 from postern.wire.imap.folders import (
     FolderInfo,
     choose_sent_folder,
@@ -9,7 +10,7 @@ from postern.wire.imap.folders import (
 from postern.wire.imap.grammar import UNKNOWN_DATE, ProtocolError
 from postern.wire.imap.mutf7 import decode_mutf7, encode_mutf7
 from postern.wire.imap.opening import open_session
-from postern.wire.imap.session import Fetched, Listed, Selected, Session, Status
+from postern.wire.imap.session import Session
 from postern.wire.login import Login
 
 __all__ = [

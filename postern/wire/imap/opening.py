@@ -8,6 +8,7 @@ from postern.wire.endpoint import Endpoint, Policy, Security, check_certificate,
 from postern.wire.errors import MailError
 from postern.wire.imap import commands
 from postern.wire.imap.commands import Command, command
+from postern.wire.imap.connection import Connection
 from postern.wire.imap.framing import Limits
 from postern.wire.imap.link import Deadline, Link
 from postern.wire.imap.quirks import quirks_of
@@ -16,6 +17,7 @@ from postern.wire.imap.responses import Line, Other, names
 from postern.wire.imap.session import Session
 from postern.wire.login import Login
 from postern.wire.steps import OnStep, step
+from postern.wire.tls import CertificateSeen
 
 
 async def open_session(
@@ -33,27 +35,32 @@ async def open_session(
     """
     with step(on_step, "resolve"):
         resolved = await resolve(endpoint, policy, timeout=min(timeout, 10))
-    session: Session | None = None
+    connection: Connection | None = None
+    certificate: CertificateSeen | None = None
+    quirks: frozenset[str] = frozenset()
     try:
         with step(on_step, "connect"):
             _, link = await connect(resolved, lambda: Link(limits), timeout=min(timeout, 15))
-            session = Session(link, timeout=timeout)
-            greeting = await _greet(session, link, timeout)
+            connection = Connection(link, timeout=timeout)
+            greeting = await _greet(connection)
         if endpoint.security is not Security.NONE:
             with step(on_step, "secure") as note:
-                note.detail = await _secure(session, link, endpoint, timeout)
+                certificate = await _secure(connection, endpoint)
+                note.detail = certificate.tls_version
         if login is not None:
             with step(on_step, "sign_in"):
-                await _sign_in(session, endpoint, login, greeting)
+                quirks = await _sign_in(connection, endpoint, login, greeting)
     except BaseException:
-        if session is not None:
-            session.abort()
+        if connection is not None:
+            connection.abort()
         raise
-    return session
+    return Session(connection, certificate, quirks)
 
 
-async def _greet(session: Session, link: Link, timeout: float) -> str:
-    line = await link.event(Deadline.after(timeout, "Waiting for the server's greeting"))
+async def _greet(connection: Connection) -> str:
+    line = await connection.link.event(
+        Deadline.after(connection.timeout, "Waiting for the server's greeting")
+    )
     assert isinstance(line, Line)
     if line.status == "BYE":
         raise farewell(line)
@@ -67,28 +74,28 @@ async def _greet(session: Session, link: Link, timeout: float) -> str:
             server_text=words_of(line),
         )
     if line.code == "CAPABILITY":
-        session.learn(names(line.arguments))
+        connection.learn(names(line.arguments))
     return line.text
 
 
-async def _secure(session: Session, link: Link, endpoint: Endpoint, timeout: float) -> str:
-    """Make sure of TLS; the TLS version for people."""
+async def _secure(connection: Connection, endpoint: Endpoint) -> CertificateSeen:
+    """Make sure of TLS; what the server showed for it."""
     if endpoint.security is Security.STARTTLS:
-        await _start_tls(session, link, endpoint, timeout)
-    assert link.transport is not None
-    session.certificate = check_certificate(link.transport, endpoint)
-    return session.certificate.tls_version
+        await _start_tls(connection, endpoint)
+    assert connection.link.transport is not None
+    return check_certificate(connection.link.transport, endpoint)
 
 
-async def _start_tls(session: Session, link: Link, endpoint: Endpoint, timeout: float) -> None:
-    if not session.capabilities:
-        await session.do(command("CAPABILITY"))
-    if "STARTTLS" not in session.capabilities:
+async def _start_tls(connection: Connection, endpoint: Endpoint) -> None:
+    if not connection.capabilities:
+        await connection.do(command("CAPABILITY"))
+    if "STARTTLS" not in connection.capabilities:
         raise _no_starttls("")
     try:
-        await session.do(command("STARTTLS"))
+        await connection.do(command("STARTTLS"))
     except MailError as error:
         raise _no_starttls(error.server_text) if error.code == "server_refused" else error from None
+    link = connection.link
     if not link.hold():
         # Bytes that came in clear behind the OK would be read as if they had come encrypted (S-035).
         raise MailError(
@@ -97,9 +104,9 @@ async def _start_tls(session: Session, link: Link, endpoint: Endpoint, timeout: 
             "Use another network, or SSL/TLS on port 993.",
             temporary=False,
         )
-    session.learn(frozenset())
+    connection.learn(frozenset())
     assert link.transport is not None
-    link.secured(await start_tls(link.transport, link, endpoint, timeout=timeout))
+    link.secured(await start_tls(link.transport, link, endpoint, timeout=connection.timeout))
 
 
 def _no_starttls(server_text: str) -> MailError:
@@ -112,27 +119,28 @@ def _no_starttls(server_text: str) -> MailError:
     )
 
 
-async def _sign_in(session: Session, endpoint: Endpoint, login: Login, greeting: str) -> None:
-    if not session.capabilities:
-        await session.do(command("CAPABILITY"))
-    before = quirks_of(capabilities=session.capabilities, greeting=greeting, host=endpoint.host)
-    sent = _way_in(session.capabilities, login, before)
-    session.learn(frozenset())  # they differ after the sign-in
+async def _sign_in(connection: Connection, endpoint: Endpoint, login: Login, greeting: str) -> frozenset[str]:
+    if not connection.capabilities:
+        await connection.do(command("CAPABILITY"))
+    before = quirks_of(capabilities=connection.capabilities, greeting=greeting, host=endpoint.host)
+    sent = _way_in(connection.capabilities, login, before)
+    connection.learn(frozenset())  # they differ after the sign-in
     try:
-        async with session.exchange(sent) as exchange:
+        async with connection.exchange(sent) as exchange:
             await exchange.end()
     except MailError as error:
         raise _without_password(error, login.password) from None
     if exchange.line is not None and exchange.line.code == "CAPABILITY":
-        session.learn(names(exchange.line.arguments))
-    if not session.capabilities:
-        await session.do(command("CAPABILITY"))
-    about = await _introduce(session, send="ID" in session.capabilities or "id_before_select" in before)
-    session.quirks = quirks_of(
-        capabilities=session.capabilities, greeting=f"{greeting} {about}", host=endpoint.host
+        connection.learn(names(exchange.line.arguments))
+    if not connection.capabilities:
+        await connection.do(command("CAPABILITY"))
+    about = await _introduce(connection, send="ID" in connection.capabilities or "id_before_select" in before)
+    quirks = quirks_of(
+        capabilities=connection.capabilities, greeting=f"{greeting} {about}", host=endpoint.host
     )
-    if "signed_in_not_connected" in session.quirks:
-        await session.do(command("NAMESPACE"))
+    if "signed_in_not_connected" in quirks:
+        await connection.do(command("NAMESPACE"))
+    return quirks
 
 
 def _way_in(capabilities: frozenset[str], login: Login, quirks: frozenset[str]) -> Command:
@@ -157,14 +165,14 @@ def _without_password(error: MailError, password: str) -> MailError:
     return error
 
 
-async def _introduce(session: Session, *, send: bool) -> str:
+async def _introduce(connection: Connection, *, send: bool) -> str:
     """Say who we are, as Gmail and NetEase ask for; what the server says of itself."""
     if not send:
         return ""
     try:
-        events = await session.do(commands.identify({"name": "Postern"}))
+        events = await connection.do(commands.identify({"name": "Postern"}))
     except MailError as error:
-        if session.closed:
+        if connection.closed:
             raise
         return error.server_text
     return " ".join(

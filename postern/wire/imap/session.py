@@ -5,23 +5,21 @@ error other than a refusal the connection is closed and every further call says 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from datetime import date, datetime
-from types import TracebackType
 
 from postern.wire import errors
 from postern.wire.errors import MailError
 from postern.wire.imap import commands
+from postern.wire.imap.answers import Fetched, Listed, Selected, Status
 from postern.wire.imap.commands import Command, Literal, command
+from postern.wire.imap.connection import Connection, Exchange
 from postern.wire.imap.folders import FolderInfo, folder_info
 from postern.wire.imap.grammar import UNKNOWN_DATE
-from postern.wire.imap.link import Deadline, Link
+from postern.wire.imap.link import Deadline
 from postern.wire.imap.mutf7 import encode_mutf7
-from postern.wire.imap.refusals import farewell, refusal
 from postern.wire.imap.responses import (
     NO_FLAGS,
-    Capability,
     Continuation,
     Count,
     Enabled,
@@ -32,7 +30,6 @@ from postern.wire.imap.responses import (
     Found,
     Line,
     Vanished,
-    names,
 )
 from postern.wire.tls import CertificateSeen
 
@@ -41,116 +38,19 @@ LONGEST_IDLE = 9 * 60.0
 SHORT_IDLE = 5 * 60.0
 
 
-@dataclass(frozen=True)
-class Selected:
-    """An open folder. ``uidvalidity`` is 0 when the server names none: its UIDs mean nothing tomorrow."""
-
-    uidvalidity: int
-    uidnext: int | None
-    exists: int
-    highestmodseq: int | None
-    readonly: bool
-
-
-@dataclass(frozen=True)
-class Status:
-    """What STATUS says of a folder that is not open; ``uidvalidity`` 0 and None as in ``Selected``."""
-
-    messages: int
-    uidnext: int | None
-    uidvalidity: int
-    highestmodseq: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A letter without its content. ``size`` in bytes as the server estimates it (RFC822.SIZE)."""
-
-    uid: int
-    flags: frozenset[str]
-    internaldate: datetime
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A whole letter as the server has it."""
-
-    uid: int
-    flags: frozenset[str]
-    internaldate: datetime
-    raw: bytes
-
-
-class Exchange:
-    """One command under way. Left before its end, the connection is closed: the rest would be misread."""
-
-    def __init__(self, session: "Session", sent: Command, seconds: float) -> None:
-        self.line: Line | None = None
-        self._session = session
-        self._command = sent
-        self._seconds = seconds
-        self._deadline = Deadline.after(seconds, f"The command {sent.name}")
-
-    async def __aenter__(self) -> "Exchange":
-        self._session._claim()
-        try:
-            await self._session._link.start(self._command, self._deadline)
-        except BaseException:
-            self._session.abort()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.line is None:
-            self._session.abort()
-        self._session._busy = False
-
-    def extend(self) -> None:
-        """Something useful came: the patience for the next begins."""
-        self._deadline = Deadline.after(self._seconds, self._deadline.what)
-
-    async def next(self) -> Event | None:
-        """The next untagged event, or None when the command has succeeded. A refusal is raised."""
-        return self._judge(await self._session._link.event(self._deadline))
-
-    async def poll(self, seconds: float) -> Event | None:
-        """Like ``next`` for IDLE: None when nothing came within ``seconds``."""
-        event = await self._session._link.event_until(Deadline.after(seconds, "Waiting for news"))
-        return None if event is None else self._judge(event)
-
-    async def end(self) -> list[Event]:
-        """Every event up to the end of the command."""
-        events: list[Event] = []
-        while (event := await self.next()) is not None:
-            events.append(event)
-        return events
-
-    def _judge(self, event: Event) -> Event | None:
-        if isinstance(event, Line) and event.tag:
-            self.line = event
-            if event.status != "OK":
-                raise refusal(self._command.name, event)
-            return None
-        self._session._notice(event, self._command.name)
-        return event
-
-
 class Session:
     """See the module. Made by ``open_session``; also an async context manager that logs out."""
 
-    def __init__(self, link: Link, *, timeout: float = 30) -> None:
-        self.capabilities: frozenset[str] = frozenset()
-        self.certificate: CertificateSeen | None = None
-        self.quirks: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        connection: Connection,
+        certificate: CertificateSeen | None = None,
+        quirks: frozenset[str] = frozenset(),
+    ) -> None:
+        self.connection = connection
+        self.certificate = certificate
+        self.quirks = quirks
         self.skipped_folders = 0
-        self._link = link
-        self._timeout = timeout
-        self._busy = False
-        self._exists = 0
-        self._news = False
         self._wire_names: dict[str, bytes] = {}
 
     async def __aenter__(self) -> "Session":
@@ -160,9 +60,14 @@ class Session:
         await self.logout()
 
     @property
+    def capabilities(self) -> frozenset[str]:
+        """What the server can do, in upper case, as told after the sign-in."""
+        return self.connection.capabilities
+
+    @property
     def closed(self) -> bool:
         """True when the connection has ended."""
-        return self._link.lost
+        return self.connection.closed
 
     @property
     def longest_idle(self) -> float:
@@ -171,14 +76,14 @@ class Session:
 
     def abort(self) -> None:
         """Close the connection without a word."""
-        self._link.abort()
+        self.connection.abort()
 
     async def list_folders(self) -> list[FolderInfo]:
         """All folders. Names that cannot be handled safely are left out and counted in ``skipped_folders``."""
         arguments: list[bytes] = [b'""', b"*"]
         if "SPECIAL-USE" in self.capabilities and "LIST-EXTENDED" in self.capabilities:
             arguments += [b"RETURN", b"(SPECIAL-USE)"]
-        events = await self.do(command("LIST", *arguments))
+        events = await self.connection.do(command("LIST", *arguments))
         infos = [folder_info(event) for event in events if isinstance(event, Folder)]
         found = {info.name: info for info in infos if info is not None}
         self.skipped_folders = len(infos) - len(found)
@@ -187,25 +92,25 @@ class Session:
 
     async def select(self, name: str, *, readonly: bool = False) -> Selected:
         """Open a folder (SELECT or EXAMINE). Raises folder_missing when there is none of this name."""
-        self._exists, self._news = 0, False
+        self.connection.exists, self.connection.news = 0, False
         word = "EXAMINE" if readonly else "SELECT"
-        async with self.exchange(command(word, self._folder(name))) as exchange:
+        async with self.connection.exchange(command(word, self._folder(name))) as exchange:
             events = await exchange.end()
         assert exchange.line is not None
-        self._news = False
+        self.connection.news = False
         numbers = {event.code: event.arguments for event in events if isinstance(event, Line)}
         return Selected(
             _number(numbers.get("UIDVALIDITY")) or 0,
             _number(numbers.get("UIDNEXT")),
-            self._exists,
+            self.connection.exists,
             _number(numbers.get("HIGHESTMODSEQ")),
             exchange.line.code == "READ-ONLY" or readonly,
         )
 
     async def uid_search(self, criteria: "str | Sequence[str | bytes | int | date]") -> list[int]:
         """UIDs that match, in ascending order; see ``commands.search`` for the criteria."""
-        self._news = False
-        events = await self.do(commands.search(criteria))
+        self.connection.news = False
+        events = await self.connection.do(commands.search(criteria))
         return sorted({uid for event in events if isinstance(event, Found) for uid in event.uids})
 
     async def uid_fetch_headers(self, uids: Sequence[int] | str) -> list[Listed]:
@@ -213,7 +118,7 @@ class Session:
 
         Letters that are gone, or of which the server tells no UID, are missing from the list.
         """
-        self._news = False
+        self.connection.news = False
         if isinstance(uids, str):
             return await self._headers(commands.written_set(uids), None)
         listed: list[Listed] = []
@@ -222,8 +127,8 @@ class Session:
         return listed
 
     async def _headers(self, text: bytes, wanted: set[int] | None) -> list[Listed]:
-        most = 2 * (self._exists if wanted is None else len(wanted)) + commands.DEFAULT_UNTAGGED
-        events = await self.do(
+        most = 2 * (self.connection.exists if wanted is None else len(wanted)) + commands.DEFAULT_UNTAGGED
+        events = await self.connection.do(
             command("UID FETCH", text, b"(UID FLAGS INTERNALDATE RFC822.SIZE)", max_untagged=most)
         )
         found: dict[int, Fetch] = {}
@@ -240,7 +145,7 @@ class Session:
             if one.size is not None
         ]
 
-    async def uid_fetch_bodies(self, uids: Sequence[int]) -> AsyncIterator[Fetched]:
+    async def uid_fetch_bodies(self, uids: Sequence[int]) -> AsyncGenerator[Fetched, None]:
         """Whole letters one by one, as they come, in the order of ``uids`` by groups; ``\\Seen`` is not set.
 
         At most one letter and some 1 MB are held; a caller who takes their time slows the server down.
@@ -250,7 +155,7 @@ class Session:
             left = set(some)
             sent = command("UID FETCH", text, b"(UID FLAGS INTERNALDATE BODY.PEEK[])")
             uid_of: dict[int, int] = {}
-            async with self.exchange(sent) as exchange:
+            async with self.connection.exchange(sent) as exchange:
                 while (event := await exchange.next()) is not None:
                     if isinstance(event, Count) and event.what == "EXPUNGE":
                         uid_of.clear()  # sequence numbers have moved
@@ -274,12 +179,12 @@ class Session:
         for word, flags in ((b"+FLAGS.SILENT", add), (b"-FLAGS.SILENT", remove)):
             if flags:
                 for _, text in commands.uid_sets(uids):
-                    await self.do(command("UID STORE", text, word, commands.flag_list(flags)))
+                    await self.connection.do(command("UID STORE", text, word, commands.flag_list(flags)))
 
     async def uid_copy(self, uids: Sequence[int], folder: str) -> None:
         """Copy letters of the open folder into another."""
         for _, text in commands.uid_sets(uids):
-            await self.do(command("UID COPY", text, self._folder(folder)))
+            await self.connection.do(command("UID COPY", text, self._folder(folder)))
 
     async def uid_move(self, uids: Sequence[int], folder: str) -> None:
         """Move letters (RFC 6851), or copy, mark and expunge just these (UIDPLUS).
@@ -289,12 +194,12 @@ class Session:
         """
         if "MOVE" in self.capabilities:
             for _, text in commands.uid_sets(uids):
-                await self.do(command("UID MOVE", text, self._folder(folder)))
+                await self.connection.do(command("UID MOVE", text, self._folder(folder)))
         elif "UIDPLUS" in self.capabilities:
             for some, text in commands.uid_sets(uids):
                 await self.uid_copy(some, folder)
                 await self.uid_store(some, add=["\\Deleted"])
-                await self.do(command("UID EXPUNGE", text))
+                await self.connection.do(command("UID EXPUNGE", text))
         else:
             raise MailError(
                 "server_refused",
@@ -314,7 +219,7 @@ class Session:
         """Put a letter into a folder; (UIDVALIDITY, UID) where the server tells (UIDPLUS, RFC 4315)."""
         self._check_size(len(raw))
         sent = commands.append(self._folder(folder), raw, flags, internaldate)
-        async with self.exchange(sent) as exchange:
+        async with self.connection.exchange(sent) as exchange:
             await exchange.end()
         assert exchange.line is not None
         pair = exchange.line.arguments.split()
@@ -340,16 +245,15 @@ class Session:
         News that came with the answers to other commands since the last search counts at once. ``wake``
         ends the waiting early and politely, so that the session stays usable.
         """
-        if self._news:
-            self._news = False
+        if self.connection.news:
+            self.connection.news = False
             return True
-        async with self.exchange(Command("IDLE", [b"IDLE"], flow="idle")) as exchange:
+        async with self.connection.exchange(Command("IDLE", [b"IDLE"], flow="idle")) as exchange:
             changed = await self._idle_until_news(exchange, seconds, wake)
-            exchange.extend()
-            await self._link.done(exchange._deadline)
+            await exchange.done()
             for event in await exchange.end():
                 changed = _is_change(event) or changed
-        changed, self._news = changed or self._news, False
+        changed, self.connection.news = changed or self.connection.news, False
         return changed
 
     async def _idle_until_news(
@@ -357,14 +261,14 @@ class Session:
     ) -> bool:
         changed = False
         while not isinstance(event := await exchange.next(), Continuation):
-            changed = changed or _is_change(event) or self._news  # quirk exists_before_idle_plus
+            changed = changed or _is_change(event) or self.connection.news  # quirk exists_before_idle_plus
         until = Deadline.after(seconds, "")
         while not changed:
             left = until.at - Deadline.after(0, "").at
             event = await _unless(wake, exchange.poll(max(0.0, left)))
             if event is None:
                 return False
-            changed = _is_change(event) or self._news
+            changed = _is_change(event) or self.connection.news
         return changed
 
     async def status(self, folder: str) -> Status:
@@ -372,7 +276,7 @@ class Session:
         wanted = b"MESSAGES UIDNEXT UIDVALIDITY"
         if "CONDSTORE" in self.capabilities or "QRESYNC" in self.capabilities:
             wanted += b" HIGHESTMODSEQ"
-        events = await self.do(command("STATUS", self._folder(folder), b"(" + wanted + b")"))
+        events = await self.connection.do(command("STATUS", self._folder(folder), b"(" + wanted + b")"))
         told: dict[str, int] = {}
         for event in events:
             if isinstance(event, FolderStatus):
@@ -385,38 +289,22 @@ class Session:
 
     async def enable(self, *wanted: str) -> frozenset[str]:
         """Turn extensions on (RFC 5161); those that are now on."""
-        events = await self.do(command("ENABLE", *(commands.atom(name) for name in wanted)))
+        events = await self.connection.do(command("ENABLE", *(commands.atom(name) for name in wanted)))
         return frozenset[str]().union(*(event.names for event in events if isinstance(event, Enabled)))
 
     async def noop(self) -> None:
         """Ask whether the connection lives."""
-        await self.do(command("NOOP"))
+        await self.connection.do(command("NOOP"))
 
     async def logout(self) -> None:
         """Say goodbye and close; never raises, for the connection ends either way."""
         try:
-            if not self.closed and not self._busy:
-                await self.do(command("LOGOUT"), seconds=min(self._timeout, 5))
+            if not self.closed and not self.connection.busy:
+                await self.connection.do(command("LOGOUT"), seconds=min(self.connection.timeout, 5))
         except MailError:
             pass
         finally:
             self.abort()
-
-    async def do(self, sent: Command, *, seconds: float | None = None) -> list[Event]:
-        """Send a command and wait for its end; what came before it. For this room only."""
-        async with self.exchange(sent, seconds) as exchange:
-            return await exchange.end()
-
-    def exchange(self, sent: Command, seconds: float | None = None) -> Exchange:
-        """A command to be followed event by event. For this room only."""
-        return Exchange(self, sent, self._timeout if seconds is None else seconds)
-
-    def _claim(self) -> None:
-        if self._busy:
-            raise RuntimeError("another command is under way on this session")
-        if self.closed:
-            raise errors.connection_lost("nothing was under way")
-        self._busy = True
 
     def _folder(self, name: str) -> bytes | Literal:
         """The wire's word for a folder, as LIST spelled it when it did."""
@@ -425,31 +313,14 @@ class Session:
             raise errors.control_bytes("The empty folder name")
         return commands.astring(wire, what="The folder name")
 
-    def _notice(self, event: Event, during: str) -> None:
-        """What any answer may tell besides what was asked."""
-        if isinstance(event, Count):
-            self._count(event)
-        elif isinstance(event, Vanished):
-            self._exists = max(0, self._exists - len(event.uids))
-        elif isinstance(event, Capability):
-            self.learn(event.names)
-        elif isinstance(event, Line):
-            if event.code == "CAPABILITY":
-                self.learn(names(event.arguments))
-            if event.status == "BYE" and during != "LOGOUT":
-                raise farewell(event)
 
-    def _count(self, event: Count) -> None:
-        if event.what == "EXISTS":
-            self._news = self._news or event.number > self._exists
-            self._exists = event.number
-        elif event.what == "EXPUNGE":
-            self._exists = max(0, self._exists - 1)
+def _is_change(event: Event | None) -> bool:
+    return isinstance(event, Fetch | Vanished) or (isinstance(event, Count) and event.what == "EXPUNGE")
 
-    def learn(self, capabilities: frozenset[str]) -> None:
-        """The server can do this now, and nothing else."""
-        self.capabilities = capabilities
-        self._link.protocol.learn(capabilities)
+
+def _number(text: bytes | None) -> int | None:
+    """A server's number of at most 19 digits, None for anything else."""
+    return int(text) if text and len(text) <= 19 and text.isdigit() else None
 
 
 async def _unless(wake: asyncio.Event | None, waiting: Coroutine[None, None, Event | None]) -> Event | None:
@@ -464,12 +335,3 @@ async def _unless(wake: asyncio.Event | None, waiting: Coroutine[None, None, Eve
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _is_change(event: Event | None) -> bool:
-    return isinstance(event, Fetch | Vanished) or (isinstance(event, Count) and event.what == "EXPUNGE")
-
-
-def _number(text: bytes | None) -> int | None:
-    """A server's number of at most 19 digits, None for anything else."""
-    return int(text) if text and len(text) <= 19 and text.isdigit() else None

@@ -100,11 +100,11 @@ def test_flags_moves_and_counts(dovecot: PrivateDovecot) -> None:
         assert flags == {1: {"\\Seen"}, 2: frozenset(), 3: {"\\Flagged"}}
         await session.uid_move([1, 2], "Trash")
         assert await session.uid_search("ALL") == [3]
-        session.learn(session.capabilities - {"MOVE"})
+        session.connection.learn(session.capabilities - {"MOVE"})
         await session.uid_move([3], "Trash")
         assert await session.uid_search("ALL") == []
         assert (await session.status("Trash")).messages == 3
-        session.learn(session.capabilities - {"UIDPLUS"})
+        session.connection.learn(session.capabilities - {"UIDPLUS"})
         with pytest.raises(MailError):
             await session.uid_move([3], "Trash")
 
@@ -116,7 +116,7 @@ def test_folders_with_odd_names(dovecot: PrivateDovecot) -> None:
         for wire in (b'"Quo\\"te & \\\\"', b'"Gr&APYA3w-e"', b"Parent/Child"):
             if b"& " in wire:
                 wire = wire.replace(b"& ", b"&- ")
-            await session.do(_create(wire))
+            await session.connection.do(_create(wire))
         folders = await session.list_folders()
         assert {"INBOX", 'Quo"te & \\', "Größe", "Parent/Child", "Sent"} <= {one.name for one in folders}
         sent = choose_sent_folder(folders)
@@ -193,7 +193,7 @@ def test_many_letters_with_a_slow_reader_hold_little_memory(dovecot: PrivateDove
         count = 0
         async for one in session.uid_fetch_bodies(range(1, 9)):
             await asyncio.sleep(0.05)
-            most = max(most, session._link.protocol.buffered)
+            most = max(most, session.connection.link.protocol.buffered)
             assert one.raw == big
             count += 1
         assert count == 8

@@ -415,7 +415,7 @@ def test_folder_names_with_control_bytes_are_not_sent(name: str) -> None:
             assert caught.value.code == "control_bytes"
         with pytest.raises(MailError):
             await session.uid_store([1], add=["\\Seen) X"])
-        session.learn(frozenset({"MOVE"}))
+        session.connection.learn(frozenset({"MOVE"}))
         with pytest.raises(MailError):
             await session.uid_move([1], name)
         assert not session.closed

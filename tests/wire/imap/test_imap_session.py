@@ -223,6 +223,18 @@ def test_idle(news: bytes, changed: bool) -> None:
     play(idle_script(news), work)
 
 
+def test_idle_can_be_woken_and_the_session_goes_on() -> None:
+    async def work(session: Session) -> None:
+        await session.select("INBOX")
+        await session.noop()
+        wake = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.05, wake.set)
+        assert await asyncio.wait_for(session.idle(seconds=10, wake=wake), 2) is False
+        assert not session.closed
+
+    play(idle_script(), work)
+
+
 def test_news_that_came_before_idle_is_not_lost() -> None:
     async def work(session: Session) -> None:
         await session.select("INBOX")
