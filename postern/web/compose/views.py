@@ -1,0 +1,293 @@
+"""The composer: a new letter, a draft, a reply; saving as you type, sending with Undo, and each letter's fate."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from postern.mail.models import Message
+from postern.mailboxes.models import Mailbox
+from postern.outbox import compose as outbox
+from postern.outbox.compose import ComposeError
+from postern.outbox.models import Delivery
+from postern.people.models import Customer, Staff
+from postern.web.base.toast import toast
+from postern.web.inbox.views import person
+
+FIELDS = ("to", "cc", "bcc", "subject")
+EXTENSIONS = {
+    "Document": True,
+    "Dropcursor": True,
+    "Gapcursor": True,
+    "Paragraph": True,
+    "HardBreak": True,
+    "Text": True,
+    "Bold": True,
+    "Italic": True,
+    "Underline": True,
+    "ListItem": True,
+    "BulletList": True,
+    "OrderedList": True,
+    "Blockquote": True,
+    "Link": {"protocols": ["http", "https", "mailto"], "enableTarget": False},
+    "Code": True,
+    "History": True,
+}
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def compose(request: HttpRequest) -> HttpResponse:
+    """A new letter. Nothing is stored until something is saved or sent."""
+    staff = person(request)
+    customer = _customer(request.POST.get("customer") or request.GET.get("customer", ""))
+    if request.method != "POST":
+        first = customer.addresses.first() if customer else None
+        to = request.GET.get("to", "") or (first.email if first else "")
+        return _page(request, None, {"to": to, "customer": customer})
+    try:
+        mailbox = Mailbox.objects.filter(owner=staff, pk=_number(request.POST.get("mailbox"))).first()
+        delivery = outbox.new(staff=staff, mailbox=mailbox, customer=customer)
+    except ComposeError as error:
+        return _refused(request, None, error)
+    return _store(request, delivery)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def draft(request: HttpRequest, pk: int) -> HttpResponse:
+    """A draft, or a letter that was not sent: change it, save it, send it. One on its way is shown."""
+    delivery = _mine(request, pk)
+    if request.method == "POST":
+        return _store(request, delivery)
+    if not delivery.editable:
+        context = {"nav": "drafts", "page_title": delivery.subject or "Letter", "delivery": delivery}
+        return render(request, "compose/fate.html", context)
+    return _page(request, delivery, {})
+
+
+def _store(request: HttpRequest, delivery: Delivery) -> HttpResponse:
+    """Save what was typed; then send it, if that was the button."""
+    values: dict[str, Any] = {name: request.POST.get(name, "") for name in FIELDS}
+    body = {"html": request.POST.get("html"), "text": request.POST.get("text")}
+    try:
+        delivery = outbox.save(delivery=delivery, **values, **body)
+        for upload in request.FILES.getlist("files"):
+            _attach(delivery, upload)
+        if request.POST.get("do") != "send":
+            return _saved(request, delivery)
+        delivery = outbox.send(delivery=delivery, key=request.POST.get("key", "")[:80])
+    except ComposeError as error:
+        return _refused(request, delivery, error)
+    response = redirect(_after(delivery))
+    toast(request, response, "Sending in 10 seconds", undo=reverse("compose-undo", args=[delivery.pk]))
+    return response
+
+
+def _saved(request: HttpRequest, delivery: Delivery) -> HttpResponse:
+    if request.POST.get("do") == "autosave":
+        return JsonResponse({"draft": reverse("draft", args=[delivery.pk]), "id": delivery.pk})
+    response = redirect("draft", delivery.pk)
+    toast(request, response, "Draft saved")
+    return response
+
+
+def _after(delivery: Delivery) -> str:
+    if delivery.customer_id is not None:
+        return reverse("communication", args=[delivery.customer_id])
+    return reverse("inbox")
+
+
+@login_required
+@require_POST
+def reply(request: HttpRequest, pk: int) -> HttpResponse:
+    """Start a reply to a message of one's own mailbox; `?all=1` to everybody."""
+    message = _answerable(request, pk)
+    return _start(
+        request, lambda staff: outbox.reply(staff=staff, message=message, to_all="all" in request.GET)
+    )
+
+
+@login_required
+@require_POST
+def forward(request: HttpRequest, pk: int) -> HttpResponse:
+    """Start forwarding a message of one's own mailbox."""
+    message = _answerable(request, pk)
+    return _start(request, lambda staff: outbox.forward(staff=staff, message=message))
+
+
+def _start(request: HttpRequest, make: Any) -> HttpResponse:
+    try:
+        delivery: Delivery = make(person(request))
+    except ComposeError as error:
+        response = redirect("compose")
+        toast(request, response, str(error), red=True)
+        return response
+    return redirect("draft", delivery.pk)
+
+
+@login_required
+@require_POST
+def undo(request: HttpRequest, pk: int) -> HttpResponse:
+    """Undo send: the letter is a draft again, if its ten seconds are not over."""
+    delivery = _mine(request, pk)
+    try:
+        outbox.undo_send(delivery=delivery)
+    except ComposeError as error:
+        response: HttpResponse = (
+            HttpResponse(status=200) if request.headers.get("HX-Request") else redirect("draft", pk)
+        )
+        toast(request, response, str(error), red=True)
+        return response
+    if request.headers.get("HX-Request"):
+        response = HttpResponse()
+        response.headers["HX-Redirect"] = reverse("draft", args=[pk])
+        return response
+    return redirect("draft", pk)
+
+
+@login_required
+@require_POST
+def attach(request: HttpRequest, pk: int) -> JsonResponse:
+    """Add one file to a draft as it is dropped; answers with its id, name and size."""
+    delivery = _mine(request, pk)
+    upload = request.FILES.get("file")
+    if upload is None:
+        return JsonResponse({"error": "No file came with the request."}, status=422)
+    try:
+        row = _attach(delivery, upload)
+    except ComposeError as error:
+        return JsonResponse({"error": str(error)}, status=422)
+    return JsonResponse({"id": row.pk, "name": row.name, "size": row.size})
+
+
+@login_required
+@require_POST
+def detach(request: HttpRequest, pk: int, file: int) -> HttpResponse:
+    """Take a file off a draft."""
+    delivery = _mine(request, pk)
+    row = delivery.files.filter(pk=file).first()
+    if row is None:
+        raise Http404
+    row.delete()
+    return HttpResponse(status=204) if request.headers.get("X-Composer") else redirect("draft", pk)
+
+
+@login_required
+@require_POST
+def discard(request: HttpRequest, pk: int) -> HttpResponse:
+    """Throw a draft away."""
+    delivery = _mine(request, pk)
+    where = _after(delivery)
+    response = redirect(where)
+    try:
+        outbox.discard(delivery=delivery)
+        toast(request, response, "Draft discarded")
+    except ComposeError as error:
+        toast(request, response, str(error), red=True)
+    return response
+
+
+@login_required
+@require_safe
+def drafts(request: HttpRequest) -> HttpResponse:
+    """Drafts, and letters that are under way or were not sent."""
+    rows = (
+        Delivery.objects.of(person(request))
+        .exclude(state=Delivery.State.ACCEPTED)
+        .select_related("customer")[:200]
+    )
+    return render(request, "compose/drafts.html", {"nav": "drafts", "page_title": "Drafts", "rows": rows})
+
+
+def _mine(request: HttpRequest, pk: int) -> Delivery:
+    delivery = (
+        Delivery.objects.of(person(request)).select_related("mailbox", "customer").filter(pk=pk).first()
+    )
+    if delivery is None:
+        raise Http404
+    return delivery
+
+
+def _answerable(request: HttpRequest, pk: int) -> Message:
+    staff = person(request)
+    message = (
+        Message.objects.visible_to(staff)
+        .select_related("mailbox")
+        .filter(pk=pk, mailbox__owner=staff)
+        .first()
+    )
+    if message is None:
+        raise Http404
+    return message
+
+
+def _attach(delivery: Delivery, upload: Any) -> Any:
+    return outbox.attach(
+        delivery=delivery,
+        name=upload.name,
+        content_type=upload.content_type or "application/octet-stream",
+        data=upload.read(),
+    )
+
+
+def _refused(request: HttpRequest, delivery: Delivery | None, error: ComposeError) -> HttpResponse:
+    """Show the composer again with everything that was typed, and what is wrong with it."""
+    if request.POST.get("do") == "autosave":
+        return JsonResponse({"error": str(error)}, status=422)
+    typed = {name: request.POST.get(name, "") for name in FIELDS}
+    typed |= {"html": request.POST.get("html", ""), "text": request.POST.get("text", "")}
+    return _page(request, delivery, typed | {"errors": error.fields, "problem": str(error)}, status=422)
+
+
+def _page(
+    request: HttpRequest, delivery: Delivery | None, values: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    staff = person(request)
+    context: dict[str, Any] = {
+        "nav": "drafts" if delivery else "compose",
+        "page_title": "Send email",
+        "delivery": delivery,
+        "mailboxes": list(Mailbox.objects.filter(owner=staff)),
+        "files": list(delivery.files.all()) if delivery else [],
+        "key": secrets.token_urlsafe(18),
+        "editor": json.dumps({"extensions": EXTENSIONS}),
+        "suggestions": _suggestions(staff, delivery),
+    }
+    if delivery is not None:
+        context |= {name: ", ".join(_typed(pair) for pair in getattr(delivery, name)) for name in FIELDS[:3]}
+        context |= {
+            "subject": delivery.subject,
+            "html": delivery.html,
+            "text": delivery.text,
+            "customer": delivery.customer,
+        }
+        context |= {"problem": delivery.problem}
+    return render(request, "compose/compose.html", context | values, status=status)
+
+
+def _typed(pair: list[str]) -> str:
+    name, address = pair
+    return f'"{name}" <{address}>' if name and "@" not in name else address
+
+
+def _suggestions(staff: Staff, delivery: Delivery | None) -> list[str]:
+    """Addresses for the To field: the customer's, where the letter is to one."""
+    if delivery is None or delivery.customer is None:
+        return []
+    return [a.email for a in delivery.customer.addresses.all()]
+
+
+def _customer(pk: str) -> Customer | None:
+    return Customer.objects.filter(pk=pk).first() if pk.isdigit() else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None

@@ -1,0 +1,146 @@
+// The composer: rich text over a plain textarea, saving as you type, files as they are dropped.
+// Without this file the form writes and sends plain text all the same.
+
+const SAVE_AFTER = 1000;
+
+const form = document.querySelector("[data-composer]");
+const box = form?.querySelector("[data-editor]");
+const saved = form?.querySelector("[data-saved]");
+
+const token = () => form.querySelector("[name=csrfmiddlewaretoken]").value;
+const say = (text) => { saved.textContent = text; };
+const clock = () => new Date().toTimeString().slice(0, 5);
+
+// ---- rich text ---------------------------------------------------------------
+function paragraphs(text) {
+  const escape = (line) => line.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
+  return text.split("\n").map((line) => `<p>${escape(line)}</p>`).join("");
+}
+
+const MARKS = {
+  bold: (chain) => chain.toggleBold(),
+  italic: (chain) => chain.toggleItalic(),
+  bulletList: (chain) => chain.toggleBulletList(),
+  blockquote: (chain) => chain.toggleBlockquote(),
+};
+
+function startToolbar(editor) {
+  const bar = form.querySelector("[data-toolbar]");
+  bar.hidden = false;
+  bar.querySelectorAll("[data-mark]").forEach((button) => {
+    const mark = button.dataset.mark;
+    button.addEventListener("click", () => {
+      if (mark === "link") return editor.commands.addLink?.();
+      MARKS[mark](editor.chain().focus()).run();
+    });
+    editor.on("transaction", () => button.setAttribute("aria-pressed", editor.isActive(mark)));
+  });
+}
+
+async function startEditor() {
+  const { createEditor } = await import("django-prose-editor/configurable");
+  const focused = document.activeElement === box;
+  const plain = box.value;
+  box.value = box.dataset.html || (plain ? paragraphs(plain) : "");
+  const editor = await createEditor(box, JSON.parse(box.dataset.editor));
+  if (!editor) { box.value = plain; return; }
+  box.name = "html";
+  startToolbar(editor);
+  editor.on("update", changed);
+  if (focused) editor.commands.focus("start");
+}
+
+// ---- saving as you type --------------------------------------------------------
+let timer = null;
+let saving = null;
+
+function changed() {
+  clearTimeout(timer);
+  timer = setTimeout(() => { saving = save(); }, SAVE_AFTER);
+}
+
+async function save() {
+  const data = new FormData(form);
+  data.delete("files");
+  data.set("do", "autosave");
+  let answer;
+  try {
+    answer = await fetch(form.action, { method: "POST", body: data, headers: { "X-CSRFToken": token() } });
+  } catch {
+    return say("Not saved: no connection");
+  }
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) return say(found.error ?? "Not saved");
+  if (new URL(found.draft, location.href).href !== form.action) {
+    form.action = found.draft;
+    history.replaceState(null, "", found.draft);
+  }
+  say(`Draft saved ${clock()}`);
+}
+
+// ---- files -------------------------------------------------------------------
+function row(name, size) {
+  const one = document.createElement("span");
+  one.className = "file";
+  const mark = Object.assign(document.createElement("span"), { className: "ft", textContent: name.split(".").pop().slice(0, 4).toUpperCase() });
+  const title = Object.assign(document.createElement("b"), { textContent: name });
+  const small = Object.assign(document.createElement("small"), { textContent: size });
+  const remove = Object.assign(document.createElement("button"), { className: "x", type: "button", textContent: "×", ariaLabel: `Remove ${name}` });
+  one.append(mark, title, small, remove);
+  form.querySelector("[data-files]").append(one);
+  return { one, small, remove };
+}
+
+async function upload(file) {
+  const { one, small, remove } = row(file.name, "Uploading…");
+  clearTimeout(timer);
+  await (saving = save());
+  const data = new FormData();
+  data.set("file", file);
+  const answer = await fetch(`${form.action}files/`, { method: "POST", body: data, headers: { "X-CSRFToken": token() } }).catch(() => null);
+  const found = await answer?.json().catch(() => ({}));
+  if (!answer?.ok) {
+    small.textContent = found?.error ?? "Not uploaded: no connection";
+    remove.addEventListener("click", () => one.remove());
+    return;
+  }
+  small.textContent = `${Math.ceil(found.size / 1024).toLocaleString("en")} KB`;
+  remove.addEventListener("click", async () => {
+    const gone = await fetch(`${form.action}files/${found.id}/remove/`, { method: "POST", headers: { "X-CSRFToken": token(), "X-Composer": "1" } });
+    if (gone.ok) one.remove();
+  });
+}
+
+function startFiles() {
+  const input = form.querySelector("[data-upload]");
+  input.addEventListener("change", () => {
+    [...input.files].forEach(upload);
+    input.value = "";
+  });
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    if (!event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    [...event.dataTransfer.files].forEach(upload);
+  });
+}
+
+// ---- sending -------------------------------------------------------------------
+const MENTIONS = /\b(attach(ed|ment)?|enclosed)\b/i;
+
+function startSending() {
+  form.addEventListener("submit", (event) => {
+    clearTimeout(timer);
+    if (event.submitter?.value !== "send") return;
+    const own = (form.querySelector(".ProseMirror")?.textContent ?? box.value).split(/^On .* wrote:/m)[0];
+    const forgotten = MENTIONS.test(own) && !form.querySelector("[data-files] .file");
+    if (forgotten && !confirm("The text mentions an attachment, but none is attached. Send anyway?")) event.preventDefault();
+  });
+}
+
+if (form) {
+  form.addEventListener("input", changed);
+  startFiles();
+  startSending();
+  startEditor().catch(() => say(""));
+}
