@@ -9,37 +9,29 @@ drain's, each the best of ``--runs``.
 import argparse
 import asyncio
 import json
-import os
 import resource
-import shutil
 import socket
 import time
 from pathlib import Path
 
 from postern.wire.endpoint import Endpoint, Policy, Security
 from postern.wire.imap import Login, Session, open_session
-from tests.wire.imap.private_dovecot import PrivateDovecot, private_dovecot
+from tests.servers.dovecot import Dovecot
 
 
-def fill(server: PrivateDovecot, letters: int, size: int) -> int:
-    """Lay the letters into the Maildir; their bytes in all."""
-    folder = server.maildir("bench") / "new"
-    for name in ("cur", "tmp", "new"):
-        (server.maildir("bench") / name).mkdir(parents=True, exist_ok=True)
-    body = (b"All work and no play makes a dull letter. " * 2)[:76] + b"\r\n"
+def fill(server: Dovecot, letters: int, size: int) -> int:
+    """Deliver the letters, a quarter to seven quarters of ``size`` bytes each; their bytes in all."""
+    line = (b"All work and no play makes a dull letter. " * 2)[:76] + b"\r\n"
     total = 0
     for number in range(letters):
         head = b"Message-ID: <%d@bench>\r\nSubject: Letter %d\r\n\r\n" % (number, number)
-        raw = head + body * ((size // 4 + (number * 7919) % (size * 3 // 2)) // len(body) + 1)
+        raw = head + line * ((size // 4 + (number * 7919) % (size * 3 // 2)) // len(line) + 1)
+        server.deliver("bench", raw)
         total += len(raw)
-        (folder / f"{1700000000 + number}.{number}.bench").write_bytes(raw)
-    for path in [server.home / "mail", *(server.home / "mail").rglob("*")]:
-        if os.getuid() == 0:
-            shutil.chown(path, "dovecot", "dovecot")
     return total
 
 
-def _connect(server: PrivateDovecot) -> socket.socket:
+def _connect(server: Dovecot) -> socket.socket:
     link = socket.create_connection(("127.0.0.1", server.port))
     link.sendall(b"a LOGIN bench secret\r\nb SELECT INBOX\r\n")
     seen = b""
@@ -48,7 +40,7 @@ def _connect(server: PrivateDovecot) -> socket.socket:
     return link
 
 
-def drain(server: PrivateDovecot, letters: int) -> float:
+def drain(server: Dovecot, letters: int) -> float:
     """Seconds to read the same commands' answers and throw them away."""
     link = _connect(server)
     scratch = bytearray(256 * 1024)
@@ -65,7 +57,7 @@ def drain(server: PrivateDovecot, letters: int) -> float:
     return spent
 
 
-async def _open(server: PrivateDovecot) -> Session:
+async def _open(server: Dovecot) -> Session:
     endpoint = Endpoint("localhost", server.port, Security.NONE)
     policy = Policy.from_setting(f"localhost:{server.port}")
     session = await open_session(endpoint, policy, Login("bench", "secret"))
@@ -73,7 +65,7 @@ async def _open(server: PrivateDovecot) -> Session:
     return session
 
 
-async def fetch(server: PrivateDovecot, letters: int) -> tuple[float, float, int]:
+async def fetch(server: Dovecot, letters: int) -> tuple[float, float, int]:
     """(seconds, seconds of CPU, bytes) of our own client."""
     session = await _open(server)
     begun, cpu, total, count = time.perf_counter(), time.process_time(), 0, 0
@@ -94,7 +86,7 @@ def main() -> None:
     parser.add_argument("--kilobytes", type=int, default=35)
     parser.add_argument("--runs", type=int, default=3)
     wanted = parser.parse_args()
-    with private_dovecot() as server:
+    with Dovecot({"bench": "secret"}) as server:
         fill(server, wanted.letters, wanted.kilobytes * 1024)
         drain(server, wanted.letters)  # Dovecot builds its index once
         bare = min(drain(server, wanted.letters) for _ in range(wanted.runs))

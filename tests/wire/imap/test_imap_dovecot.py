@@ -3,40 +3,51 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
 from postern.wire.endpoint import Endpoint, Policy, Security
 from postern.wire.errors import MailError
 from postern.wire.imap import Login, Session, choose_sent_folder, open_session
-from tests.wire.imap.private_dovecot import DOVECOT, PrivateDovecot, private_dovecot
+from tests.servers.dovecot import Dovecot, available
 
 pytestmark = [
     pytest.mark.dovecot,
-    pytest.mark.skipif(not Path(DOVECOT).exists(), reason="no Dovecot on this machine"),
+    pytest.mark.skipif(bool(available()), reason=available() or "none"),
 ]
 LETTER = b"Message-ID: <1@x>\r\nSubject: Hello\r\n\r\nText with 8 bit: \xc3\xa4\r\n"
+USERS = (
+    "bytes-ssl",
+    "bytes-starttls",
+    "bytes-none",
+    "search",
+    "moves",
+    "folders",
+    "idle",
+    "anna",
+    "slow",
+    "stop",
+)
 PASSWORD = 'pa"ss\\wörd {3}'
 
 
 @pytest.fixture(scope="module")
-def dovecot() -> Iterator[PrivateDovecot]:
-    with private_dovecot(PASSWORD) as server:
+def dovecot() -> Iterator[Dovecot]:
+    with Dovecot(dict.fromkeys(USERS, PASSWORD)) as server:
         yield server
 
 
-def endpoint(server: PrivateDovecot, security: Security) -> Endpoint:
+def endpoint(server: Dovecot, security: Security) -> Endpoint:
     port = server.tls_port if security is Security.SSL else server.port
     return Endpoint("localhost", port, security, skip_validation=True)
 
 
-def policy(server: PrivateDovecot) -> Policy:
+def policy(server: Dovecot) -> Policy:
     return Policy.from_setting(f"localhost:{server.port}, localhost:{server.tls_port}")
 
 
 def with_session(
-    server: PrivateDovecot,
+    server: Dovecot,
     user: str,
     work: Callable[[Session], Awaitable[None]],
     security: Security = Security.NONE,
@@ -52,7 +63,7 @@ def with_session(
 
 
 @pytest.mark.parametrize("security", list(Security))
-def test_a_letter_goes_in_and_comes_out_byte_for_byte(dovecot: PrivateDovecot, security: Security) -> None:
+def test_a_letter_goes_in_and_comes_out_byte_for_byte(dovecot: Dovecot, security: Security) -> None:
     async def work(session: Session) -> None:
         assert "IDLE" in session.capabilities
         assert (session.certificate is None) == (security is Security.NONE)
@@ -70,7 +81,7 @@ def test_a_letter_goes_in_and_comes_out_byte_for_byte(dovecot: PrivateDovecot, s
     with_session(dovecot, f"bytes-{security}", work, security)
 
 
-def test_search_takes_dates_and_any_text(dovecot: PrivateDovecot) -> None:
+def test_search_takes_dates_and_any_text(dovecot: Dovecot) -> None:
     async def work(session: Session) -> None:
         await session.append("INBOX", LETTER, internaldate=datetime(2020, 5, 5, 12, tzinfo=UTC))
         await session.append("INBOX", LETTER.replace(b"Hello", b'Quo"te \\ {3}'))
@@ -89,7 +100,7 @@ def test_search_takes_dates_and_any_text(dovecot: PrivateDovecot) -> None:
     with_session(dovecot, "search", work)
 
 
-def test_flags_moves_and_counts(dovecot: PrivateDovecot) -> None:
+def test_flags_moves_and_counts(dovecot: Dovecot) -> None:
     async def work(session: Session) -> None:
         for _ in range(3):
             await session.append("INBOX", LETTER, flags=())
@@ -111,7 +122,7 @@ def test_flags_moves_and_counts(dovecot: PrivateDovecot) -> None:
     with_session(dovecot, "moves", work)
 
 
-def test_folders_with_odd_names(dovecot: PrivateDovecot) -> None:
+def test_folders_with_odd_names(dovecot: Dovecot) -> None:
     async def work(session: Session) -> None:
         for wire in (b'"Quo\\"te & \\\\"', b'"Gr&APYA3w-e"', b"Parent/Child"):
             if b"& " in wire:
@@ -141,7 +152,7 @@ def _create(wire: bytes):  # type: ignore[no-untyped-def]
     return command("CREATE", wire)
 
 
-def test_idle_hears_a_new_letter_and_times_out(dovecot: PrivateDovecot) -> None:
+def test_idle_hears_a_new_letter_and_times_out(dovecot: Dovecot) -> None:
     async def work(session: Session) -> None:
         await session.select("INBOX")
         assert await session.idle(seconds=0.2) is False
@@ -163,7 +174,7 @@ def test_idle_hears_a_new_letter_and_times_out(dovecot: PrivateDovecot) -> None:
     with_session(dovecot, "idle", work)
 
 
-def test_wrong_password_is_told_and_never_repeated(dovecot: PrivateDovecot) -> None:
+def test_wrong_password_is_told_and_never_repeated(dovecot: Dovecot) -> None:
     steps: list[object] = []
 
     async def run() -> None:
@@ -181,7 +192,7 @@ def test_wrong_password_is_told_and_never_repeated(dovecot: PrivateDovecot) -> N
     assert [step.key for step in steps] == ["resolve", "connect", "secure", "sign_in"]  # type: ignore[attr-defined]
 
 
-def test_many_letters_with_a_slow_reader_hold_little_memory(dovecot: PrivateDovecot) -> None:
+def test_many_letters_with_a_slow_reader_hold_little_memory(dovecot: Dovecot) -> None:
     big = b"Subject: big\r\n\r\n" + b"x" * 998 + b"\r\n"
     big += (b"y" * 998 + b"\r\n") * 2000
 
@@ -202,7 +213,7 @@ def test_many_letters_with_a_slow_reader_hold_little_memory(dovecot: PrivateDove
     with_session(dovecot, "slow", work)
 
 
-def test_stopping_in_the_middle_of_letters_ends_the_connection(dovecot: PrivateDovecot) -> None:
+def test_stopping_in_the_middle_of_letters_ends_the_connection(dovecot: Dovecot) -> None:
     async def work(session: Session) -> None:
         for _ in range(3):
             await session.append("INBOX", LETTER)
