@@ -71,8 +71,8 @@ def compat32(raw: bytes) -> None:
     for part in message.walk():
         if part.is_multipart():
             continue
-        data = part.get_payload(decode=True) or b""
-        if part.get_content_maintype() == "text":
+        data = part.get_payload(decode=True)
+        if part.get_content_maintype() == "text" and isinstance(data, bytes):
             data.decode(part.get_content_charset() or "utf-8", "replace")
 
 

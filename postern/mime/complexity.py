@@ -7,7 +7,7 @@ MAX_LENGTH = 1_000_000  # characters
 MAX_DEPTH = 500
 MAX_ATTRIBUTES = 200
 MAX_TAGS = 15_000
-MAX_REOPENED = 400_000  # unclosed formatting elements are opened again in every new block
+MAX_REOPENED = 200_000  # unclosed formatting elements are opened again in every new block
 
 _ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
 _TAG = re.compile(
@@ -19,9 +19,8 @@ _VOID = frozenset(
     "area base br col embed hr img input link meta param source track wbr basefont bgsound frame".split()
 )
 # The parser closes these by itself before the next of their kind.
-_SELF_CLOSING = frozenset(
-    "p li dd dt td th tr tbody thead tfoot option optgroup rp rt colgroup body html head".split()
-)
+_SELF_CLOSING = frozenset("p li dd dt td th tr tbody thead tfoot option colgroup body html head".split())
+_BARRIERS = frozenset("table object applet marquee template svg math button select".split())
 _RAW_TEXT = frozenset("script style title textarea xmp iframe noembed noframes noscript".split())
 _FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
 
@@ -44,8 +43,7 @@ def too_complex(html: str) -> bool:
 
 class _Counter:
     def __init__(self) -> None:
-        self.open: dict[str, int] = {}
-        self.depth = 0
+        self.open: list[str] = []
         self.formatting = 0
         self.reopened = 0
 
@@ -58,14 +56,19 @@ class _Counter:
             return False
         if name in _VOID or name in _SELF_CLOSING:
             return True
-        self._step(name, closing=bool(tag[1]))
-        return self.depth <= MAX_DEPTH
+        if tag[1]:
+            self._close(name)
+        else:
+            self.open.append(name)
+            self.formatting += name in _FORMATTING
+        return len(self.open) <= MAX_DEPTH
 
-    def _step(self, name: str, *, closing: bool) -> None:
-        count = self.open.get(name, 0)
-        if closing and not count:
-            return  # the parser ignores it too
-        change = -1 if closing else 1
-        self.open[name] = count + change
-        self.depth += change
-        self.formatting += change * (name in _FORMATTING)
+    def _close(self, name: str) -> None:
+        """Forget the innermost such element; the parser ignores a closing tag that a table or svg keeps from it."""
+        for index in range(len(self.open) - 1, -1, -1):
+            if self.open[index] == name:
+                del self.open[index]
+                self.formatting -= name in _FORMATTING
+                return
+            if self.open[index] in _BARRIERS:
+                return

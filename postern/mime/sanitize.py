@@ -1,5 +1,5 @@
 # ruff: noqa: SIM905  (word lists read better as one string)
-"""Mail html made harmless once, at intake, and stored with SANITIZER_VERSION. nothing edits its output afterwards.
+"""Mail html made harmless once, at intake, and stored with SANITIZER_VERSION. Nothing edits its output afterwards.
 
 The frame's sandbox and policy are the second wall; this one must hold alone.
 """
