@@ -1,0 +1,299 @@
+"""A real Dovecot of our own on loopback: some users, SPECIAL-USE folders, and a look at the truth behind it.
+
+    with Dovecot() as server:
+        server.deliver("marta@example.test", raw)          # as the MTA would: a new file in the maildir
+        server.append("marta@example.test", "Sent", raw, flags=["\\\\Seen"], date=when)
+        server.uids("marta@example.test", "INBOX")
+
+`available()` names the reason when it cannot run here. TLS certificates are for localhost and 127.0.0.1,
+signed by `server.authority`; unknown to the system, as on a small company's server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.certs import Authority, Made
+from tests.servers import running
+from tests.servers.looking import Looking
+
+CONFIG = """
+base_dir = {home}/run
+state_dir = {home}/state
+log_path = {home}/log
+protocols = imap
+listen = 127.0.0.1
+default_internal_user = {internal}
+default_internal_group = {internal_group}
+default_login_user = {login}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_uid = {user}
+mail_gid = {group}
+mail_location = {format}:{home}/mail/%u
+mail_max_userip_connections = {connections}
+mail_fsync = never
+mailbox_idle_check_interval = 1 secs
+mailbox_list_index = yes
+mail_plugins = quota
+ssl = yes
+ssl_cert = <{home}/cert.pem
+ssl_key = <{home}/key.pem
+disable_plaintext_auth = {refuse_plain}
+auth_mechanisms = plain login
+auth_failure_delay = 0
+auth_username_format = %Lu
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {home}/passwords
+}}
+userdb {{
+  driver = passwd-file
+  args = username_format=%u {home}/passwords
+  default_fields = uid={user} gid={group} home={home}/homes/%u
+}}
+protocol imap {{
+  mail_plugins = quota imap_quota
+}}
+plugin {{
+  quota = count:User quota
+  quota_vsizes = yes
+}}
+service anvil {{
+  chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  chroot =
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+service auth {{
+  unix_listener {home}/sasl {{
+    mode = 0666
+  }}
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+  mailbox {sent} {{
+    special_use = \\Sent
+    auto = subscribe
+  }}
+  mailbox Drafts {{
+    special_use = \\Drafts
+    auto = subscribe
+  }}
+  mailbox Trash {{
+    special_use = \\Trash
+    auto = subscribe
+  }}
+  mailbox Junk {{
+    special_use = \\Junk
+    auto = subscribe
+  }}
+}}
+{extra}
+"""
+
+
+def available() -> str:
+    """Return '' when a private Dovecot can run here, else the reason why not."""
+    if running.program("dovecot") is None:
+        return "Dovecot is not installed (Debian: apt-get install dovecot-imapd)"
+    return ""
+
+
+class Dovecot(Looking):
+    """A private Dovecot. `port` speaks plain text and STARTTLS, `tls_port` TLS from the first byte.
+
+    users: name to password. quotas: name to storage limit in bytes ("full mailbox"). storage: maildir or
+    mdbox (deliver() and Postfix need maildir). connections: how many one user may hold open. sent: the name
+    of the folder marked \\Sent. refuse_plain: no sign-in before TLS. extra: further lines of dovecot.conf.
+    """
+
+    def __init__(
+        self,
+        users: Mapping[str, str] | None = None,
+        *,
+        quotas: Mapping[str, int] | None = None,
+        storage: str = "maildir",
+        connections: int = 100,
+        sent: str = "Sent",
+        refuse_plain: bool = False,
+        extra: str = "",
+    ) -> None:
+        self.passwords = dict(running.USERS if users is None else users)
+        self.quotas = dict(quotas or {})
+        self.storage, self.connections, self.sent = storage, connections, sent
+        self.refuse_plain, self.extra = refuse_plain, extra
+        self.host = "localhost"
+        self.port, self.tls_port = running.free_ports(2)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._passwords_written = 0
+
+    def __enter__(self) -> Self:
+        self.home = running.private_folder("dovecot")
+        self.authority = Authority(self.home)
+        for name in ("mail", "homes"):
+            (self.home / name).mkdir()
+            self._give(self.home / name)
+        for user in self.passwords:
+            (self.home / "homes" / user).mkdir()
+            self._give(self.home / "homes" / user)
+        self.new_certificate()
+        self._write_passwords()
+        self.config.write_text(self._settings())
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    @property
+    def config(self) -> Path:
+        """The dovecot.conf in use."""
+        return self.home / "dovecot.conf"
+
+    @property
+    def log(self) -> Path:
+        """What Dovecot had to say."""
+        return self.home / "log"
+
+    @property
+    def sasl_socket(self) -> Path:
+        """Where Postfix asks for passwords."""
+        return self.home / "sasl"
+
+    @property
+    def mail(self) -> Path:
+        """The folder with one maildir for each user."""
+        return self.home / "mail"
+
+    def start(self) -> None:
+        """Start (again); returns when it greets. The mail of before is still there."""
+        dovecot = running.program("dovecot")
+        assert dovecot is not None, available()
+        self.process = running.start([dovecot, "-F", "-c", str(self.config)], self.log)
+        running.wait_until(
+            lambda: running.greets(self.port, b"* OK"), "Dovecot's first greeting", log=self.log
+        )
+
+    def stop(self) -> None:
+        """Stop; every connection drops. The mail stays until the end of the `with` block."""
+        running.stop(self.process)
+        self.process = None
+
+    def new_certificate(self) -> Made:
+        """Issue another certificate, as after an expiry or an attack; a running server uses it at once."""
+        self.certificate = self.authority.issue("localhost", running.LOOPBACK)
+        shutil.copy(self.certificate.cert_file, self.home / "cert.pem")
+        shutil.copy(self.certificate.key_file, self.home / "key.pem")
+        if self.process is not None:
+            self.doveadm("reload")
+            time.sleep(0.5)
+        return self.certificate
+
+    def set_password(self, user: str, password: str) -> None:
+        """Change a password at the provider: from now on the old one is rejected."""
+        self.passwords[user] = password
+        self._write_passwords()
+        time.sleep(1.1)  # Dovecot looks at the file at most once in each second of the clock
+
+    def deliver(self, user: str, raw: bytes, *, date: datetime | None = None) -> None:
+        """Put a letter into the INBOX as a mail server does; an idling client is told. Maildir only."""
+        assert self.storage == "maildir"
+        box = self.mail / user
+        for name in (box, *(box / part for part in ("tmp", "new", "cur"))):
+            if not name.exists():
+                name.mkdir(mode=0o700)
+                self._give(name)
+        name = f"{time.time_ns()}.P{os.getpid()}.tests"
+        path = box / "tmp" / name
+        path.write_bytes(raw)
+        self._give(path)
+        if date is not None:
+            os.utime(path, (date.timestamp(), date.timestamp()))  # Dovecot takes INTERNALDATE from here
+        path.rename(box / "new" / name)
+
+    def doveadm(self, *arguments: str) -> str:
+        """Run doveadm on this server and return what it printed."""
+        command = [running.program("doveadm") or "doveadm", "-c", str(self.config), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def set_uidvalidity(self, user: str, folder: str, value: int) -> None:
+        """Give a folder another UIDVALIDITY, as after a restore from backup."""
+        self.doveadm("mailbox", "update", "-u", user, "--uid-validity", str(value), folder)
+
+    def kick(self, user: str) -> None:
+        """Drop the connections of one user."""
+        with contextlib.suppress(subprocess.CalledProcessError):  # ends with 68 when nobody was connected
+            self.doveadm("kick", user)
+
+    def _give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            owner = running.mail_user()
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+
+    def _write_passwords(self) -> None:
+        lines = []
+        for user, password in self.passwords.items():
+            limit = self.quotas.get(user)
+            rule = f"userdb_quota_rule=*:bytes={limit}" if limit else ""
+            lines.append(f"{user}:{{PLAIN}}{password}::::::{rule}\n")
+        path = self.home / "passwords"
+        fresh = self.home / "passwords.new"
+        fresh.write_text("".join(lines))
+        fresh.chmod(0o644)
+        # Dovecot compares the modification time by whole seconds: make sure each version has its own.
+        self._passwords_written = max(int(time.time()), self._passwords_written + 1)
+        os.utime(fresh, (self._passwords_written, self._passwords_written))
+        fresh.rename(path)
+
+    def _settings(self) -> str:
+        root = os.geteuid() == 0
+        me = running.mail_user()
+        return CONFIG.format(
+            home=self.home,
+            internal="dovecot" if root else me.pw_name,
+            internal_group="dovecot" if root else me.pw_gid,
+            login="dovenull" if root else me.pw_name,
+            user=me.pw_uid,
+            group=me.pw_gid,
+            format=self.storage,
+            connections=self.connections,
+            refuse_plain="yes" if self.refuse_plain else "no",
+            port=self.port,
+            tls_port=self.tls_port,
+            sent=self.sent,
+            extra=self.extra,
+        )
