@@ -1,0 +1,73 @@
+"""Access settings: who may read the mailbox. Only its owner gives and takes."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.views.decorators.http import require_POST
+
+from postern.mailboxes.cleaning import SettingsError
+from postern.mailboxes.models import Reader
+from postern.mailboxes.readers import grant, revoke
+from postern.people.models import Staff
+from postern.web.base.toast import toast
+from postern.web.inbox.views import person
+from postern.web.profile.email import own_mailbox
+
+
+@login_required
+@require_POST
+def give(request: HttpRequest) -> HttpResponse:
+    """Give an administrator access, or change what they may read."""
+    staff = person(request)
+    mailbox = own_mailbox(staff)
+    chosen = request.POST.get("reader", "")
+    reader = Staff.objects.filter(pk=chosen, is_active=True).first() if chosen.isdigit() else None
+    response = redirect("/profile/email/#access")
+    if mailbox is None or reader is None:
+        text = "Save your mailbox first." if mailbox is None else "Choose an administrator."
+        toast(request, response, text, red=True)
+        return response
+    try:
+        row = grant(
+            staff=staff,
+            mailbox=mailbox,
+            reader=reader,
+            incoming_only="incoming_only" in request.POST,
+            customers_only="customers_only" in request.POST,
+            ends_at=_end_of(request.POST.get("until", "")),
+        )
+    except (SettingsError, ValueError) as error:
+        toast(request, response, str(error), red=True)
+    else:
+        toast(request, response, f"{row.staff.name} can now read this mailbox.")
+    return response
+
+
+@login_required
+@require_POST
+def remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take access back; it ends with the next request."""
+    staff = person(request)
+    row = Reader.objects.filter(mailbox__owner=staff, pk=pk).select_related("staff", "mailbox").first()
+    if row is None:
+        raise Http404
+    revoke(staff=staff, mailbox=row.mailbox, reader=row.staff)
+    response = redirect("/profile/email/#access")
+    toast(request, response, f"{row.staff.name} can no longer read this mailbox.")
+    return response
+
+
+def _end_of(day: str) -> datetime | None:
+    """The end of a day as typed; '' is no end. Raises ValueError."""
+    if not day:
+        return None
+    found = parse_date(day)
+    if found is None:
+        raise ValueError("Type the end as a date like 2026-12-31.")
+    return timezone.make_aware(datetime.combine(found, time(23, 59, 59)))

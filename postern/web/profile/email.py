@@ -1,0 +1,127 @@
+"""My Profile → Email: the five sections in one form, saved all or none; health and its one fix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from postern.mailboxes.cleaning import SettingsError
+from postern.mailboxes.discover import hint
+from postern.mailboxes.health import in_words
+from postern.mailboxes.models import Mailbox, MailboxHealth, Probe, Reader, SystemEmail
+from postern.mailboxes.readers import in_words as grant_in_words
+from postern.mailboxes.save import accept_certificate, save_mailbox
+from postern.mailboxes.sections import SECTIONS
+from postern.people.models import Staff
+from postern.web.base.toast import toast
+from postern.web.inbox.views import person
+from postern.web.profile.form import MailboxForm, show_refusal, typed
+
+
+def own_mailbox(staff: Staff) -> Mailbox | None:
+    """The person's mailbox, None before the first was saved."""
+    return Mailbox.objects.filter(owner=staff).select_related("health").first()
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """Show and save the settings."""
+    staff = person(request)
+    mailbox = own_mailbox(staff)
+    if request.method != "POST":
+        return page(request, form_of(mailbox, staff), mailbox)
+    form = MailboxForm(request.POST, instance=own_mailbox(staff) or Mailbox(owner=staff))
+    try:
+        save_mailbox(staff=staff, mailbox=mailbox, data=typed(request.POST, form))
+    except SettingsError as error:
+        show_refusal(form, error)
+        return page(request, form, mailbox, status=422)
+    response = redirect("profile-email")
+    toast(request, response, "Saved. Postern connects now; the dot in the sidebar shows how it goes.")
+    return response
+
+
+def form_of(mailbox: Mailbox | None, staff: Staff) -> MailboxForm:
+    """The form as it stands; before the first save the address proposes servers where the provider is known."""
+    if mailbox is not None:
+        lines = "\n".join(str(entry) for entry in mailbox.deny_entries.all())
+        return MailboxForm(instance=mailbox, initial={"deny_list": lines})
+    found = hint(staff.email)
+    start: dict[str, Any] = {"address": staff.email, "imap_username": staff.email}
+    if found is not None:
+        start |= {
+            "imap_host": found.imap_host,
+            "imap_port": found.imap_port,
+            "imap_security": found.imap_security,
+            "smtp_host": found.smtp_host,
+            "smtp_port": found.smtp_port,
+            "smtp_security": found.smtp_security,
+        }
+    return MailboxForm(instance=Mailbox(), initial=start)
+
+
+def page(
+    request: HttpRequest,
+    form: MailboxForm,
+    mailbox: Mailbox | None,
+    probe: Probe | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Draw the page, with a test beside the form where one runs."""
+    staff = person(request)
+    readers = Reader.objects.filter(mailbox=mailbox).select_related("staff") if mailbox else []
+    health = getattr(mailbox, "health", None) if mailbox else None
+    context = {
+        "nav": "profile",
+        "page_title": "My Profile",
+        "tab": "email",
+        "form": form,
+        "sections": SECTIONS,
+        "mailbox": mailbox,
+        "health": health,
+        "words": in_words(health) if health else None,
+        "readers": [(r, grant_in_words(r)) for r in readers],
+        "colleagues": Staff.objects.filter(is_active=True).exclude(pk=staff.pk).order_by("name"),
+        "system": SystemEmail.current(),
+        "hint": hint(mailbox.address if mailbox else staff.email),
+        "probe": probe,
+        "stopped": health is not None
+        and health.state in (MailboxHealth.State.PASSWORD_REJECTED, MailboxHealth.State.FAILED),
+    }
+    return render(request, "profile/email.html", context, status=status)
+
+
+@login_required
+@require_POST
+def resume(request: HttpRequest) -> HttpResponse:
+    """Try again after a refused password or a failure: saving the settings unchanged starts anew."""
+    staff = person(request)
+    mailbox = own_mailbox(staff)
+    if mailbox is None:
+        raise Http404
+    save_mailbox(staff=staff, mailbox=mailbox, data={})
+    response = redirect("profile-email")
+    toast(request, response, "Trying again")
+    return response
+
+
+@login_required
+@require_POST
+def certificate(request: HttpRequest) -> HttpResponse:
+    """Accept the certificate that the server shows now."""
+    staff = person(request)
+    mailbox = own_mailbox(staff)
+    if mailbox is None:
+        raise Http404
+    response = redirect("profile-email")
+    try:
+        accept_certificate(staff=staff, mailbox=mailbox, seen_sha256=request.POST.get("sha256", ""))
+        toast(request, response, "The new certificate is remembered. Postern connects again.")
+    except SettingsError as error:
+        toast(request, response, str(error), red=True)
+    return response

@@ -1,0 +1,95 @@
+"""My Profile → Information and API tokens: name, password, keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from postern.people.models import Staff, Token
+from postern.people.tokens import make_token
+from postern.web.base.toast import toast
+from postern.web.inbox.views import person
+
+
+class PersonForm(forms.ModelForm[Staff]):
+    """What everybody may change of themselves."""
+
+    class Meta:
+        model = Staff
+        fields = ("name", "title", "single_keys")
+        help_texts = {
+            "single_keys": "J, K, P and the other single keys. Off for people who dictate or use switches."
+        }
+
+
+def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
+    staff = person(request)
+    fresh = Staff.objects.get(pk=staff.pk)
+    context = {
+        "nav": "profile",
+        "page_title": "My Profile",
+        "tab": "information",
+        "form": PersonForm(instance=fresh),
+        "password_form": PasswordChangeForm(fresh),
+        "tokens": Token.objects.filter(staff=staff),
+    } | context
+    return render(request, "profile/information.html", context, status=status)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def information(request: HttpRequest) -> HttpResponse:
+    """Name, title and shortcuts."""
+    if request.method != "POST":
+        return _page(request)
+    form = PersonForm(request.POST, instance=Staff.objects.get(pk=person(request).pk))
+    if not form.is_valid():
+        return _page(request, status=422, form=form)
+    form.save()
+    response = redirect("profile")
+    toast(request, response, "Saved")
+    return response
+
+
+@login_required
+@require_POST
+def password(request: HttpRequest) -> HttpResponse:
+    """Change the password; other sessions end."""
+    form = PasswordChangeForm(person(request), request.POST)
+    if not form.is_valid():
+        return _page(request, status=422, password_form=form)
+    update_session_auth_hash(request, form.save())
+    response = redirect("profile")
+    toast(request, response, "Password changed. Other sessions have ended.")
+    return response
+
+
+@login_required
+@require_POST
+def tokens(request: HttpRequest) -> HttpResponse:
+    """Make an API token; it is shown this once."""
+    name = request.POST.get("name", "").strip()[:80]
+    if not name:
+        return _page(request, status=422, token_problem="Say what the token is for.")  # noqa: S106
+    _, secret = make_token(staff=person(request), name=name)
+    return _page(request, new_token=secret)
+
+
+@login_required
+@require_POST
+def remove_token(request: HttpRequest, pk: int) -> HttpResponse:
+    """Revoke one of the person's own tokens."""
+    token = Token.objects.filter(staff=person(request), pk=pk).first()
+    if token is None:
+        raise Http404
+    token.delete()
+    response = redirect("profile")
+    toast(request, response, f"Token “{token.name}” no longer works")
+    return response
