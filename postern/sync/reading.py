@@ -18,6 +18,9 @@ from postern.wire.imap import UNKNOWN_DATE, Selected, Session
 
 SIZE_PASS = 500
 HISTORY_SECONDS = 10.0
+# After a listing that was not believed: when to ask for the next.
+SUSPECT_SECONDS = 20.0
+DOUBT_SECONDS = 60.0
 MOST_RECREATIONS_A_DAY = 3
 # A letter that breaks the connection is left out in the end, listed with the reason. A network that is
 # down breaks it as well, so plain losses count for much less than nonsense.
@@ -68,7 +71,7 @@ class Reading:
         self._store = keeper
         self._history: list[int] | None = None
         self._not_before: datetime | None = None
-        self._uidnext: int | None = None
+        self._seen: tuple[int, int | None, int] | None = None
 
     @property
     def name(self) -> str:
@@ -82,14 +85,10 @@ class Reading:
 
     async def unchanged(self) -> bool:
         """Ask by STATUS whether the folder, which is not open, is as it was left."""
-        if self.state.uidvalidity is None or not self.state.history_done or self._uidnext is None:
+        if not self.state.history_done or self._seen is None or self._seen[2] != self.state.exists:
             return False
         said = await self._session.status(self.name)
-        return (said.uidvalidity, said.uidnext, said.messages) == (
-            self.state.uidvalidity,
-            self._uidnext,
-            self.state.exists,
-        )
+        return (said.uidvalidity, said.uidnext, said.messages) == self._seen
 
     async def look(self) -> Selected:
         """Open the folder read-only: not even \\Recent is touched."""
@@ -97,11 +96,7 @@ class Reading:
 
     def as_left(self, selected: Selected) -> bool:
         """True when nothing happened since the last `read`."""
-        return (selected.uidvalidity, selected.uidnext, selected.exists) == (
-            self.state.uidvalidity,
-            self._uidnext,
-            self.state.exists,
-        )
+        return (selected.uidvalidity, selected.uidnext, selected.exists) == self._seen
 
     async def read(self, *, seconds: float = HISTORY_SECONDS) -> bool:
         """Bring in what is new, compare where the counts differ, and import history for `seconds`.
@@ -112,7 +107,7 @@ class Reading:
         await self._open(said)
         accounted = await self._new_letters()
         await self._compare(said, accounted)
-        self._uidnext = said.uidnext
+        self._seen = (said.uidvalidity, said.uidnext, said.exists)
         return await self._old_letters(seconds)
 
     async def _ask(self) -> Said:
@@ -198,8 +193,9 @@ class Reading:
             await self._bring_in(sorted(verdict.missing, reverse=True))
         if verdict.believed:
             await self._remember(replace(self.state, exists=said.exists))
-        elif not verdict.suspect:
-            self.memory.listing_after = asyncio.get_running_loop().time() + 60
+        else:
+            wait = SUSPECT_SECONDS if verdict.suspect else DOUBT_SECONDS
+            self.memory.listing_after = asyncio.get_running_loop().time() + wait
 
     async def _old_letters(self, seconds: float) -> bool:
         """Import history newest first; True when some is left after `seconds`."""

@@ -30,7 +30,9 @@ def dovecot(running_dovecot: Dovecot) -> Dovecot:
     """Dovecot with empty folders."""
     with running_dovecot.session(USER) as link:
         for name in ("Sent", "Trash", "INBOX"):
-            link.select(name)
+            _, (count,) = link.select(name)
+            if count == b"0":
+                continue
             link.store("1:*", "+FLAGS.SILENT", "(\\Deleted)")
             link.expunge()
     return running_dovecot

@@ -72,9 +72,8 @@ def test_history_goes_by_the_date_of_arrival_newest_first(box, dovecot):
         dovecot.append(USER, "INBOX", letter(f"{days} days"), date=days_ago(days))
     dovecot.append(USER, "Sent", letter("sent"), date=days_ago(3))
     box.visit()
-    assert box.subjects(outgoing=False) == ["8 days", "2 days", "5 days"] or set(
-        box.subjects(outgoing=False)
-    ) == {"8 days", "2 days", "5 days"}
+    # The newest UID first, in one small batch: what the server hands over in one go is stored in its order.
+    assert set(box.subjects(outgoing=False)) == {"8 days", "2 days", "5 days"}
     assert box.subjects(outgoing=True) == ["sent"]
     assert box.folder().history_done
 
@@ -186,7 +185,8 @@ def test_deleted_elsewhere_stays_here_and_is_marked(box, dovecot):
     assert box.subjects(gone_at=None) == ["stays"]
 
 
-def test_an_emptied_inbox_is_believed_at_the_second_look(box, dovecot):
+def test_an_emptied_inbox_is_believed_at_the_second_look(box, dovecot, monkeypatch):
+    monkeypatch.setattr("postern.sync.reading.SUSPECT_SECONDS", 0)
     box.visit()
     for subject in ("one", "two"):
         dovecot.append(USER, "INBOX", letter(subject))

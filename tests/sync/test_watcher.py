@@ -1,0 +1,211 @@
+"""A mailbox watched: news within seconds, wrong passwords few, ends polite, interruptions without trace."""
+
+import asyncio
+import random
+import time
+
+import pytest
+
+from postern.sync.reconcile import reconcile
+from tests.faults import Faults, Proxy
+
+from .box import USER, letter, quick
+
+pytestmark = pytest.mark.dovecot
+
+
+async def until(true, seconds=15.0):
+    """Wait for something to become true, asked in a thread as the database wants it."""
+    end = time.monotonic() + seconds
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() < end, "did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+def in_sync(box):
+    return lambda: box.health.state == "in_sync"
+
+
+def test_new_mail_arrives_within_seconds_and_the_end_is_polite(box, dovecot):
+    async def story():
+        async with box.watched() as watcher:
+            await until(in_sync(box))
+            begun = time.monotonic()
+            dovecot.deliver(USER, letter("at once"))
+            await until(lambda: box.subjects() == ["at once"], 6)
+            watcher.stop()
+        return time.monotonic() - begun
+
+    assert asyncio.run(story()) < 8
+    assert box.health.last_sync_at is not None
+    assert "Logged out" in dovecot.log.read_text().splitlines()[-1]
+
+
+def test_an_errand_ends_the_waiting(box, dovecot):
+    async def story():
+        async with box.watched() as watcher:
+            await until(in_sync(box))
+            dovecot.deliver(USER, letter("goes"))
+            await until(lambda: box.subjects() == ["goes"], 6)
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(box.errand, "trash", "goes")
+            watcher.wake.set()
+            await until(lambda: len(dovecot.uids(USER, "Trash")) == 1, 5)
+
+    asyncio.run(story())
+
+
+def test_without_idle_polling_brings_the_mail(box, dovecot, monkeypatch):
+    def no_idle(self, capabilities):
+        self.capabilities = capabilities - {"IDLE"}
+
+    monkeypatch.setattr("postern.wire.imap.session.Session.learn", no_idle)
+
+    async def story():
+        async with box.watched(poll_seconds=0.3):
+            await until(in_sync(box))
+            dovecot.deliver(USER, letter("polled"))
+            await until(lambda: box.subjects() == ["polled"], 5)
+
+    asyncio.run(story())
+
+
+@pytest.mark.rule("R-034")
+def test_a_wrong_password_is_tried_three_times_and_not_again_after_a_restart(box, dovecot, monkeypatch):
+    monkeypatch.setattr("postern.sync.backoff.PASSWORD_SECONDS", (0.05, 0.05))
+    before = dovecot.log.read_text().count("auth failed")
+
+    async def story():
+        async with box.watched() as watcher:
+            await until(lambda: watcher.backoff.refused_passwords == 3)
+            await asyncio.sleep(0.5)
+            assert watcher.backoff.refused_passwords == 3
+        async with box.watched():
+            await asyncio.sleep(0.5)
+
+    dovecot.set_password(USER, "changed-at-the-provider")
+    try:
+        time.sleep(1.1)
+        asyncio.run(story())
+    finally:
+        dovecot.set_password(USER, "marta-secret-1")
+        time.sleep(1.1)
+    health = box.health
+    assert health.state == "password_rejected"
+    assert health.code == "password_rejected"
+    assert health.server_text
+    assert health.settings_version == 1
+    assert dovecot.log.read_text().count("auth failed") - before <= 3
+    box.change(settings_version=2)
+
+    async def again():
+        async with box.watched():
+            await until(in_sync(box))
+
+    asyncio.run(again())
+
+
+def test_a_certificate_is_remembered_and_a_change_stops_and_asks(box, dovecot):
+    from postern.mailboxes.secrets import store_secret
+
+    box.change(imap_port=dovecot.tls_port, imap_security="ssl", imap_skip_validation=True)
+    box.mailbox.refresh_from_db()
+    store_secret(box.mailbox, "imap", "marta-secret-1")
+
+    async def first():
+        async with box.watched():
+            await until(in_sync(box))
+
+    asyncio.run(first())
+    box.mailbox.refresh_from_db()
+    assert len(box.mailbox.imap_pinned_sha256) == 64
+    box.change(imap_pinned_sha256="0" * 64)
+
+    async def second():
+        async with box.watched():
+            await until(lambda: box.health.state == "certificate_changed")
+
+    asyncio.run(second())
+    assert box.health.seen_sha256 == box.mailbox.imap_pinned_sha256
+    box.mailbox.refresh_from_db()
+    assert box.mailbox.imap_pinned_sha256 == "0" * 64
+
+
+def test_an_unreachable_server_is_reported_and_waited_for(box, dovecot):
+    from postern.mailboxes.secrets import store_secret
+
+    box.change(imap_port=1)
+    box.mailbox.refresh_from_db()
+    store_secret(box.mailbox, "imap", "marta-secret-1")
+
+    async def story():
+        async with box.watched(backoff=quick()) as watcher:
+            await until(lambda: watcher.backoff.failures >= 1)
+            await until(lambda: box.health.state != "new")
+
+    asyncio.run(story())
+    assert box.health.state in ("failed", "reconnecting")
+    assert box.health.message
+
+
+@pytest.mark.rule("R-026")
+def test_cut_anywhere_the_end_is_the_same(box, dovecot, monkeypatch):
+    """The connection breaks after so many bytes, again and again; then each letter is here exactly once."""
+    from django.conf import settings
+
+    from postern.mailboxes.models import Mailbox
+
+    box.change(mark_as_read=True)
+    box.visit()
+    raws = [letter(f"number {n}", body="x" * random.Random(n).randrange(2000)) for n in range(12)]
+    for raw in raws:
+        dovecot.append(USER, "INBOX", raw)
+    real = Mailbox.objects.get(pk=box.mailbox.pk)
+
+    async def story(cut):
+        async with Proxy(dovecot.port, Faults(cut_down=cut)) as proxy:
+            monkeypatch.setattr(settings, "MAIL_HOSTS", f"localhost:{dovecot.port},localhost:{proxy.port}")
+            monkeypatch.setattr(
+                "postern.sync.store.mailboxes.settings_of.imap_endpoint",
+                lambda mailbox: endpoint(real, proxy.port),
+            )
+            async with box.watched(backoff=quick()) as watcher:
+                await until(lambda: watcher.backoff.failures >= 1 or box.health.state == "in_sync")
+
+    for cut in (700, 1500, 1900, 2300, 3100, 5000, 9000, 14000):
+        asyncio.run(story(cut))
+    monkeypatch.undo()
+    from django.conf import settings as again
+
+    monkeypatch.setattr(again, "MAIL_HOSTS", f"localhost:{dovecot.port}")
+    box.visit()
+    assert sorted(box.subjects()) == sorted(f"number {n}" for n in range(12))
+    assert all(dovecot.flags(USER, "INBOX", uid) == {"\\Seen"} for uid in dovecot.uids(USER))
+    assert reconcile(box.mailbox.pk).complete
+
+
+def endpoint(mailbox, port):
+    from postern.wire.endpoint import Endpoint, Security
+
+    return Endpoint("localhost", port, Security(mailbox.imap_security))
+
+
+@pytest.mark.rule("I6")
+def test_cancelled_in_the_middle_and_resumed_there_is_no_duplicate(box, dovecot):
+    from datetime import date, timedelta
+
+    for n in range(60):
+        dovecot.append(USER, "INBOX", letter(f"number {n}"))
+    box.change(historic=True, historic_since=date.today() - timedelta(days=2))
+
+    async def cut_short(seconds):
+        keeper_task = asyncio.create_task(box._visit(50))
+        await asyncio.sleep(seconds)
+        keeper_task.cancel()
+        await asyncio.gather(keeper_task, return_exceptions=True)
+
+    for n in range(6):
+        asyncio.run(cut_short(0.03 * n))
+    box.visit()
+    assert sorted(box.subjects()) == sorted(f"number {n}" for n in range(60))
+    assert len(box.ledger()) == 60
