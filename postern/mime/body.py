@@ -24,6 +24,7 @@ _VISIBLE = re.compile(
     r"<(?:style|script|title|head)\b.*?(?:</(?:style|script|title|head)\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>",
     re.IGNORECASE | re.DOTALL,
 )
+_WORDS = re.compile(r">\s*[^\s<&]")  # text after a tag: the quick answer for most pages
 _UU = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n(?=[!-`][^\r\n]*\r?\n)", re.MULTILINE)
 _UU_END = re.compile(rb"^end[ \t]*\r?$", re.MULTILINE)
 _YENC = re.compile(rb"^=ybegin [^\r\n]{0,200}?name=([^\r\n]{1,255})\r?\n", re.MULTILINE)
@@ -149,7 +150,10 @@ def _shows_something(html: str) -> bool:
     if not html:
         return False
     head = html[:200_000]
-    return "<img" in head.lower() or bool(_VISIBLE.sub("", head).replace("&nbsp;", "").strip())
+    lower = head.lower()
+    if not any(mark in lower for mark in ("<style", "<script", "<title", "<!--")) and _WORDS.search(head):
+        return True
+    return "<img" in lower or bool(_VISIBLE.sub("", head).replace("&nbsp;", "").strip())
 
 
 def _show(node: Node, body: Body) -> None:

@@ -140,9 +140,9 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
         if text is not None:
             return storable(text)
     text = _strictly(data, "utf_8")
-    if text is None:
-        text = _undeclared(data, codec, is_weak(declared))
-    return storable(text)
+    if text is not None:  # strict UTF-8 cannot hold surrogates, so only NUL has to go
+        return text.replace("\0", "") if "\0" in text else text
+    return storable(_undeclared(data, codec, is_weak(declared)))
 
 
 def _strictly(data: bytes, codec: str) -> str | None:
