@@ -19,7 +19,9 @@ class Looking:
     passwords: dict[str, str]
 
     @contextlib.contextmanager
-    def session(self, user: str, folder: str | None = None, *, readonly: bool = True) -> Iterator[imaplib.IMAP4]:
+    def session(
+        self, user: str, folder: str | None = None, *, readonly: bool = True
+    ) -> Iterator[imaplib.IMAP4]:
         """A signed-in plain connection, with a folder open when one is named."""
         link = imaplib.IMAP4("127.0.0.1", self.port, timeout=20)
         try:

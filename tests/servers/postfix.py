@@ -53,8 +53,8 @@ virtual_minimum_uid = 1
 virtual_mailbox_limit = 0
 message_size_limit = {size_limit}
 mailbox_size_limit = 0
-default_transport = outside:5.4.4 mail to the outside does not leave the tests
-relay_transport = outside:5.4.4 mail to the outside does not leave the tests
+default_transport = outside
+relay_transport = outside
 bounce_queue_lifetime = 1h
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
@@ -96,7 +96,7 @@ smtp unix - - n - - smtp
 relay unix - - n - - smtp
 showq unix n - n - - showq
 error unix - - n - - error
-outside unix - - n - - error
+outside unix - n n - - pipe flags= user={owner} argv=/bin/sh {home}/outside
 retry unix - - n - - error
 discard unix - - n - - discard
 local unix - n n - - local
@@ -159,7 +159,9 @@ class Postfix:
         """Start (again); returns when it greets."""
         postfix = running.program("postfix")
         assert postfix is not None, available()
-        checked = subprocess.run([postfix, "-c", str(self.conf), "check"], capture_output=True, text=True, check=False)
+        checked = subprocess.run(
+            [postfix, "-c", str(self.conf), "check"], capture_output=True, text=True, check=False
+        )
         if checked.returncode != 0:
             raise RuntimeError(f"Postfix does not like its configuration: {checked.stderr}")
         # Not `postfix start-fg`: its shell would be our child and the daemon a stranger in another session.
@@ -206,11 +208,17 @@ class Postfix:
             "extra": self.extra,
         }
         ports = {"port": self.port, "tls_port": self.tls_port, "plain_port": self.plain_port}
+        names = {"owner": owner.pw_name, "home": self.home}
         (self.conf / "main.cf").write_text(MAIN.format(**values))
-        (self.conf / "master.cf").write_text(MASTER.format(**ports))
+        (self.conf / "master.cf").write_text(MASTER.format(**ports, **names))
         (self.home / "mailboxes").write_text("".join(f"{user} {user}/\n" for user in (*users, LATER)))
         (self.home / "refused").write_text(f"{LATER} 450 4.2.1 Mailbox busy, try again later\n")
-        for name, made in (("cert.pem", self.imap.certificate.cert_file), ("key.pem", self.imap.certificate.key_file)):
+        # Postfix would refuse its own `error` transport at RCPT already; the far server's no comes later.
+        (self.home / "outside").write_text("echo '5.1.1 No such user at the far end'\nexit 67\n")
+        for name, made in (
+            ("cert.pem", self.imap.certificate.cert_file),
+            ("key.pem", self.imap.certificate.key_file),
+        ):
             shutil.copy(made, self.home / name)
 
 

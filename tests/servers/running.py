@@ -28,7 +28,9 @@ USERS = {
 
 def program(name: str) -> str | None:
     """Return where a daemon lies, also when the sbin directories are not in PATH; None when not installed."""
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
+    return shutil.which(
+        name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    )
 
 
 def mail_user() -> pwd.struct_passwd:

@@ -34,7 +34,12 @@ def test_delivered_mail_lies_in_the_inbox_unread(server):
 def test_special_folders_are_marked(server):
     with server.session(MARTA) as link:
         lines = b"\n".join(link.list()[1])
-    for mark, name in ((b"\\Sent", b"Sent"), (b"\\Drafts", b"Drafts"), (b"\\Trash", b"Trash"), (b"\\Junk", b"Junk")):
+    for mark, name in (
+        (b"\\Sent", b"Sent"),
+        (b"\\Drafts", b"Drafts"),
+        (b"\\Trash", b"Trash"),
+        (b"\\Junk", b"Junk"),
+    ):
         assert any(mark in line and name in line for line in lines.splitlines())
     assert server.folders(MARTA) == ["Drafts", "INBOX", "Junk", "Sent", "Trash"]
 

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.skipif(bool(REASON), reason=REASON),
 ]
 MARTA, ELENA = "marta@example.test", "elena@example.test"
-RAW = b"From: marta@example.test\r\nTo: elena@example.test\r\nMessage-ID: <one@example.test>\r\nSubject: Hi\r\n\r\nHello\r\n"
+RAW = b"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nFrom: marta@example.test\r\nTo: elena@example.test\r\nMessage-ID: <one@example.test>\r\nSubject: Hi\r\n\r\nHello\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_mail_to_the_outside_comes_back(imap, marta):
     uid = imap.wait_for(MARTA, count=before + 1, seconds=30)[-1]
     raw = imap.fetch_raw(MARTA, "INBOX", uid)
     assert b"multipart/report" in raw
-    assert b"5.4.4" in raw
+    assert b"5.1.1" in raw
 
 
 def test_it_stops_alone_and_comes_back(imap, smtp):
