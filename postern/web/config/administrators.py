@@ -22,7 +22,7 @@ class NewForm(forms.Form):
     role = forms.ChoiceField(choices=Staff.Role.choices, initial=Staff.Role.ADMIN)
 
 
-class ChangeForm(forms.ModelForm[Staff]):
+class ChangeForm(forms.ModelForm):  # type: ignore[type-arg]
     """What a super-administrator may change of somebody: never their address or password, so never their mail."""
 
     class Meta:

@@ -21,7 +21,7 @@ from postern.web.inbox.views import person
 PAGE = 50
 
 
-class CustomerForm(forms.ModelForm[Customer]):
+class CustomerForm(forms.ModelForm):  # type: ignore[type-arg]
     """Name, status, phone and notes of a customer or lead; a new one may bring its first address."""
 
     email = forms.CharField(

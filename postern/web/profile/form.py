@@ -14,7 +14,7 @@ from postern.mailboxes.sections import FIELDS, PASSWORDS, SYSTEM_FIELDS
 _PASSWORD = forms.PasswordInput(attrs={"autocomplete": "new-password"})
 
 
-class MailboxForm(forms.ModelForm[Mailbox]):
+class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
     """Every setting of rows 1 to 18."""
 
     imap_password = forms.CharField(label="Password", required=False, widget=_PASSWORD)
@@ -49,7 +49,7 @@ class MailboxForm(forms.ModelForm[Mailbox]):
             field.widget.attrs.setdefault("form", "settings")
 
 
-class SystemForm(forms.ModelForm[SystemEmail]):
+class SystemForm(forms.ModelForm):  # type: ignore[type-arg]
     """Config → Main → Email."""
 
     smtp_password = forms.CharField(label="Password", required=False, widget=_PASSWORD)

@@ -18,7 +18,7 @@ from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 
 
-class PersonForm(forms.ModelForm[Staff]):
+class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
     """What everybody may change of themselves."""
 
     class Meta:
