@@ -28,6 +28,7 @@ ROLES = ("owner", "web", "sync", "send")
 PORT = 5432
 SOCKET_LIMIT = 85  # sun_path holds 107 bytes on Linux, 103 on macOS; the file name takes 14 of them
 LOG_LIMIT = 5_000_000
+NO_PROCESS = "99999999"  # above every system's largest process number
 
 CONFIG = """\
 # Written by Postern at every start. Put your own settings into local.conf beside this file.
@@ -208,23 +209,29 @@ class Server:
             return 0, ""
 
     def _stop_orphan(self) -> None:
-        """End a server that outlived its supervisor; forget a pid file whose number belongs to someone else.
+        """End a server that outlived its supervisor; defuse a pid file whose number belongs to someone else.
 
-        PostgreSQL takes any living process of our user for a running server, so a reused number would keep
-        it from starting for ever. We hold the lock: nobody else can be starting this cluster.
+        PostgreSQL takes any living process of our user, a zombie too, for a running server, so a reused
+        number would keep it from starting for ever. We hold the lock: nobody else can be starting this
+        cluster. The other lines of the file stay, since PostgreSQL reads from them whether children of a
+        killed server still use its memory.
         """
+        path = self.cluster / "postmaster.pid"
         pid, _ = self._status()
-        command = command_line(pid) if pid else ""
-        if not command:
+        if pid and str(self.cluster) in command_line(pid):
+            log.warning("stopping a PostgreSQL left behind as process %d", pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+            while str(self.cluster) in command_line(pid):
+                time.sleep(0.02)
+        (self.socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)  # names the same number again
+        if not path.exists():
             return
-        if "postgres" not in command or str(self.cluster) not in command:
-            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
-            return
-        log.warning("stopping a PostgreSQL left behind as process %d", pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGINT)
-        while str(self.cluster) in command_line(pid):
-            time.sleep(0.02)
+        lines = path.read_text(errors="replace").splitlines()
+        if pid and len(lines) > 1:
+            path.write_text("\n".join([NO_PROCESS, *lines[1:]]) + "\n")
+        else:  # cut short by a full disk: PostgreSQL would not start on it
+            path.unlink()
 
     def _create_cluster(self) -> None:
         """Run initdb beside the final place and move it there: a cut start leaves nothing half made."""

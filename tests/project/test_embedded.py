@@ -171,12 +171,36 @@ def test_a_stale_pid_file_with_a_reused_number_does_not_keep_it_from_starting(pl
             pid_file = server.cluster / "postmaster.pid"
             lines = pid_file.read_text().splitlines()
             pid_file.write_text("\n".join([str(bystander.pid), *lines[1:]]) + "\n")
+            socket_lock = server.socket_dir / ".s.PGSQL.5432.lock"
+            socket_lock.write_text(socket_lock.read_text().replace(lines[0], str(bystander.pid)))
             server.start()
             assert count(server) == 0
             assert bystander.poll() is None
         finally:
             bystander.kill()
             bystander.wait()
+
+
+@pytest.mark.parametrize("rest", ["", "nonsense\n", "12"])
+def test_a_pid_file_cut_short_does_not_keep_it_from_starting(place, rest):
+    with Server(place / "data", fast=True) as server:
+        server.stop()
+        (server.cluster / "postmaster.pid").write_text(rest)
+        server.start()
+        assert count(server) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc, so Linux only")
+def test_a_zombie_of_the_old_server_does_not_keep_it_from_starting(place):
+    with Server(place / "data", fast=True) as server:
+        zombie = server.process
+        assert zombie is not None
+        zombie.kill()
+        until(lambda: Path(f"/proc/{zombie.pid}/cmdline").read_bytes() == b"")  # dead, and not reaped
+        server.start()
+        assert server.process is not zombie
+        assert count(server) == 0
+        zombie.wait()
 
 
 def test_stop_is_clean_although_a_client_is_connected(place):

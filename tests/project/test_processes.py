@@ -155,7 +155,7 @@ class Up:
             "POSTERN_DATA_DIR": str(place / "data"),
             "POSTERN_SECRET_KEY_FILE": str(place / "keys" / "secret.key"),
             "POSTERN_LISTEN": f"127.0.0.1:{self.port}",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
         }
         if "POSTERN_PG_BIN" in os.environ:
             self.env["POSTERN_PG_BIN"] = os.environ["POSTERN_PG_BIN"]
