@@ -30,7 +30,7 @@ def every_route(patterns: list[Any], before: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def test_no_page_opens_without_signing_in(client: Browser) -> None:
+def test_no_page_opens_without_signing_in(marta: Staff) -> None:
     for name, path in every_route(urls.urlpatterns):
         if name in OPEN or name.startswith("demo"):
             continue
