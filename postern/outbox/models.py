@@ -7,13 +7,13 @@ from django.db import models
 
 from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox
-from postern.people.models import Customer
+from postern.people.models import Customer, Staff
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     """Drafts and deliveries are the mailbox owner's alone."""
 
-    def of(self, staff: settings.AUTH_USER_MODEL) -> DeliveryQuerySet:  # type: ignore[valid-type]
+    def of(self, staff: Staff) -> DeliveryQuerySet:
         """Narrow to the person's own."""
         return self.filter(mailbox__owner=staff)
 

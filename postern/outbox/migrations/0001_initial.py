@@ -6,79 +6,172 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('mail', '0001_initial'),
-        ('mailboxes', '0001_initial'),
-        ('people', '0001_initial'),
+        ("mail", "0001_initial"),
+        ("mailboxes", "0001_initial"),
+        ("people", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('queued', 'Queued'), ('sending', 'Sending'), ('accepted', 'Accepted by server'), ('failed', 'Not sent'), ('unknown', 'Unknown, please check'), ('held', 'Held')], default='draft', max_length=8)),
-                ('to', models.JSONField(default=list, help_text='[[name, address], …]')),
-                ('cc', models.JSONField(default=list)),
-                ('bcc', models.JSONField(default=list)),
-                ('subject', models.CharField(blank=True, max_length=900)),
-                ('html', models.TextField(blank=True)),
-                ('text', models.TextField(blank=True)),
-                ('forward', models.BooleanField(default=False)),
-                ('key', models.CharField(blank=True, help_text='Idempotency key of the request that sent it.', max_length=80)),
-                ('key_digest', models.CharField(blank=True, help_text="SHA-256 of that request's content.", max_length=64)),
-                ('message_id', models.CharField(blank=True, max_length=300)),
-                ('date', models.DateTimeField(null=True)),
-                ('envelope_sender', models.CharField(blank=True, max_length=320)),
-                ('raw', models.BinaryField(null=True)),
-                ('send_at', models.DateTimeField(help_text='Not before: the undo window.', null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('give_up_at', models.DateTimeField(null=True)),
-                ('code', models.CharField(blank=True, max_length=40)),
-                ('problem', models.TextField(blank=True)),
-                ('advice', models.TextField(blank=True)),
-                ('server_text', models.TextField(blank=True)),
-                ('refused', models.JSONField(default=list, help_text='[[address, code, text], …]')),
-                ('accepted', models.JSONField(default=list, help_text='Recipients the server has taken the letter for.')),
-                ('accepted_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('answers', models.ForeignKey(help_text='Replied to or forwarded.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='mail.message')),
-                ('author', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('customer', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='people.customer')),
-                ('mailbox', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='mailboxes.mailbox')),
-                ('sent', models.ForeignKey(help_text='The copy shown here.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='mail.message')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("queued", "Queued"),
+                            ("sending", "Sending"),
+                            ("accepted", "Accepted by server"),
+                            ("failed", "Not sent"),
+                            ("unknown", "Unknown, please check"),
+                            ("held", "Held"),
+                        ],
+                        default="draft",
+                        max_length=8,
+                    ),
+                ),
+                ("to", models.JSONField(default=list, help_text="[[name, address], …]")),
+                ("cc", models.JSONField(default=list)),
+                ("bcc", models.JSONField(default=list)),
+                ("subject", models.CharField(blank=True, max_length=900)),
+                ("html", models.TextField(blank=True)),
+                ("text", models.TextField(blank=True)),
+                ("forward", models.BooleanField(default=False)),
+                (
+                    "key",
+                    models.CharField(
+                        blank=True, help_text="Idempotency key of the request that sent it.", max_length=80
+                    ),
+                ),
+                (
+                    "key_digest",
+                    models.CharField(
+                        blank=True, help_text="SHA-256 of that request's content.", max_length=64
+                    ),
+                ),
+                ("message_id", models.CharField(blank=True, max_length=300)),
+                ("date", models.DateTimeField(null=True)),
+                ("envelope_sender", models.CharField(blank=True, max_length=320)),
+                ("raw", models.BinaryField(null=True)),
+                ("send_at", models.DateTimeField(help_text="Not before: the undo window.", null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("give_up_at", models.DateTimeField(null=True)),
+                ("code", models.CharField(blank=True, max_length=40)),
+                ("problem", models.TextField(blank=True)),
+                ("advice", models.TextField(blank=True)),
+                ("server_text", models.TextField(blank=True)),
+                ("refused", models.JSONField(default=list, help_text="[[address, code, text], …]")),
+                (
+                    "accepted",
+                    models.JSONField(
+                        default=list, help_text="Recipients the server has taken the letter for."
+                    ),
+                ),
+                ("accepted_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "answers",
+                    models.ForeignKey(
+                        help_text="Replied to or forwarded.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="mail.message",
+                    ),
+                ),
+                (
+                    "author",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="people.customer",
+                    ),
+                ),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="mailboxes.mailbox"
+                    ),
+                ),
+                (
+                    "sent",
+                    models.ForeignKey(
+                        help_text="The copy shown here.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="mail.message",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-updated_at'],
+                "ordering": ["-updated_at"],
             },
         ),
         migrations.CreateModel(
-            name='OutgoingFile',
+            name="OutgoingFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('content_type', models.CharField(max_length=200)),
-                ('size', models.PositiveIntegerField()),
-                ('content_id', models.CharField(blank=True, max_length=120)),
-                ('data', models.BinaryField()),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='files', to='outbox.delivery')),
-                ('mailbox', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='mailboxes.mailbox')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("content_type", models.CharField(max_length=200)),
+                ("size", models.PositiveIntegerField()),
+                ("content_id", models.CharField(blank=True, max_length=120)),
+                ("data", models.BinaryField()),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="files",
+                        to="outbox.delivery",
+                    ),
+                ),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="mailboxes.mailbox"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['mailbox', 'state', '-updated_at'], name='delivery_state'),
+            model_name="delivery",
+            index=models.Index(fields=["mailbox", "state", "-updated_at"], name="delivery_state"),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.UniqueConstraint(condition=models.Q(('key', ''), _negated=True), fields=('author', 'key'), name='delivery_once_a_key'),
+            model_name="delivery",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("key", ""), _negated=True),
+                fields=("author", "key"),
+                name="delivery_once_a_key",
+            ),
         ),
     ]

@@ -1,0 +1,186 @@
+"""What became of a letter, written into its delivery. The caller holds the row and is at its mailbox."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from postern.mail.events import notify, tell
+from postern.mail.intake import record_sent
+from postern.mail.models import Bcc, Errand, Message
+from postern.mime.addresses import normalise
+from postern.outbox.compose import defer_send
+from postern.outbox.letter import recipients
+from postern.outbox.models import Delivery
+from postern.people.models import Address
+from postern.wire.errors import MailError
+from postern.wire.smtp import RecipientsRefused, Refusal, SendResult
+
+log = logging.getLogger(__name__)
+State = Delivery.State
+
+PLEASE_CHECK = "Look into the sent folder or ask the recipient before you send it again; Postern does not do so by itself."
+# Seconds before the next attempt: greylisting opens after some minutes, an outage lasts hours.
+_WAITS = (60, 120, 300, 600, 900, 1800)
+_LOOK_FOR = timedelta(hours=24)
+
+
+def wait_before(attempt: int) -> timedelta:
+    """Return how long to wait after the failed attempt of this number (from 1): at most half an hour."""
+    return timedelta(seconds=_WAITS[min(max(attempt, 1), len(_WAITS)) - 1])
+
+
+def save(row: Delivery) -> None:
+    """Save the row and tell who is looking at it."""
+    row.save()
+    tell("delivery", mailbox=row.mailbox_id, id=row.pk)
+
+
+def accepted(row: Delivery, result: SendResult) -> None:
+    """The server has taken the letter, for some recipients at least: it is a sent message now."""
+    now = timezone.now()
+    row.state, row.accepted_at = State.ACCEPTED, now
+    row.accepted, row.refused = list(result.accepted), _listed(result.refused)
+    row.code = row.problem = row.advice = ""
+    row.server_text = result.response
+    if row.refused:
+        row.code = "recipients_refused"
+        row.problem = f"The server refused {', '.join(address for address, _, _ in row.refused)}."
+        row.advice = "Everybody else was accepted. Check the addresses and send to these alone."
+    row.sent = _recorded(row, now)
+    if row.sent is not None:
+        _file(row, row.sent, now)
+        row.raw = None
+        row.files.all().delete()
+    save(row)
+
+
+def _recorded(row: Delivery, now: datetime) -> Message | None:
+    """Our copy of the letter. If it cannot be made, the letter is sent nevertheless, and keeps its bytes."""
+    try:
+        with transaction.atomic():
+            return record_sent(
+                mailbox=row.mailbox,
+                raw=bytes(row.raw or b""),
+                sent_at=now,
+                bcc=row.bcc,
+                customer_id=_customer_of(row),
+            )
+    except (ValueError, TypeError, LookupError):
+        log.exception("delivery %s was sent, but its copy could not be stored", row.pk)
+        return None
+
+
+def _customer_of(row: Delivery) -> int | None:
+    """The customer the letter was written to, provided that it still goes to one of their addresses."""
+    if row.customer_id is None:
+        return None
+    theirs = Address.objects.filter(customer=row.customer_id).values_list("email", flat=True)
+    written_to = {normalise(address) for address in recipients(row)}
+    return row.customer_id if written_to & set(theirs) else None
+
+
+def _file(row: Delivery, message: Message, now: datetime) -> None:
+    """Owe the server a copy in its sent folder, where there is one (row 30)."""
+    mailbox = row.mailbox
+    if mailbox.imap_ready and mailbox.sent_folder:
+        Errand.objects.get_or_create(
+            message=message, kind=Errand.Kind.APPEND, defaults={"mailbox": mailbox, "not_before": now}
+        )
+        notify("postern_errands", {"mailbox": mailbox.pk})
+
+
+def refused(row: Delivery, error: MailError) -> None:
+    """The letter did not go out, or nobody knows whether it did."""
+    row.code, row.problem, row.advice = error.code, error.message, error.advice
+    row.server_text = error.server_text
+    if isinstance(error, RecipientsRefused):
+        row.refused = _listed(error.refused)
+    if error.code == "unknown_outcome":
+        _unknown(row)
+    elif error.temporary:
+        _try_again(row)
+    else:
+        row.state = State.FAILED
+        save(row)
+
+
+def _listed(refusals: tuple[Refusal, ...]) -> list[list[object]]:
+    return [[refusal.address, refusal.code, refusal.text] for refusal in refusals]
+
+
+def _try_again(row: Delivery) -> None:
+    at = timezone.now() + wait_before(row.attempts)
+    if row.give_up_at is not None and at > row.give_up_at:
+        row.state = State.FAILED
+        row.advice = (
+            "Postern tried for a day and gave up. Change the message or the settings, or send it again."
+        )
+    else:
+        row.state, row.send_at = State.QUEUED, at
+        defer_send(row, at)
+    save(row)
+
+
+def _unknown(row: Delivery) -> None:
+    row.state = State.UNKNOWN
+    row.advice = row.advice or PLEASE_CHECK
+    save(row)
+    defer_send(row, timezone.now() + timedelta(minutes=1))
+
+
+def interrupted(row: Delivery) -> None:
+    """A worker died while it was sending this letter: found in the sent folder it was sent, else unknown (I3)."""
+    if not _found(row):
+        row.code = "unknown_outcome"
+        row.problem = "Postern was interrupted while it handed the message to the server."
+        row.advice, row.server_text = PLEASE_CHECK, ""
+        _unknown(row)
+
+
+def look_again(row: Delivery) -> None:
+    """Look once more for a letter of unknown fate; ever more rarely, for a day."""
+    if row.code == "confirmed":
+        accepted(row, SendResult(tuple(recipients(row)), (), ""))
+    elif not _found(row):
+        age = timezone.now() - (row.date or row.created_at)
+        if age < _LOOK_FOR:
+            defer_send(row, timezone.now() + max(age, timedelta(minutes=1)))
+
+
+def _found(row: Delivery) -> bool:
+    """Whether the letter came back through the sent folder; then the server had taken it."""
+    rows = Message.objects.filter(mailbox=row.mailbox_id, outgoing=True, message_id=row.message_id)
+    message = rows.first() if row.message_id else None
+    if message is None:
+        return False
+    if row.bcc:
+        Bcc.objects.get_or_create(
+            message=message, defaults={"mailbox_id": row.mailbox_id, "addresses": row.bcc}
+        )
+    row.state, row.sent, row.accepted = State.ACCEPTED, message, recipients(row)
+    row.accepted_at, row.raw = message.received_at, None
+    row.code = row.problem = row.advice = row.server_text = ""
+    row.files.all().delete()
+    save(row)
+    return True
+
+
+def held(row: Delivery, reason: str) -> None:
+    """The letter waits for its author."""
+    row.state, row.code, row.problem = State.HELD, "held", reason
+    row.advice, row.server_text = "Open it and send it again when that is settled, or discard it.", ""
+    save(row)
+
+
+def waits_for_limit(row: Delivery, free_at: datetime) -> None:
+    """The hour of the company's server is full; waiting for it does not count against the letter's day."""
+    row.give_up_at = (row.give_up_at or free_at) + (free_at - timezone.now())
+    row.code, row.send_at, row.server_text = "hourly_limit", free_at, ""
+    row.problem = "The hourly limit of the company’s server is reached."
+    row.advice = f"It goes out by itself at {timezone.localtime(free_at):%H:%M}."
+    defer_send(row, free_at)
+    save(row)

@@ -1,0 +1,43 @@
+"""The jobs of the worker. Procrastinate finds them here; each calls one function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+from procrastinate.contrib.django import app
+
+from postern.mail import pairing
+from postern.outbox.deliver import deliver, recover_interrupted
+
+
+@contextmanager
+def _own_connection() -> Iterator[None]:
+    """Jobs run in threads; a connection left open in one would outlive its database."""
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+@app.task(name="send", queue="send")
+def send(mailbox_id: int, delivery_id: int) -> None:
+    """Take a delivery one step further."""
+    with _own_connection():
+        deliver(mailbox_id=mailbox_id, delivery_id=delivery_id)
+
+
+@app.task(name="file_mail", queue="file_mail")
+def file_mail(customer_id: int) -> None:
+    """File the mail of every mailbox about a customer anew."""
+    with _own_connection():
+        pairing.file_mail(customer_id)
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(name="recover", queue="recover", queueing_lock="recover")
+def recover(timestamp: int) -> None:
+    """Find letters that no job takes care of."""
+    with _own_connection():
+        recover_interrupted()
