@@ -111,7 +111,7 @@ class Mailbox(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     imap_ready = models.GeneratedField(
-        expression=Q(has_imap_secret=True) & ~Q(imap_host="") & ~Q(imap_username=""),
+        expression=Q(has_imap_secret=True) & ~Q(imap_host="") & ~Q(imap_username=""),  # type: ignore[arg-type]
         output_field=models.BooleanField(),
         db_persist=True,
     )
