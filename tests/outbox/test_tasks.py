@@ -1,0 +1,33 @@
+"""The jobs, worked off by a real worker as postern_send."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from procrastinate.contrib.django import app
+
+from postern.mail import wall
+from postern.project.jobs import work
+
+from .test_compose import jobs
+from .test_deliver import outbox  # noqa: F401
+
+
+def run_worker(acting_as) -> None:
+    """Work off what is due, as the send process does."""
+    with acting_as("send"), app.replace_connector(app.connector.get_worker_connector()) as worker_app:
+        asyncio.run(work(worker_app, wait=False))
+
+
+def test_every_task_that_web_may_ask_for_exists():
+    asked = re.search(r"task NOT IN \(([^)]*)\)", Path(wall.__file__).read_text())
+    names = set(re.findall(r"'(\w+)'", asked[1]))
+    assert names and names <= set(app.tasks)
+
+
+def test_a_worker_sends_what_is_due(outbox, server, acting_as):  # noqa: F811
+    now, later = outbox.queue(), outbox.queue(undo_seconds=60)
+    run_worker(acting_as)
+    assert outbox.look(now).state == "accepted" and len(server.taken) == 1
+    assert outbox.look(later).state == "queued"
+    assert [args["delivery_id"] for task, args, _, _ in jobs(acting_as) if task == "send"] == [later.pk]
