@@ -189,10 +189,15 @@ class Reading:
         self.memory.suspected = verdict.suspect
         if verdict.gone or verdict.back:
             await self._store.run(store.mark_gone, self.folder, said.uidvalidity, verdict.gone, verdict.back)
+        overlooked = len(verdict.missing)
         if verdict.missing:
-            await self._bring_in(sorted(verdict.missing, reverse=True))
+            overlooked -= await self._bring_in(sorted(verdict.missing, reverse=True))
         if verdict.believed:
-            await self._remember(replace(self.state, exists=said.exists))
+            # What FETCH withholds although it is listed stays unexplained, and is asked for again.
+            await self._remember(replace(self.state, exists=said.exists - overlooked))
+            self.memory.listing_after = asyncio.get_running_loop().time() + (
+                DOUBT_SECONDS if overlooked else 0
+            )
         else:
             wait = SUSPECT_SECONDS if verdict.suspect else DOUBT_SECONDS
             self.memory.listing_after = asyncio.get_running_loop().time() + wait

@@ -56,10 +56,8 @@ def test_an_errand_ends_the_waiting(box, dovecot):
 
 
 def test_without_idle_polling_brings_the_mail(box, dovecot, monkeypatch):
-    def no_idle(self, capabilities):
-        self.capabilities = capabilities - {"IDLE"}
-
-    monkeypatch.setattr("postern.wire.imap.session.Session.learn", no_idle)
+    without = property(lambda session: session.connection.capabilities - {"IDLE"})
+    monkeypatch.setattr("postern.wire.imap.session.Session.capabilities", without)
 
     async def story():
         async with box.watched(poll_seconds=0.3):

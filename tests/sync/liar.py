@@ -1,0 +1,70 @@
+"""A session whose server says what the test wants it to say, true or not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from postern.wire.errors import MailError
+from postern.wire.imap import Fetched, Listed, Selected, Status
+
+TODAY = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@dataclass
+class Liar:
+    """Holds one folder's truth in `letters` (UID to raw); the other fields replace what it would say."""
+
+    letters: dict[int, bytes] = field(default_factory=dict)
+    flags: dict[int, frozenset[str]] = field(default_factory=dict)
+    uidvalidity: int = 7
+    uidnext: int | None = -1  # -1: the truth
+    exists: int | None = None
+    listing: list[int] | None = None
+    hides: set[int] = field(default_factory=set)  # letters that FETCH leaves out
+    breaks_at: int = 0  # the letter at which the connection breaks
+    break_code: str = "protocol_error"
+    star_names_last: bool = True
+    closed: bool = False
+    fetched: list[int] = field(default_factory=list)
+
+    def add(self, uid: int, raw: bytes, *flags: str) -> None:
+        """A letter arrives."""
+        self.letters[uid] = raw
+        self.flags[uid] = frozenset(flags)
+
+    async def select(self, name: str, *, readonly: bool = False) -> Selected:
+        truth = max(self.letters, default=0) + 1
+        exists = len(self.letters) if self.exists is None else self.exists
+        uidnext = truth if self.uidnext == -1 else self.uidnext
+        return Selected(self.uidvalidity, uidnext, exists, None, readonly)
+
+    async def status(self, name: str) -> Status:
+        said = await self.select(name)
+        return Status(said.exists, said.uidnext, said.uidvalidity, None)
+
+    async def uid_search(self, criteria: Any) -> list[int]:
+        if criteria == "ALL":
+            return sorted(self.letters) if self.listing is None else self.listing
+        low, _, high = criteria[1].partition(":")
+        last = max(self.letters, default=0)
+        top = last if high == "*" else int(high)
+        found = {uid for uid in self.letters if int(low) <= uid <= top}
+        if high == "*" and last and self.star_names_last:
+            found.add(last)
+        return sorted(found)
+
+    async def uid_fetch_headers(self, uids: Sequence[int] | str) -> list[Listed]:
+        wanted = [max(self.letters)] if uids == "*" and self.letters else list(uids)
+        there = [uid for uid in sorted(wanted) if uid in self.letters and uid not in self.hides]
+        return [Listed(u, self.flags.get(u, frozenset()), TODAY, len(self.letters[u])) for u in there]
+
+    async def uid_fetch_bodies(self, uids: Sequence[int]) -> AsyncIterator[Fetched]:
+        for uid in sorted(uids):
+            if uid == self.breaks_at:
+                raise MailError(self.break_code, "It broke.", temporary=True)
+            if uid in self.letters and uid not in self.hides:
+                self.fetched.append(uid)
+                yield Fetched(uid, self.flags.get(uid, frozenset()), TODAY, self.letters[uid])
