@@ -4,6 +4,7 @@ import asyncio
 import re
 from pathlib import Path
 
+from django.db import connection
 from procrastinate.contrib.django import app
 
 from postern.mail import wall
@@ -31,3 +32,11 @@ def test_a_worker_sends_what_is_due(outbox, server, acting_as):  # noqa: F811
     assert outbox.look(now).state == "accepted" and len(server.taken) == 1
     assert outbox.look(later).state == "queued"
     assert [args["delivery_id"] for task, args, _, _ in jobs(acting_as) if task == "send"] == [later.pk]
+
+
+def test_the_worker_may_ask_itself_to_look_for_forgotten_letters(db, acting_as):
+    with acting_as("send"), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT procrastinate_defer_periodic_job_v2('recover', NULL, 'recover', 'recover', 0, '', 1, '{}')"
+        )
+    assert [task for task, *_ in jobs(acting_as)] == ["recover"]
