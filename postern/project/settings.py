@@ -3,10 +3,12 @@
 docs/settings.md documents each of them; tests/project/test_settings_page.py keeps that page complete.
 """
 
+import hashlib
 import os
-from pathlib import Path
+import warnings
 
 from postern.project.database import connection_settings
+from postern.project.keyfile import key_file
 
 ROLE = os.environ.get("POSTERN_ROLE", "web")
 """The database role of this process: web, sync, send or owner."""
@@ -20,17 +22,12 @@ COMPANY = os.environ.get("POSTERN_COMPANY", "Your company")
 MAIL_HOSTS = os.environ.get("POSTERN_MAIL_HOSTS", "")
 """Mail hosts (`host` or `host:port`, separated by commas) allowed although private or on an unusual port."""
 
-KEY_FILE = Path(
-    os.environ.get("POSTERN_SECRET_KEY_FILE")
-    or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "postern" / "secret.key"
-)
+KEY_FILE = key_file()
 """The file of the installation's keys, outside the data directory and its backups."""
 
 
 def _django_key() -> str:
     """Return the signing key, derived from the key file; before the first start there is none."""
-    import hashlib
-
     if KEY_FILE.exists():
         return hashlib.sha256(b"postern signing\0" + KEY_FILE.read_bytes()).hexdigest()
     return hashlib.sha256(os.urandom(32)).hexdigest()
@@ -38,7 +35,9 @@ def _django_key() -> str:
 
 SECRET_KEY = _django_key()
 DEBUG = False
-ALLOWED_HOSTS = [h.strip() for h in os.environ.get("POSTERN_HOSTS", "localhost,127.0.0.1,[::1]").split(",") if h]
+ALLOWED_HOSTS = [
+    h.strip() for h in os.environ.get("POSTERN_HOSTS", "localhost,127.0.0.1,[::1]").split(",") if h
+]
 BEHIND_TLS_PROXY = os.environ.get("POSTERN_BEHIND_TLS_PROXY") == "1"
 
 INSTALLED_APPS = [
@@ -134,10 +133,12 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = os.environ.get("POSTERN_TIME_ZONE", "UTC")
 
+# WhiteNoise opens small files and hands them over whole; under ASGI Django remarks on each.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
-STATIC_ROOT = Path(os.environ.get("POSTERN_DATA_DIR", Path.home() / ".local/share/postern")) / "static"
+STATIC_ROOT = None  # nothing is collected: files are served from the packages they came in
 
 LOGGING = {
     "version": 1,
