@@ -86,3 +86,10 @@ def arrive(mailbox, acting_as, raw, role="inbox", uid=1):
             folder=folder, uidvalidity=1, arrivals=[Arrival(uid, frozenset(), when, raw)], next_uid=uid + 1
         )
     return found[0] if found else None
+
+
+@pytest.fixture
+def outbox(marta, mailbox, acting_as):
+    from .worked import Outbox
+
+    return Outbox(marta, mailbox, acting_as)

@@ -11,7 +11,6 @@ from postern.outbox import compose, deliver
 from postern.outbox.models import Delivery
 
 from .test_compose import jobs, written
-from .test_deliver import outbox  # noqa: F401
 
 
 def at_once(*acts: Callable[[], object]) -> list[object]:
@@ -52,7 +51,7 @@ def test_one_key_in_four_requests_at_once(marta, mailbox, acting_as, same_draft)
     assert len(jobs(acting_as)) == 1
 
 
-def test_four_workers_on_one_delivery(outbox, server, acting_as):  # noqa: F811
+def test_four_workers_on_one_delivery(outbox, server, acting_as):
     row = outbox.queue()
     with acting_as("send"):
         work = lambda: deliver.deliver(mailbox_id=outbox.mailbox.pk, delivery_id=row.pk)  # noqa: E731
@@ -61,7 +60,7 @@ def test_four_workers_on_one_delivery(outbox, server, acting_as):  # noqa: F811
 
 
 @pytest.mark.rule("R-049")
-def test_undo_against_the_worker(outbox, server, marta, acting_as):  # noqa: F811
+def test_undo_against_the_worker(outbox, server, marta, acting_as):
     for _ in range(5):
         row, before = outbox.queue(), len(server.taken)
 

@@ -3,11 +3,10 @@
 import email
 import json
 from datetime import timedelta
-from unittest import mock
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 
 from postern.mail.access import at_mailbox, viewing_as
@@ -17,55 +16,8 @@ from postern.mailboxes.save import save_mailbox, save_system_email
 from postern.outbox import compose, deliver, fate
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Staff
-from postern.wire.errors import MailError
 
 from .conftest import arrive
-from .server import DROP
-from .test_compose import jobs
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-@pytest.fixture
-def outbox(marta, mailbox, acting_as):
-    return Outbox(marta, mailbox, acting_as)
-
-
-class Outbox:
-    """Writes letters as Marta and works them off as the worker."""
-
-    def __init__(self, marta, mailbox, acting_as) -> None:
-        self.marta, self.mailbox, self.acting_as = marta, mailbox, acting_as
-
-    def queue(self, *, customer=None, undo_seconds=0, **changes) -> Delivery:
-        with viewing_as(self.marta):
-            draft = compose.new(staff=self.marta, mailbox=self.mailbox, customer=customer)
-            content = {"to": "daniel@hoffmann.example", "subject": "Hello", "html": "<p>How are you?</p>"}
-            draft = compose.save(delivery=draft, **(content | changes))
-            return compose.send(delivery=draft, undo_seconds=undo_seconds)
-
-    def work(self, row) -> Delivery:
-        with self.acting_as("send"):
-            deliver.deliver(mailbox_id=self.mailbox.pk, delivery_id=row.pk)
-        return self.look(row)
-
-    def work_later(self, row) -> Delivery:
-        """Work when the next attempt is due."""
-        with self.acting_as("send"), at_mailbox(self.mailbox.pk):
-            Delivery.objects.filter(pk=row.pk).update(send_at=timezone.now())
-        return self.work(row)
-
-    def look(self, row) -> Delivery:
-        with self.acting_as("web"), viewing_as(self.marta):
-            return Delivery.objects.get(pk=row.pk)
-
-    def age(self, row, **fields) -> None:
-        """Pretend that the worker took the row long ago."""
-        with self.acting_as("send"), at_mailbox(self.mailbox.pk):
-            past = timezone.now() - timedelta(minutes=10)
-            Delivery.objects.filter(pk=row.pk).update(**({"updated_at": past} | fields))
 
 
 def test_accepted(outbox, server, marta, customer):
@@ -198,164 +150,6 @@ def test_one_of_three_refused(outbox, server):
     assert outbox.work(row).state == "accepted" and len(server.taken) == 1
 
 
-@pytest.mark.rule("R-040")
-def test_cut_after_the_final_dot_is_unknown_and_never_sent_again(outbox, server, acting_as):
-    server.says = {"DOT": DROP}
-    row = outbox.work(outbox.queue())
-    assert (row.state, row.code) == ("unknown", "unknown_outcome") and "before sending it again" in row.advice
-    server.says = {}
-    for _ in range(3):
-        assert outbox.work(row).state == "unknown"
-    with acting_as("send"):
-        deliver.recover_interrupted()
-    assert len(server.taken) == 1
-
-
-@pytest.mark.rule("R-040")
-def test_found_in_the_sent_folder_it_was_sent(outbox, server, acting_as, marta):
-    server.says = {"DOT": DROP}
-    row = outbox.work(outbox.queue(bcc="c@c.example"))
-    message = arrive(outbox.mailbox, acting_as, server.taken[0].data, role="sent")
-    row = outbox.work(row)
-    assert row.state == "accepted" and row.sent_id == message.pk and row.problem == ""
-    with viewing_as(marta):
-        assert Bcc.objects.get().addresses == [["", "c@c.example"]]
-        assert Message.objects.count() == 1
-
-
-def test_a_strangers_copy_of_the_message_id_proves_nothing(outbox, server, acting_as):
-    server.says = {"DOT": DROP}
-    row = outbox.work(outbox.queue())
-    arrive(outbox.mailbox, acting_as, server.taken[0].data, role="inbox")
-    assert outbox.work(row).state == "unknown"
-
-
-def test_the_author_settles_what_is_unknown(outbox, server, marta):
-    server.says = {"DOT": DROP}
-    arrived, lost = outbox.work(outbox.queue()), outbox.work(outbox.queue())
-    with viewing_as(marta):
-        compose.settle(delivery=arrived, arrived=True)
-        compose.settle(delivery=lost, arrived=False)
-        with pytest.raises(compose.ComposeError):
-            compose.settle(delivery=lost, arrived=True)
-    server.says = {}
-    assert outbox.work(arrived).state == "accepted" and outbox.work(lost).state == "draft"
-    assert len(server.taken) == 2
-    with viewing_as(marta):
-        assert Message.objects.count() == 1
-
-
-@pytest.mark.rule("R-040")
-@pytest.mark.parametrize(
-    ("where", "sent"),
-    [("_hand_over", 0), ("_keep", 1), ("_write", 1)],
-)
-def test_killed_between_states(outbox, server, where, sent):
-    row = outbox.queue()
-    with mock.patch.object(deliver, where, side_effect=Killed), pytest.raises(Killed):
-        outbox.work(row)
-    assert outbox.look(row).state == "sending"
-    assert outbox.work(row).state == "sending", "another worker may still be at it"
-    outbox.age(row)
-    assert outbox.work(row).state == "unknown"
-    outbox.age(row)
-    assert outbox.work(row).state == "unknown"
-    assert len(server.taken) == sent
-
-
-def test_killed_before_it_began_loses_nothing(outbox, server):
-    row = outbox.queue()
-    with mock.patch.object(deliver, "_start", side_effect=Killed), pytest.raises(Killed):
-        outbox.work(row)
-    assert outbox.work(row).state == "accepted" and len(server.taken) == 1
-
-
-@pytest.mark.rule("R-040")
-def test_killed_after_the_copy_came_back_it_was_sent(outbox, server, acting_as):
-    row = outbox.queue()
-    with mock.patch.object(deliver, "_keep", side_effect=Killed), pytest.raises(Killed):
-        outbox.work(row)
-    arrive(outbox.mailbox, acting_as, server.taken[0].data, role="sent")
-    outbox.age(row)
-    assert outbox.work(row).state == "accepted" and len(server.taken) == 1
-
-
-def test_a_worker_given_up_for_dead_still_tells_what_it_knows(outbox, server):
-    row = outbox.queue()
-    with outbox.acting_as("send"):
-        attempt = deliver._begin(outbox.mailbox.pk, row.pk)
-        outcome = deliver._hand_over(attempt)
-        outbox.age(row)
-        assert outbox.work(row).state == "unknown"
-        deliver._keep(attempt, outcome)
-    assert outbox.look(row).state == "accepted" and len(server.taken) == 1
-
-
-def test_and_does_not_overrule_its_author(outbox, server, marta):
-    row = outbox.queue()
-    with outbox.acting_as("send"):
-        attempt = deliver._begin(outbox.mailbox.pk, row.pk)
-        outbox.age(row)
-        outbox.work(row)
-    with viewing_as(marta):
-        compose.settle(delivery=row, arrived=False)
-    with outbox.acting_as("send"):
-        deliver._keep(attempt, MailError("server_busy", "later", temporary=True))
-    assert outbox.look(row).state == "draft"
-
-
-def test_the_state_is_committed_before_the_first_byte(outbox, server, marta):
-    from postern.project.database import libpq
-
-    seen = []
-
-    def look() -> None:
-        with psycopg.connect(**libpq("superuser")) as db:
-            seen.extend(db.execute("SELECT state FROM outbox_delivery").fetchall())
-
-    server.on_dot = look
-    outbox.work(outbox.queue())
-    assert seen == [("sending",)]
-
-
-@pytest.mark.rule("R-045")
-def test_a_bug_of_ours_is_not_the_servers_refusal(outbox, server):
-    row = outbox.queue()
-    with mock.patch("postern.outbox.deliver.smtp.send", side_effect=RuntimeError("ours")):
-        row = outbox.work(row)
-    assert (row.state, row.code, row.server_text) == ("queued", "internal", "")
-    assert outbox.work_later(row).state == "accepted"
-
-
-@pytest.mark.rule("R-045")
-def test_a_bug_of_ours_after_the_letter_may_be_out_is_unknown(outbox, server):
-    from postern.wire.smtp.session import Session
-
-    with mock.patch.object(Session, "deliver", side_effect=RuntimeError("ours")):
-        row = outbox.work(outbox.queue())
-    assert (row.state, row.code) == ("unknown", "unknown_outcome")
-
-
-def test_a_database_away_for_a_moment_does_not_lose_the_outcome(outbox, server, monkeypatch):
-    real, calls = deliver._write, []
-
-    def shaky(attempt, outcome):
-        calls.append(1)
-        if len(calls) < 3:
-            raise OperationalError("the server closed the connection")
-        real(attempt, outcome)
-
-    monkeypatch.setattr(deliver, "_write", shaky)
-    monkeypatch.setattr(deliver, "_PAUSES", (0, 0, 0, 0))
-    assert outbox.work(outbox.queue()).state == "accepted" and len(calls) == 3
-
-
-def test_a_copy_that_cannot_be_stored_does_not_unsend_the_letter(outbox, server):
-    with mock.patch.object(fate, "record_sent", side_effect=ValueError("unreadable")):
-        row = outbox.work(outbox.queue())
-    assert row.state == "accepted" and row.sent is None and row.raw is not None
-
-
 @pytest.mark.rule("R-049")
 def test_undo_and_the_worker_have_one_outcome(outbox, server, marta, acting_as):
     row = outbox.queue(undo_seconds=10)
@@ -448,19 +242,6 @@ def test_the_hourly_limit_waits_and_says_so(outbox, server, acting_as):
     with acting_as("sync"):
         SystemEmail.objects.update(hour_began_at=timezone.now() - timedelta(hours=1))
     assert outbox.work_later(late).state == "accepted"
-
-
-def test_letters_no_job_cares_for_get_one(outbox, server, acting_as):
-    queued, sending, done = outbox.queue(), outbox.queue(), outbox.work(outbox.queue())
-    outbox.age(sending, state="sending")
-    with acting_as("send"):
-        assert deliver.recover_interrupted() == 0, "each has its job"
-    with acting_as("superuser"), connection.cursor() as cursor:
-        cursor.execute("DELETE FROM procrastinate_jobs")
-    with acting_as("send"):
-        assert deliver.recover_interrupted() == 2
-    found = [args["delivery_id"] for _, args, _, _ in jobs(acting_as)]
-    assert sorted(found) == sorted([queued.pk, sending.pk]) and done.pk not in found
 
 
 def test_those_who_look_are_told(outbox, server):

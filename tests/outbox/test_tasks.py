@@ -11,7 +11,6 @@ from postern.mail import wall
 from postern.project.jobs import work
 
 from .test_compose import jobs
-from .test_deliver import outbox  # noqa: F401
 
 
 def run_worker(acting_as) -> None:
@@ -26,7 +25,7 @@ def test_every_task_that_web_may_ask_for_exists():
     assert names and names <= set(app.tasks)
 
 
-def test_a_worker_sends_what_is_due(outbox, server, acting_as):  # noqa: F811
+def test_a_worker_sends_what_is_due(outbox, server, acting_as):
     now, later = outbox.queue(), outbox.queue(undo_seconds=60)
     run_worker(acting_as)
     assert outbox.look(now).state == "accepted" and len(server.taken) == 1
