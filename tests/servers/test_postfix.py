@@ -67,15 +67,15 @@ def test_no_password_before_tls_except_on_the_plain_port(imap, smtp):
 
 
 def test_a_wrong_password_is_rejected(imap, smtp):
-    with smtplib.SMTP("localhost", smtp.plain_port, timeout=20) as link:
-        with pytest.raises(smtplib.SMTPAuthenticationError, match="535"):
-            link.login(MARTA, "wrong")
+    link = smtplib.SMTP("localhost", smtp.plain_port, timeout=20)
+    with link, pytest.raises(smtplib.SMTPAuthenticationError, match="535"):
+        link.login(MARTA, "wrong")
 
 
 def test_strangers_cannot_relay(smtp):
-    with smtplib.SMTP("localhost", smtp.port, timeout=20) as link:
-        with pytest.raises(smtplib.SMTPRecipientsRefused, match="Relay access denied"):
-            link.sendmail(MARTA, [postfix.ELSEWHERE], RAW)
+    link = smtplib.SMTP("localhost", smtp.port, timeout=20)
+    with link, pytest.raises(smtplib.SMTPRecipientsRefused, match="Relay access denied"):
+        link.sendmail(MARTA, [postfix.ELSEWHERE], RAW)
 
 
 def test_recipients_refused_for_good_and_for_now(marta):
