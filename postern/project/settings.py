@@ -90,14 +90,10 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "CONN_MAX_AGE": 0,
-        "TEST": {"MIRROR": None},
-        **connection_settings(ROLE),
-    }
-}
+DATABASES = {"default": {"CONN_MAX_AGE": 0, **connection_settings(ROLE)}}
+if os.environ.get("POSTERN_ROLE") == "web":
+    # Each request has a thread of its own; without a pool each would sign in to PostgreSQL anew.
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 16, "timeout": 10}
 
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 from postern.mail.access import viewing_as
@@ -26,6 +27,8 @@ from postern.people.models import Staff
 log = logging.getLogger(__name__)
 PING_SECONDS = 15
 QUEUE = 200
+_THREADS = ThreadPoolExecutor(4, thread_name_prefix="events")
+"""All streams of the process ask the database from these few, so that open pages hold no connections."""
 
 
 class Listener:
@@ -95,11 +98,11 @@ async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
             try:
                 event = await asyncio.wait_for(queue.get(), PING_SECONDS)
             except TimeoutError:
-                if not await sync_to_async(_still_there)(request, staff_id):
+                if not await _ask(_still_there, request, staff_id):
                     return
                 yield b": ping\n\n"
                 continue
-            if await sync_to_async(_may_know)(request, staff_id, event):
+            if await _ask(_may_know, request, staff_id, event):
                 data = json.dumps({"mailbox": event["mailbox"], "id": event["id"]})
                 kind = (
                     event["kind"]
@@ -109,13 +112,24 @@ async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
                 yield f"event: {kind}\ndata: {data}\n\n".encode()
 
 
+async def _ask(question: Callable[..., bool], *arguments: Any) -> bool:
+    """Ask the database in one of the few threads; its connection is given back at once."""
+
+    def asked() -> bool:
+        try:
+            return question(*arguments)
+        finally:
+            connection.close()
+
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, asked)
+
+
 def _signed_in(request: HttpRequest) -> int | None:
     return request.user.pk if isinstance(request.user, Staff) and request.user.is_active else None
 
 
 def _still_there(request: HttpRequest, staff_id: int) -> bool:
     """True while the session exists and the person may sign in."""
-    close_old_connections()
     key = request.session.session_key
     return (
         bool(key)
