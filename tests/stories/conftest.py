@@ -1,0 +1,56 @@
+"""The stories: the real product beside a real Dovecot and a real Postfix, one installation a test worker.
+
+Each story gets fresh people with fresh addresses, so stories do not know one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import dovecot, postfix
+from tests.stories.office import Admin, Office, Outsider, accounts
+from tests.stories.product import Product
+
+REASON = dovecot.available() or postfix.available()
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Office]:
+    """Servers and product, once for all stories of this worker."""
+    if REASON:
+        pytest.skip(f"stories need real mail servers: {REASON}")
+    with dovecot.Dovecot(accounts()) as imap, postfix.Postfix(imap) as smtp:
+        environment = {
+            "POSTERN_MAIL_HOSTS": "localhost,127.0.0.1",
+            "SSL_CERT_FILE": str(imap.authority.cert_file),
+            "POSTERN_COMPANY": "Northwind Fibre",
+        }
+        with Product(environment) as product:
+            yield Office(product, imap, smtp)
+
+
+@pytest.fixture
+def office(installation: Office) -> Iterator[Office]:
+    """The installation for one story; its people leave at the end."""
+    yield installation
+    installation.dismiss_everybody()
+
+
+@pytest.fixture
+def marta(office: Office) -> Admin:
+    """An administrator whose mailbox is not set up yet."""
+    return office.hire()
+
+
+@pytest.fixture
+def elena(office: Office) -> Admin:
+    """A second administrator, likewise."""
+    return office.hire()
+
+
+@pytest.fixture
+def greta(office: Office) -> Outsider:
+    """A customer with a mail program."""
+    return office.client()

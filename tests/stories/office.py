@@ -1,0 +1,382 @@
+"""The people of a story: administrators at the pages, customers with a mail program, and their real mailboxes."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+import smtplib
+import ssl
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from itertools import count
+from typing import Any
+
+from tests.servers.dovecot import Dovecot
+from tests.servers.postfix import Postfix
+from tests.stories.browser import Browser, Page, Row
+from tests.stories.product import BOSS, BOSS_PASSWORD, Product, wait_for
+
+NAMES = "Marta Elena Tomas Greta Jonas Aylin Pavel Ingrid Rosa Henrik Nadia Oskar".split()
+POOL = 100
+"""How many accounts each kind of person has on the servers, made before they start."""
+
+
+def accounts() -> dict[str, str]:
+    """The accounts of the private servers: administrators at isp.test, customers at client.test."""
+    found = {f"admin{n:03}@isp.test": f"admin-secret-{n:03}" for n in range(POOL)}
+    found |= {f"client{n:03}@client.test": f"client-secret-{n:03}" for n in range(POOL)}
+    return found | {
+        "office@isp.test": "office-secret",
+        "relay@isp.test": "relay-secret",
+        "x@example.test": "x",
+    }
+
+
+def letter(
+    sender: str, to: str, subject: str, text: str = "Hello,\r\nit is about my line.\r\n", **headers: str
+) -> bytes:
+    """A small letter as it lies on a server; headers with underscores for hyphens."""
+    head = {
+        "From": sender,
+        "To": to,
+        "Subject": subject,
+        "Date": format_datetime(datetime.now(UTC)),
+        "Message-ID": f"<{uuid.uuid4().hex}@client.test>",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    return (lines + "\r\n" + text).encode()
+
+
+def parsed(raw: bytes) -> EmailMessage:
+    """A letter as Python's own reader understands it."""
+    found = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(found, EmailMessage)
+    return found
+
+
+@dataclass
+class Outsider:
+    """Somebody with an ordinary mail program: reads by imaplib, writes by smtplib."""
+
+    address: str
+    imap: Dovecot
+    smtp: Postfix
+
+    def write(
+        self, to: str, subject: str, text: str = "Hello,\r\nit is about my line.\r\n", **headers: str
+    ) -> bytes:
+        """Send a letter through the real Postfix; returns its bytes."""
+        raw = letter(self.address, to, subject, text, **headers)
+        self.send(raw, to)
+        return raw
+
+    def send(self, raw: bytes, *to: str) -> None:
+        """Hand bytes to the real Postfix."""
+        context = ssl.create_default_context(cafile=str(self.imap.authority.cert_file))
+        with smtplib.SMTP("localhost", self.smtp.port, timeout=20) as link:
+            link.starttls(context=context)
+            link.login(self.address, self.imap.passwords[self.address])
+            link.sendmail(self.address, list(to), raw)
+
+    def answer(self, original: EmailMessage, text: str) -> bytes:
+        """Reply to a letter as mail programs do."""
+        to = str(original["Reply-To"] or original["From"])
+        address = email.utils.parseaddr(to)[1]
+        chain = f"{original['References'] or ''} {original['Message-ID']}".strip()
+        raw = letter(
+            self.address,
+            to,
+            f"Re: {original['Subject']}",
+            text,
+            In_Reply_To=str(original["Message-ID"]),
+            References=chain,
+        )
+        self.send(raw, address)
+        return raw
+
+    def letters(self, folder: str = "INBOX") -> list[EmailMessage]:
+        """What lies in a folder, parsed."""
+        return [parsed(raw) for raw in self.imap.letters(self.address, folder)]
+
+    def receives(self, subject: str, *, seconds: float = 40) -> EmailMessage:
+        """Wait for a letter with this subject."""
+
+        def look() -> EmailMessage | None:
+            return next((one for one in self.letters() if one["Subject"] == subject), None)
+
+        found = wait_for(look, f"“{subject}” at {self.address}", seconds=seconds)
+        assert found is not None
+        return found
+
+
+class Admin(Browser):
+    """An administrator at the pages, with a real mailbox of their own at the provider."""
+
+    def __init__(self, office: Office, name: str, sign_in: str, account: str) -> None:
+        super().__init__(office.product.url)
+        self.office, self.name, self.sign_in_address, self.address = office, name, sign_in, account
+        self.staff_id = 0
+
+    # The mailbox at the provider, looked at by imaplib
+
+    @property
+    def imap(self) -> Dovecot:
+        """The real server behind the mailbox."""
+        return self.office.imap
+
+    @property
+    def phone(self) -> Outsider:
+        """The same person with another mail program."""
+        return Outsider(self.address, self.office.imap, self.office.smtp)
+
+    def gets(self, subject: str, sender: str = "", **options: Any) -> bytes:
+        """Let a letter arrive in the INBOX on the server; returns its bytes."""
+        date = options.pop("date", None)
+        sender = sender or f"Guest <guest{uuid.uuid4().hex[:8]}@elsewhere.test>"
+        raw = letter(sender, self.address, subject, **options)
+        self.imap.deliver(self.address, raw, date=date)
+        return raw
+
+    # My Profile → Email
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """What the form holds for an ordinary mailbox; None leaves a field (or an unticked box) out."""
+        imap, smtp = self.office.imap, self.office.smtp
+        return {
+            "address": self.address,
+            "imap_username": self.address,
+            "imap_password": imap.passwords[self.address],
+            "imap_host": "localhost",
+            "imap_port": imap.tls_port,
+            "imap_security": "ssl",
+            "sent_folder": "Sent",
+            "tracking": "on",
+            "process": "all",
+            "historic_since": "",
+            "deny_list": "",
+            "sending": "on",
+            "reply_to": "",
+            "smtp_host": "localhost",
+            "smtp_port": smtp.port,
+            "smtp_security": "starttls",
+            "smtp_auth": "auto",
+            "smtp_username": "",
+            "smtp_password": "",
+        } | changes
+
+    def saves(self, **changes: Any) -> Page:
+        """Save the settings with some changes; the page that follows, refused or not."""
+        return self.post("/profile/email/", self.settings(**changes))
+
+    def connects(self, **changes: Any) -> Admin:
+        """Save the settings and wait until the mailbox is in sync."""
+        page = self.saves(**changes)
+        assert page.status == 200 and "Saved" in page.toast, f"{page.status} {page.main[:600]}"
+        self.until_health("In sync")
+        return self
+
+    @property
+    def mailbox(self) -> int:
+        """The mailbox's number."""
+        return int(
+            self.office.product.sql("SELECT id FROM mailboxes_mailbox WHERE owner_id = %s", self.staff_id)[0][
+                0
+            ]
+        )
+
+    def health(self) -> str:
+        """What the page says of the mailbox."""
+        found = re.search(
+            r'<section class="banner[^"]*" id="health-words".*?</section>',
+            self.get("/profile/email/").text,
+            re.S,
+        )
+        from tests.stories.browser import plain
+
+        return plain(found[0]) if found else ""
+
+    def until_health(self, words: str, *, seconds: float = 30) -> str:
+        """Wait until the page says so of the mailbox (and the worker has the settings of now)."""
+
+        def look() -> str:
+            ours = self.office.product.sql(
+                "SELECT h.settings_version = m.settings_version FROM mailboxes_mailbox m"
+                " JOIN mailboxes_mailboxhealth h ON h.mailbox_id = m.id WHERE m.owner_id = %s",
+                self.staff_id,
+            )
+            said = self.health()
+            return said if ours and ours[0][0] and words in said else ""
+
+        return wait_for(look, f"“{words}” of {self.address} (now: {self.health()})", seconds=seconds)
+
+    def tests(self, kind: str, **changes: Any) -> Page:
+        """Press Load, Test connection or Send; wait for the end and return the last fragment."""
+        recipient = changes.pop("recipient", "")
+        data = self.settings(**changes) | {"probe": kind, "recipient": recipient}
+        page = self.post("/profile/email/test/", data, headers={"HX-Request": "true"})
+        if page.status == 422:
+            return page
+        number = page.number(r"/profile/email/test/(\d+)/")
+        wait_for(lambda: self._over(number), f"the end of test {number}", seconds=60)
+        return self.get(f"/profile/email/test/{number}/")
+
+    def _over(self, number: int) -> bool:
+        rows = self.office.product.sql("SELECT state FROM mailboxes_probe WHERE id = %s", number)
+        return rows[0][0] in ("works", "failed")
+
+    def probe(self) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
+        """State, steps and result of the person's latest test, as stored."""
+        rows = self.office.product.sql(
+            "SELECT state, steps, result FROM mailboxes_probe WHERE staff_id = %s ORDER BY id DESC LIMIT 1",
+            self.staff_id,
+        )
+        return rows[0][0], rows[0][1], rows[0][2]
+
+    def shares(self, reader: Admin, **narrowing: str) -> Page:
+        """Give a colleague access."""
+        return self.post("/profile/email/access/", {"reader": reader.staff_id, **narrowing})
+
+    def takes_back(self, reader: Admin) -> Page:
+        """Revoke a colleague's access."""
+        rows = self.office.product.sql(
+            "SELECT id FROM mailboxes_reader WHERE mailbox_id = %s AND staff_id = %s",
+            self.mailbox,
+            reader.staff_id,
+        )
+        return self.post(f"/profile/email/access/{rows[0][0]}/remove/")
+
+    # Messages
+
+    def inbox(self, query: str = "") -> list[Row]:
+        """The rows of Messages → Inbox."""
+        return self.get("/messages/inbox/" + query).rows
+
+    def subjects(self, query: str = "") -> list[str]:
+        """Their subjects, newest first."""
+        return [row.subject for row in self.inbox(query)]
+
+    def sent(self) -> list[Row]:
+        """The rows of Messages → Sent."""
+        return self.get("/messages/sent/").rows
+
+    def sees(self, subject: str, *, seconds: float = 20) -> Row:
+        """Wait until a message with this subject is in the inbox."""
+
+        def look() -> Row | None:
+            return next((row for row in self.inbox() if row.subject == subject), None)
+
+        found = wait_for(look, f"“{subject}” in the inbox of {self.name}", seconds=seconds)
+        assert found is not None
+        return found
+
+    def opens(self, row: Row | int) -> Page:
+        """Open a message."""
+        return self.get(f"/messages/inbox/{row if isinstance(row, int) else row.pk}/")
+
+    def does(self, key: str, row: Row | int, **data: Any) -> Page:
+        """Do one of the actions."""
+        pk = row if isinstance(row, int) else row.pk
+        return self.post(f"/messages/{pk}/do/{key}/", data)
+
+    # Customers
+
+    def adds_customer(self, name: str, address: str = "", kind: str = "customer", **fields: str) -> int:
+        """Add a customer or lead with an address; returns the number of its page."""
+        data = {
+            "kind": kind,
+            "name": name,
+            "email": address,
+            "number": "",
+            "status": "active",
+            "phone": "",
+            "notes": "",
+        }
+        page = self.post("/customers/new/", data | fields)
+        assert page.status == 200, page.main
+        return page.number(r"/customers/(\d+)/")
+
+    def communication(self, customer: int) -> Page:
+        """The Communication tab."""
+        return self.get(f"/customers/{customer}/communication/")
+
+    def sends(self, *, to: str, subject: str, text: str = "Hello.", **fields: Any) -> Page:
+        """Write a letter in the composer and press Send."""
+        files = fields.pop("files", None)
+        data = {"to": to, "subject": subject, "text": text, "do": "send", "key": uuid.uuid4().hex} | fields
+        return self.post("/compose/", data, files=files)
+
+    def delivery(self, subject: str) -> dict[str, Any]:
+        """What became of the letter with this subject, as stored."""
+        names = ("id", "state", "code", "problem", "server_text", "message_id", "accepted")
+        rows = self.office.product.sql(
+            f"SELECT {', '.join(names)} FROM outbox_delivery WHERE author_id = %s AND subject = %s ORDER BY id DESC",
+            self.staff_id,
+            subject,
+        )
+        return dict(zip(names, rows[0], strict=True)) if rows else {}
+
+    def until_delivery(self, subject: str, state: str = "accepted", *, seconds: float = 40) -> dict[str, Any]:
+        """Wait for the fate of a letter."""
+
+        def look() -> dict[str, Any]:
+            found = self.delivery(subject)
+            return found if found.get("state") == state else {}
+
+        return wait_for(look, f"{state} of “{subject}” (now: {self.delivery(subject)})", seconds=seconds)
+
+
+@dataclass
+class Office:
+    """One installation with its servers, and everybody who was hired or came along in a story."""
+
+    product: Product
+    imap: Dovecot
+    smtp: Postfix
+    boss: Admin = field(init=False)
+    hired: list[Admin] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._numbers: Iterator[int] = count()
+        self._clients: Iterator[int] = count()
+        self.boss = Admin(self, "Bo Boss", BOSS, "office@isp.test")
+        assert self.boss.sign_in(BOSS, BOSS_PASSWORD).url.endswith("/messages/inbox/")
+        self.boss.staff_id = self._staff_id(BOSS)
+
+    def hire(self, role: str = "admin") -> Admin:
+        """Add an administrator in Config and sign them in; their mailbox is not set up yet."""
+        number = next(self._numbers)
+        name = f"{NAMES[number % len(NAMES)]} {number:03}"
+        sign_in = f"person{number:03}@staff.test"
+        page = self.boss.post("/config/administrators/", {"name": name, "email": sign_in, "role": role})
+        first = re.search(r'<code class="mono">([^<]+)</code>', page.text)
+        assert first, page.main[:500]
+        one = Admin(self, name, sign_in, f"admin{number:03}@isp.test")
+        assert one.sign_in(sign_in, first[1]).status == 200
+        one.staff_id = self._staff_id(sign_in)
+        self.hired.append(one)
+        return one
+
+    def client(self) -> Outsider:
+        """A customer-to-be with a mailbox of their own on the servers."""
+        return Outsider(f"client{next(self._clients):03}@client.test", self.imap, self.smtp)
+
+    def dismiss_everybody(self) -> None:
+        """End the sessions and watchers of a story's people, so that the next story has the servers to itself."""
+        ids = [one.staff_id for one in self.hired]
+        self.hired.clear()
+        if ids:
+            self.product.sql("UPDATE people_staff SET is_active = false WHERE id = ANY(%s)", ids)
+            self.product.sql(
+                "SELECT pg_notify('postern_mailboxes', json_build_object('mailbox', id, 'id', id)::text)"
+                " FROM mailboxes_mailbox WHERE owner_id = ANY(%s)",
+                ids,
+            )
+
+    def _staff_id(self, address: str) -> int:
+        return int(self.product.sql("SELECT id FROM people_staff WHERE email = %s", address)[0][0])
