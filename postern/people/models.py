@@ -157,7 +157,7 @@ class Address(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ["kind", "pk"]
+        ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(fields=["customer", "email"], name="address_once_a_customer"),
             models.UniqueConstraint(

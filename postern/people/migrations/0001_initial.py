@@ -182,7 +182,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["kind", "pk"],
+                "ordering": ["pk"],
                 "indexes": [models.Index(fields=["email"], name="address_email")],
                 "constraints": [
                     models.UniqueConstraint(fields=("customer", "email"), name="address_once_a_customer"),

@@ -16,7 +16,7 @@ from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox
 from postern.outbox import compose as outbox
 from postern.outbox.compose import ComposeError
-from postern.outbox.models import Delivery
+from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer, Staff
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
@@ -53,8 +53,7 @@ def compose(request: HttpRequest) -> HttpResponse:
         to = request.GET.get("to", "") or (first.email if first else "")
         return _page(request, None, {"to": to, "customer": customer})
     try:
-        mailbox = Mailbox.objects.filter(owner=staff, pk=_number(request.POST.get("mailbox"))).first()
-        delivery = outbox.new(staff=staff, mailbox=mailbox, customer=customer)
+        delivery = outbox.new(staff=staff, mailbox=_chosen_mailbox(request), customer=customer)
     except ComposeError as error:
         return _refused(request, None, error)
     return _store(request, delivery)
@@ -75,15 +74,18 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _store(request: HttpRequest, delivery: Delivery) -> HttpResponse:
     """Save what was typed; then send it, if that was the button."""
+    key = request.POST.get("key", "")[:80]
+    if key and delivery.key == key and not delivery.editable:
+        return redirect(_after(delivery))  # a second click on Send
     values: dict[str, Any] = {name: request.POST.get(name, "") for name in FIELDS}
     body = {"html": request.POST.get("html"), "text": request.POST.get("text")}
     try:
-        delivery = outbox.save(delivery=delivery, **values, **body)
+        delivery = outbox.save(delivery=delivery, mailbox=_chosen_mailbox(request), **values, **body)
         for upload in request.FILES.getlist("files"):
             _attach(delivery, upload)
         if request.POST.get("do") != "send":
             return _saved(request, delivery)
-        delivery = outbox.send(delivery=delivery, key=request.POST.get("key", "")[:80])
+        delivery = outbox.send(delivery=delivery, key=key)
     except ComposeError as error:
         return _refused(request, delivery, error)
     response = redirect(_after(delivery))
@@ -173,11 +175,25 @@ def attach(request: HttpRequest, pk: int) -> JsonResponse:
 def detach(request: HttpRequest, pk: int, file: int) -> HttpResponse:
     """Take a file off a draft."""
     delivery = _mine(request, pk)
-    row = delivery.files.filter(pk=file).first()
-    if row is None:
-        raise Http404
-    row.delete()
+    try:
+        outbox.detach(delivery=delivery, file_id=file)
+    except OutgoingFile.DoesNotExist:
+        raise Http404 from None
+    except ComposeError as error:
+        return JsonResponse({"error": str(error)}, status=422)
     return HttpResponse(status=204) if request.headers.get("X-Composer") else redirect("draft", pk)
+
+
+@login_required
+@require_POST
+def settle(request: HttpRequest, pk: int) -> HttpResponse:
+    """The author says what became of a letter whose fate is unknown."""
+    response = redirect("draft", pk)
+    try:
+        outbox.settle(delivery=_mine(request, pk), arrived=request.POST.get("arrived") == "yes")
+    except ComposeError as error:
+        toast(request, response, str(error), red=True)
+    return response
 
 
 @login_required
@@ -283,6 +299,12 @@ def _suggestions(staff: Staff, delivery: Delivery | None) -> list[str]:
     if delivery is None or delivery.customer is None:
         return []
     return [a.email for a in delivery.customer.addresses.all()]
+
+
+def _chosen_mailbox(request: HttpRequest) -> Mailbox | None:
+    """The mailbox chosen under From, None where there was no choice."""
+    pk = _number(request.POST.get("mailbox"))
+    return Mailbox.objects.filter(owner=person(request), pk=pk).first() if pk else None
 
 
 def _customer(pk: str) -> Customer | None:
