@@ -62,7 +62,7 @@ def _incoming(message: Message, staff: Staff, current: bool, query: str) -> Row:
     badge = ("", "", "")
     actions: list[RowAction] = []
     if message.quarantined:
-        badge = ("Could not be read", "red", "file-warning")
+        badge = ("Could not be read", "red", "file-exclamation-point")
     elif not message.known:
         badge = ("Author not found", "amber", "user-round-search")
         actions = row_actions(staff, message)

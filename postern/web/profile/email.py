@@ -89,6 +89,8 @@ def page(
         "colleagues": Staff.objects.filter(is_active=True).exclude(pk=staff.pk).order_by("name"),
         "system": SystemEmail.current(),
         "hint": hint(mailbox.address if mailbox else staff.email),
+        "own_address": mailbox.address if mailbox else staff.email,
+        "answers_to": (mailbox.reply_to or mailbox.address) if mailbox else staff.email,
         "probe": probe,
         "stopped": health is not None
         and health.state in (MailboxHealth.State.PASSWORD_REJECTED, MailboxHealth.State.FAILED),

@@ -76,3 +76,14 @@ def test_modules_make_no_markup_from_text() -> None:
 def test_stylesheets_fetch_nothing_from_elsewhere() -> None:
     for path in (ROOT / "static/postern").glob("*.css"):
         assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", path.read_text())
+
+
+ICON = re.compile(r"""(?:\{% icon |icon=|action_icon=)"([\w-]+)\"""")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_icon_exists(name: str) -> None:
+    import lucide
+
+    for icon in ICON.findall((ROOT / "templates" / name).read_text()):
+        assert lucide._load_icon(icon) is not None
