@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from postern.mail.models import Errand
 from postern.sync import store
@@ -13,17 +14,25 @@ from postern.wire.imap import Session, choose_trash_folder
 
 log = logging.getLogger(__name__)
 
-# The account as a whole said no to these, not the one errand.
+AT_ONCE = 500
+# These are about the connection, not about the one errand.
 _CONNECTION = {"connection_lost", "timeout", "protocol_error"}
 
 
-async def work_off(session: Session, keeper: Store, mailbox_id: int, sent_folder: str) -> bool:
-    """Do every errand whose time has come; True when the sent folder may have got a letter.
+class Worked(NamedTuple):
+    """`tried`: folders were opened; `more`: errands are left, or the sent folder may have got a letter."""
+
+    tried: bool
+    more: bool
+
+
+async def work_off(session: Session, keeper: Store, mailbox_id: int, sent_folder: str) -> Worked:
+    """Do every errand whose time has come.
 
     A refusal stays with its errand; MailError is raised only when the connection is over.
     """
     appended = False
-    tasks = await keeper.run(store.due_errands, mailbox_id)
+    tasks = await keeper.run(store.due_errands, mailbox_id, AT_ONCE)
     seen = [task for task in tasks if task.kind == Errand.Kind.SEEN]
     groups = [seen] if seen else []
     groups += [[task] for task in tasks if task.kind != Errand.Kind.SEEN]
@@ -39,7 +48,7 @@ async def work_off(session: Session, keeper: Store, mailbox_id: int, sent_folder
             continue
         await keeper.run(store.errand_done, mailbox_id, [task.id for task in group], moved)
         appended = appended or group[0].kind == Errand.Kind.APPEND
-    return appended
+    return Worked(bool(groups), appended or len(tasks) == AT_ONCE)
 
 
 def _words(error: MailError) -> str:

@@ -47,6 +47,7 @@ class Visit:
     ) -> None:
         self.trouble: MailError | None = None
         self._session = session
+        self._left_inbox = False
         self._store = keeper
         self._mailbox = mailbox
         self.readings = readings
@@ -61,19 +62,24 @@ class Visit:
         """Look at every folder and do the errands; True when there is more to do at once. Raises MailError."""
         more = False
         self.trouble = None
+        self._left_inbox = False
         for reading in self.readings:
             if reading.incoming:
                 more = await reading.read() or more
             else:
                 more = await self._read_sent(reading) or more
         sent = next((r.name for r in self.readings if not r.incoming), "")
-        if await errands.work_off(self._session, self._store, self._mailbox.pk, sent):
+        worked = await errands.work_off(self._session, self._store, self._mailbox.pk, sent)
+        if more or worked.more:
             return True
-        return more or not await self._back_in_inbox()
+        return (self._left_inbox or worked.tried) and not await self._back_in_inbox()
 
     async def _read_sent(self, reading: Reading) -> bool:
         try:
-            return not await reading.unchanged() and await reading.read()
+            if await reading.unchanged():
+                return False
+            self._left_inbox = True
+            return await reading.read()
         except MailError as error:
             if self._session.closed or error.code not in _FOLDER_ONLY:
                 raise

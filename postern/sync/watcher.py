@@ -120,7 +120,8 @@ class Watcher:
                 await self._watch(session, account)
             else:
                 sent = account.mailbox.sent_folder
-                await errands.work_off(session, self._store, self.watched.id, sent)
+                while (await errands.work_off(session, self._store, self.watched.id, sent)).more:
+                    pass
         finally:
             await self._leave(session)
 
@@ -159,14 +160,19 @@ class Watcher:
                 await visit.wait(self.wake)
 
     async def _leave(self, session: Session) -> None:
-        if self._telling is not None:
-            await asyncio.gather(self._telling, return_exceptions=True)
+        await self._told()
         with contextlib.suppress(Exception):
             await asyncio.shield(session.logout())
 
     # Health
 
+    async def _told(self) -> None:
+        """Let the last word about progress be written before a newer one."""
+        if self._telling is not None:
+            await asyncio.gather(self._telling, return_exceptions=True)
+
     async def _well(self, visit: Visit, progress: Progress) -> None:
+        await self._told()
         now = datetime.now(UTC)
         counts: dict[str, Any] = {"done": progress.done, "total": progress.total} if progress.total else {}
         if visit.trouble is not None:
@@ -186,6 +192,7 @@ class Watcher:
             return  # Servers drop connections every day; seconds later all is well.
         seen = _FINGERPRINT.search(error.message) if state == State.CERTIFICATE_CHANGED else None
         try:
+            await self._told()
             await self._note(state, error, seen_sha256=seen.group(1) if seen else "")
         except Exception:
             log.exception("health of mailbox %s", self.watched.id)

@@ -35,6 +35,16 @@ def test_a_sent_letter_is_appended_once_and_recognised(box, dovecot):
     assert box.errands() == []
 
 
+def test_more_errands_than_fit_in_one_go_are_all_done_in_one_visit(box, dovecot, monkeypatch):
+    monkeypatch.setattr("postern.sync.errands.AT_ONCE", 2)
+    box.change(mark_as_read=True)
+    box.visit()
+    for n in range(5):
+        dovecot.append(USER, "INBOX", letter(f"number {n}"))
+    box.visit()
+    assert box.errands() == []
+
+
 @pytest.mark.rule("R-047")
 def test_what_the_provider_has_filed_itself_is_not_appended_again(box, dovecot):
     box.visit()

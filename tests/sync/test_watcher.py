@@ -68,6 +68,35 @@ def test_without_idle_polling_brings_the_mail(box, dovecot, monkeypatch):
     asyncio.run(story())
 
 
+def test_a_first_sync_tells_how_far_it_is(box, dovecot, monkeypatch):
+    from datetime import date, timedelta
+
+    from postern.sync import store
+
+    monkeypatch.setattr("postern.sync.visit.Reading.read.__kwdefaults__", {"seconds": 0.0})
+    monkeypatch.setattr("postern.sync.plan.MAX_BATCH_LETTERS", 2)
+    for n in range(6):
+        dovecot.append(USER, "INBOX", letter(f"number {n}"))
+    box.change(historic=True, historic_since=date.today() - timedelta(days=2))
+    told = []
+    real = store.note_health
+
+    def note(mailbox_id, *, quiet=False, **facts):
+        told.append((facts["state"], facts.get("done"), facts.get("total")))
+        real(mailbox_id, quiet=quiet, **facts)
+
+    monkeypatch.setattr("postern.sync.store.note_health", note)
+
+    async def story():
+        async with box.watched():
+            await until(in_sync(box))
+
+    asyncio.run(story())
+    assert {state for state, _, _ in told} == {"first_sync", "in_sync"}
+    assert ("first_sync", 2, 6) in told
+    assert told[-1] == ("in_sync", 6, 6)
+
+
 @pytest.mark.rule("R-034")
 def test_a_wrong_password_is_tried_three_times_and_not_again_after_a_restart(box, dovecot, monkeypatch):
     monkeypatch.setattr("postern.sync.backoff.PASSWORD_SECONDS", (0.05, 0.05))

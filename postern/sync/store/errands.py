@@ -51,7 +51,7 @@ def _due(mailbox_id: int) -> QuerySet[Errand]:
     return Errand.objects.filter(mailbox=mailbox_id, failed_at=None, not_before__lte=datetime.now(UTC))
 
 
-def due_errands(mailbox_id: int, limit: int = 200) -> list[Task]:
+def due_errands(mailbox_id: int, limit: int) -> list[Task]:
     """Return errands whose time has come, oldest first; appends come one at a time because of their size."""
     with at_mailbox(mailbox_id):
         rows = list(_due(mailbox_id).select_related("message").order_by("pk")[:limit])
