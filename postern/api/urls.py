@@ -1,8 +1,54 @@
-"""Addresses of the API, mounted at /api/v1/."""
+"""The API, mounted at /api/v1/: one router a resource. OpenAPI at /api/v1/openapi.json."""
 
-from django.urls import path
+from django.http import HttpRequest
+from django.urls import path, re_path
+from django.urls.resolvers import URLPattern
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-api = NinjaAPI(title="Postern", version="1", docs_url=None)
+from postern.api import access, communication, compose, config, inbox, people, probes, profile, tokens
+from postern.api.auth import Bearer
+from postern.api.door import guard
+from postern.api.errors import answer_refusals, not_found
 
-urlpatterns = [path("", api.urls)]
+DESCRIPTION = """\
+Everything that the pages can do, through the same privacy wall. Send `Authorization: Bearer …` with a token made
+in My Profile or by `postern token`. Every refusal is application/problem+json (RFC 9457) with a stable `code`.
+What is not yours answers exactly like what is not there. Lists are paged by `cursor`: pass `next_cursor` on.
+"""
+
+api = NinjaAPI(title="Postern", version="1", description=DESCRIPTION, docs_url=None, auth=Bearer())
+answer_refusals(api)
+
+for _prefix, _router in (
+    ("", inbox.router),
+    ("", compose.router),
+    ("/customers", people.router),
+    ("/customers", communication.router),
+    ("", profile.router),
+    ("", access.router),
+    ("", probes.router),
+    ("/config", config.router),
+    ("/tokens", tokens.router),
+):
+    api.add_router(_prefix, _router)
+
+
+@csrf_exempt
+def nowhere(request: HttpRequest):  # type: ignore[no-untyped-def]
+    """No address of ours: the same answer as for what is not there."""
+    return not_found(request)
+
+
+_patterns, _app, _namespace = api.urls
+urlpatterns = [
+    path(
+        "",
+        (
+            [guard(p) for p in _patterns if isinstance(p, URLPattern) and p.name != "api-root"],
+            _app,
+            _namespace,
+        ),
+    ),
+    re_path(r"", nowhere),
+]

@@ -1,0 +1,353 @@
+"""Writing: drafts, replies, files, sending with an idempotency key, Undo, and each letter's fate. One's own only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from ninja import Field, File, Form, Header, Query, Router, Schema
+from ninja.files import UploadedFile
+
+from postern.api.auth import who
+from postern.api.files import download
+from postern.api.inbox import own
+from postern.api.paging import newest_first
+from postern.api.shapes import Body, Cursor, Id, Limit, Line, Person, Text, people_of
+from postern.mailboxes.models import Mailbox
+from postern.outbox import compose
+from postern.outbox.models import Delivery, OutgoingFile
+from postern.people.models import Customer
+
+router = Router(tags=["Compose"])
+
+State = Literal["draft", "queued", "sending", "accepted", "failed", "unknown", "held"]
+
+
+class Recipient(Body):
+    """A recipient by name and address."""
+
+    name: Line = ""
+    address: Line
+
+
+Recipients = Text | Annotated[list[Line | Recipient], Field(max_length=500)]
+
+
+class Written(Body):
+    """What was written; recipients as one text, or a list. With `html` the text is made from it."""
+
+    mailbox: Id | None = None
+    to: Recipients | None = None
+    cc: Recipients | None = None
+    bcc: Recipients | None = None
+    subject: Text | None = None
+    html: Text | None = None
+    text: Text | None = None
+
+
+class DraftNew(Written):
+    """A new draft; with `customer` it goes to their main address unless `to` says otherwise."""
+
+    customer: Id | None = None
+
+
+class ReplyBody(Body):
+    """To the author alone, or to all."""
+
+    to_all: bool = False
+
+
+class SendBody(Body):
+    """Seconds in which it can be taken back."""
+
+    undo_seconds: Annotated[int, Field(ge=0, le=120)] = compose.UNDO_SECONDS
+
+
+class SettleBody(Body):
+    """What became of a letter whose fate is unknown."""
+
+    arrived: bool
+
+
+class FileOut(Schema):
+    """A file of a letter; with a content id it stands in the text as <img src="cid:…">."""
+
+    id: int
+    name: str
+    content_type: str
+    size: int
+    content_id: str
+
+
+class Problem(Schema):
+    """Why a letter was not sent, in words."""
+
+    code: str
+    message: str
+    advice: str
+    server_text: str
+
+
+class DeliveryOut(Schema):
+    """A draft, or a letter on its way, or its fate."""
+
+    id: int
+    state: str
+    mailbox_id: int
+    customer_id: int | None
+    to: list[Person]
+    cc: list[Person]
+    bcc: list[Person]
+    subject: str
+    html: str
+    text: str
+    answers_message_id: int | None
+    forward: bool
+    files: list[FileOut]
+    editable: bool
+    send_at: datetime | None
+    attempts: int
+    problem: Problem | None
+    refused: list[list[Any]]
+    accepted: list[str]
+    accepted_at: datetime | None
+    sent_message_id: int | None
+    message_id: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class DeliveryPage(Schema):
+    """Some deliveries, newest first; `next_cursor` is empty on the last page."""
+
+    deliveries: list[DeliveryOut]
+    next_cursor: str
+
+
+class DeliveryFilter(Schema):
+    """Which to list."""
+
+    state: State | None = None
+    customer: Id | None = None
+    cursor: Cursor = ""
+    limit: Limit = 50
+
+
+def delivery_out(row: Delivery) -> DeliveryOut:
+    """A delivery as the API tells it to its owner."""
+    problem = Problem(code=row.code, message=row.problem, advice=row.advice, server_text=row.server_text)
+    return DeliveryOut(
+        id=row.pk,
+        state=row.state,
+        mailbox_id=row.mailbox_id,
+        customer_id=row.customer_id,
+        to=people_of(row.to),
+        cc=people_of(row.cc),
+        bcc=people_of(row.bcc),
+        subject=row.subject,
+        html=row.html,
+        text=row.text,
+        answers_message_id=row.answers_id,
+        forward=row.forward,
+        files=[_file_out(file) for file in row.files.all()],
+        editable=row.editable,
+        send_at=row.send_at,
+        attempts=row.attempts,
+        problem=problem if row.problem or row.code else None,
+        refused=row.refused,
+        accepted=row.accepted,
+        accepted_at=row.accepted_at,
+        sent_message_id=row.sent_id,
+        message_id=row.message_id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _file_out(file: OutgoingFile) -> FileOut:
+    return FileOut(
+        id=file.pk,
+        name=file.name,
+        content_type=file.content_type,
+        size=file.size,
+        content_id=file.content_id,
+    )
+
+
+def _mine(request: HttpRequest, pk: int) -> Delivery:
+    row = Delivery.objects.of(who(request)).select_related("mailbox").filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def _mailbox(request: HttpRequest, pk: int | None) -> Mailbox | None:
+    return get_object_or_404(Mailbox, pk=pk, owner=who(request)) if pk is not None else None
+
+
+def _typed(recipients: Any) -> Any:
+    """Recipients as compose takes them: a text, or a list of texts and (name, address)."""
+    if recipients is None or isinstance(recipients, str):
+        return recipients
+    return [entry if isinstance(entry, str) else (entry.name, entry.address) for entry in recipients]
+
+
+def _save(request: HttpRequest, row: Delivery, data: Written) -> Delivery:
+    """Save what `data` names; the rest stays as it was."""
+    html, text = data.html, data.text
+    if html is None and text is None:
+        html, text = row.html or None, row.text
+    return compose.save(
+        delivery=row,
+        to=row.to if data.to is None else _typed(data.to),
+        cc=row.cc if data.cc is None else _typed(data.cc),
+        bcc=row.bcc if data.bcc is None else _typed(data.bcc),
+        subject=row.subject if data.subject is None else data.subject,
+        html=html,
+        text=text,
+        mailbox=_mailbox(request, data.mailbox),
+    )
+
+
+@router.get("/deliveries", response=DeliveryPage, operation_id="list_deliveries", summary="List letters")
+def list_deliveries(request: HttpRequest, wanted: Query[DeliveryFilter]) -> DeliveryPage:
+    """Own drafts and letters by state, the newest first."""
+    rows = Delivery.objects.of(who(request)).prefetch_related("files")
+    if wanted.state:
+        rows = rows.filter(state=wanted.state)
+    if wanted.customer:
+        rows = rows.filter(customer_id=wanted.customer)
+    found, cursor = newest_first(rows, wanted.cursor, wanted.limit)
+    return DeliveryPage(deliveries=[delivery_out(row) for row in found], next_cursor=cursor)
+
+
+@router.post("/deliveries", response={201: DeliveryOut}, operation_id="new_draft", summary="Start a letter")
+def new_draft(request: HttpRequest, data: DraftNew) -> tuple[int, DeliveryOut]:
+    """Save a draft, from one's first mailbox unless `mailbox` says otherwise."""
+    customer = get_object_or_404(Customer, pk=data.customer) if data.customer else None
+    mailbox = _mailbox(request, data.mailbox)
+    row = compose.new(staff=who(request), mailbox=mailbox, customer=customer, to=_typed(data.to))
+    return 201, delivery_out(_save(request, row, data))
+
+
+@router.post(
+    "/messages/{int:pk}/reply", response={201: DeliveryOut}, operation_id="reply", summary="Start a reply"
+)
+def reply(request: HttpRequest, pk: int, data: ReplyBody) -> tuple[int, DeliveryOut]:
+    """A draft that answers a message of one's own mailbox and quotes it."""
+    message = own(who(request), pk)
+    return 201, delivery_out(compose.reply(staff=who(request), message=message, to_all=data.to_all))
+
+
+@router.post(
+    "/messages/{int:pk}/forward", response={201: DeliveryOut}, operation_id="forward", summary="Forward"
+)
+def forward(request: HttpRequest, pk: int) -> tuple[int, DeliveryOut]:
+    """A draft that passes a message of one's own mailbox on, its files included."""
+    return 201, delivery_out(compose.forward(staff=who(request), message=own(who(request), pk)))
+
+
+@router.get(
+    "/deliveries/{int:pk}",
+    response=DeliveryOut,
+    operation_id="get_delivery",
+    summary="One letter and its fate",
+)
+def get_delivery(request: HttpRequest, pk: int) -> DeliveryOut:
+    """A draft, or how far a letter has come."""
+    return delivery_out(_mine(request, pk))
+
+
+@router.patch(
+    "/deliveries/{int:pk}", response=DeliveryOut, operation_id="save_draft", summary="Change a draft"
+)
+def save_draft(request: HttpRequest, pk: int, data: Written) -> DeliveryOut:
+    """What is left out stays as it is. Addresses need not be right before the letter is sent."""
+    return delivery_out(_save(request, _mine(request, pk), data))
+
+
+@router.delete(
+    "/deliveries/{int:pk}", response={204: None}, operation_id="discard_draft", summary="Throw a draft away"
+)
+def discard_draft(request: HttpRequest, pk: int) -> tuple[int, None]:
+    """Only drafts and letters that were not sent."""
+    compose.discard(delivery=_mine(request, pk))
+    return 204, None
+
+
+@router.post(
+    "/deliveries/{int:pk}/files", response={201: FileOut}, operation_id="attach_file", summary="Attach a file"
+)
+def attach_file(
+    request: HttpRequest,
+    pk: int,
+    file: UploadedFile = File(...),  # type: ignore[type-arg]  # noqa: B008
+    inline: bool = Form(False),  # type: ignore[type-arg]
+) -> tuple[int, FileOut]:
+    """`inline` is for a picture in the text: put the answer's content_id into <img src="cid:…">."""
+    row = compose.attach(
+        delivery=_mine(request, pk),
+        name=file.name or "",
+        content_type=file.content_type or "application/octet-stream",
+        data=file.read(),
+        inline=inline,
+    )
+    return 201, _file_out(row)
+
+
+@router.get(
+    "/deliveries/{int:pk}/files/{int:file}",
+    operation_id="get_outgoing_file",
+    summary="Download a draft's file",
+)
+def get_outgoing_file(request: HttpRequest, pk: int, file: int) -> HttpResponse:
+    """The bytes of one attached file."""
+    row = get_object_or_404(_mine(request, pk).files, pk=file)
+    return download(bytes(row.data), row.name)
+
+
+@router.delete(
+    "/deliveries/{int:pk}/files/{int:file}",
+    response={204: None},
+    operation_id="detach_file",
+    summary="Take a file off a draft",
+)
+def detach_file(request: HttpRequest, pk: int, file: int) -> tuple[int, None]:
+    """Drafts only."""
+    compose.detach(delivery=_mine(request, pk), file_id=file)
+    return 204, None
+
+
+@router.post("/deliveries/{int:pk}/send", response=DeliveryOut, operation_id="send", summary="Send a letter")
+def send(
+    request: HttpRequest,
+    pk: int,
+    data: SendBody,
+    key: Annotated[str, Header(alias="Idempotency-Key", max_length=80)] = "",
+) -> DeliveryOut:
+    """Check everything, fix the letter's bytes and queue it. It can be taken back for `undo_seconds`.
+
+    The same `Idempotency-Key` with the same letter gives the first delivery again and never sends twice;
+    with another letter it is refused (409, conflict).
+    """
+    row = compose.send(delivery=_mine(request, pk), key=key, undo_seconds=data.undo_seconds)
+    return delivery_out(row)
+
+
+@router.post("/deliveries/{int:pk}/undo", response=DeliveryOut, operation_id="undo_send", summary="Undo send")
+def undo_send(request: HttpRequest, pk: int) -> DeliveryOut:
+    """The letter is a draft again, if no attempt to send it has begun (else 409, too_late)."""
+    return delivery_out(compose.undo_send(delivery=_mine(request, pk)))
+
+
+@router.post(
+    "/deliveries/{int:pk}/settle",
+    response=DeliveryOut,
+    operation_id="settle_delivery",
+    summary="Say what became of a letter of unknown fate",
+)
+def settle_delivery(request: HttpRequest, pk: int, data: SettleBody) -> DeliveryOut:
+    """Arrived: it counts as sent. Not arrived: it is a draft again. It is never sent again by itself."""
+    return delivery_out(compose.settle(delivery=_mine(request, pk), arrived=data.arrived))

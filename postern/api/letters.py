@@ -1,0 +1,164 @@
+"""A message as the API tells it: a line of a list, or whole. What only its owner may know is left out for others."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ninja import Schema
+
+from postern.api.shapes import CustomerName, Person, name_of, people_of
+from postern.mail.actions import actions_for
+from postern.mail.models import Attachment, Message
+from postern.mailboxes.models import Mailbox, Reader
+from postern.mailboxes.readers import in_words
+from postern.mime.sanitize import SANITIZER_VERSION
+from postern.people.models import Staff
+
+
+class MailboxName(Schema):
+    """The mailbox that a message lies in; `own` is false where another administrator shares it."""
+
+    id: int
+    address: str
+    own: bool
+
+
+class MessageLine(Schema):
+    """A message as a list shows it."""
+
+    id: int
+    conversation_id: int
+    mailbox: MailboxName
+    outgoing: bool
+    unread: bool
+    author_found: bool
+    author: Person
+    to: list[Person]
+    cc: list[Person]
+    subject: str
+    preview: str
+    received_at: datetime
+    has_attachments: bool
+    customers: list[CustomerName]
+    gone_from_server: bool
+    quarantined: str
+
+
+class MessagePage(Schema):
+    """Some messages, newest first; `next_cursor` is empty on the last page."""
+
+    messages: list[MessageLine]
+    next_cursor: str
+
+
+class AttachmentLine(Schema):
+    """A file of a message; `index` is its number in the letter."""
+
+    index: int
+    name: str
+    content_type: str
+    size: int
+    content_id: str
+    inline: bool
+
+
+class ActionOffered(Schema):
+    """Something that this person can do with the message."""
+
+    key: str
+    label: str
+
+
+class MessageWhole(MessageLine):
+    """One message. `html` is cleaned and loads nothing from the network; inline images stay as cid: addresses."""
+
+    reply_to: list[Person]
+    date: datetime | None
+    message_id: str
+    size: int
+    text: str
+    html: str
+    attachments: list[AttachmentLine]
+    automatic: str
+    remote_images: int
+    defects: list[str]
+    actions: list[ActionOffered]
+    bcc: list[Person] | None
+    """The owner's alone; null for everybody else."""
+    readers: list[str] | None
+    """Who else can see it, in words; told to the owner only."""
+
+
+class Conversation(Schema):
+    """The visible messages of one conversation, oldest first."""
+
+    id: int
+    subject: str
+    messages: list[MessageWhole]
+
+
+def line_of(message: Message, staff: Staff) -> MessageLine:
+    """A message that lists.dressed() has prepared, as a line."""
+    return MessageLine(**_line(message, staff))
+
+
+def whole_of(message: Message, staff: Staff) -> MessageWhole:
+    """The whole message."""
+    body = getattr(message, "body", None)
+    current = body is not None and body.sanitizer_version == SANITIZER_VERSION
+    own = message.mailbox.owner_id == staff.pk
+    blind = getattr(message, "blind", None) if own else None
+    return MessageWhole(
+        **_line(message, staff),
+        reply_to=people_of(message.reply_to),
+        date=message.date,
+        message_id=message.message_id,
+        size=message.size,
+        text=body.text if body else "",
+        html=body.html if body and current else "",
+        attachments=[_file(a) for a in message.attachments.all()],
+        automatic=message.automatic,
+        remote_images=message.remote_images,
+        defects=[str(defect) for defect in message.defects],
+        actions=[ActionOffered(key=a.key, label=a.label) for a in actions_for(staff, message)],
+        bcc=people_of(blind.addresses if blind else []) if own else None,
+        readers=_readers(message.mailbox) if own else None,
+    )
+
+
+def _line(message: Message, staff: Staff) -> dict[str, object]:
+    mailbox = message.mailbox
+    return {
+        "id": message.pk,
+        "conversation_id": message.conversation_id,
+        "mailbox": MailboxName(id=mailbox.pk, address=mailbox.address, own=mailbox.owner_id == staff.pk),
+        "outgoing": message.outgoing,
+        "unread": bool(getattr(message, "unread", False)),
+        "author_found": message.known,
+        "author": Person(name=message.from_name, address=message.from_address),
+        "to": people_of(message.to),
+        "cc": people_of(message.cc),
+        "subject": message.subject,
+        "preview": message.preview,
+        "received_at": message.received_at,
+        "has_attachments": message.has_attachments,
+        "customers": [name_of(party.customer) for party in message.parties.all()],
+        "gone_from_server": message.gone_at is not None,
+        "quarantined": message.quarantined,
+    }
+
+
+def _file(row: Attachment) -> AttachmentLine:
+    return AttachmentLine(
+        index=row.index,
+        name=row.name,
+        content_type=row.content_type,
+        size=row.size,
+        content_id=row.content_id,
+        inline=row.inline,
+    )
+
+
+def _readers(mailbox: Mailbox) -> list[str]:
+    rows = Reader.objects.filter(mailbox=mailbox).select_related("staff").order_by("staff__name")
+    return [f"{row.staff.name}: {in_words(row)}" for row in rows]

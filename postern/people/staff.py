@@ -1,0 +1,64 @@
+"""Who may sign in, as a super-administrator manages it: never anybody's address or password, so never their mail."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
+
+from postern.people.models import Staff
+
+CHANGEABLE = ("name", "title", "role", "is_active")
+
+
+class StaffRefused(ValueError):
+    """A change of staff cannot be made; `code` is stable, `field` names what is wrong."""
+
+    def __init__(self, code: str, field: str, message: str) -> None:
+        self.code = code
+        self.field = field
+        super().__init__(message)
+
+
+def add_staff(*, by: Staff, name: str, email: str, role: str = Staff.Role.ADMIN) -> tuple[Staff, str]:
+    """Return (new administrator, first password), the password shown this once.
+
+    Raises StaffRefused (bad_address, address_taken), PermissionDenied for anybody but a super-administrator.
+    """
+    _must_be_super(by)
+    first = secrets.token_urlsafe(12)
+    try:
+        with transaction.atomic():
+            staff = Staff.objects.create_staff(email=email, name=name[:120], password=first, role=role)
+    except IntegrityError as error:
+        raise StaffRefused("address_taken", "email", "Somebody with this address is here already.") from error
+    except ValueError as error:
+        raise StaffRefused("bad_address", "email", str(error)) from error
+    return staff, first
+
+
+def change_staff(*, by: Staff, staff: Staff, changes: Mapping[str, Any]) -> Staff:
+    """Change name, title, role or whether somebody may sign in; returns the saved row.
+
+    Raises StaffRefused (last_super) when nobody would be left to manage Postern; PermissionDenied.
+    """
+    _must_be_super(by)
+    with transaction.atomic():
+        # All of them, locked: two super-administrators must not step down at the same moment.
+        supers = Staff.objects.select_for_update().filter(role=Staff.Role.SUPER, is_active=True)
+        others = [row for row in supers.order_by("pk") if row.pk != staff.pk]
+        row = Staff.objects.select_for_update().get(pk=staff.pk)
+        for field in CHANGEABLE:
+            setattr(row, field, changes.get(field, getattr(row, field)))
+        if not others and not (row.is_super and row.is_active):
+            raise StaffRefused("last_super", "role", "Somebody else has to be super-administrator first.")
+        row.save(update_fields=list(CHANGEABLE))
+    return row
+
+
+def _must_be_super(by: Staff) -> None:
+    if not by.is_super:
+        raise PermissionDenied("Only a super-administrator manages administrators.")
