@@ -5,16 +5,17 @@ Every query starts at `Message.objects.visible_to(viewer)`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
-from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from postern.mail.models import Message, Party
 from postern.mail.models.message import MessageQuerySet
+from postern.mailboxes.denylist import DenyList
 from postern.people.models import Customer, Staff
 
 PAGE = 50
@@ -144,3 +145,11 @@ def _read_cursor(cursor: str) -> tuple[datetime, int] | None:
         return datetime.fromtimestamp(float(stamp), tz=timezone.get_current_timezone()), int(pk)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def hidden_by(mailbox_id: int, lines: Iterable[str]) -> int:
+    """Return how many incoming messages that are here the deny patterns would have hidden."""
+    deny = DenyList(lines)
+    rows = Message.objects.filter(mailbox_id=mailbox_id, outgoing=False, deleted_at=None)
+    senders = rows.values_list("from_address").annotate(number=Count("pk"))
+    return sum(number for address, number in senders if deny.matches(address))

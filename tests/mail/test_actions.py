@@ -185,3 +185,14 @@ def test_other_mailboxes_follow_by_the_job_and_undo_likewise(world, acting_as):
     with acting_as("superuser"):
         assert not Party.objects.exists()
     assert subjects(world.owner) == {"first", "second"}
+
+
+def test_a_deny_preview_counts_what_new_lines_would_have_hidden(world, acting_as):
+    from postern.mail.lists import hidden_by
+
+    arrive(acting_as, world.inbox, letter(subject="known"))
+    with viewing_as(world.owner):
+        assert hidden_by(world.mailbox.pk, ["tiling.example"]) == 2
+        assert hidden_by(world.mailbox.pk, ["nobody.example"]) == 0
+    with viewing_as(world.colleague):
+        assert hidden_by(world.mailbox.pk, ["tiling.example"]) == 0

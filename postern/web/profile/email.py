@@ -9,6 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from postern.mail.lists import hidden_by
+from postern.mailboxes import denylist
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.discover import hint
 from postern.mailboxes.health import in_words
@@ -96,6 +98,20 @@ def page(
         and health.state in (MailboxHealth.State.PASSWORD_REJECTED, MailboxHealth.State.FAILED),
     }
     return render(request, "profile/email.html", context, status=status)
+
+
+@login_required
+@require_POST
+def deny_preview(request: HttpRequest) -> HttpResponse:
+    """How many messages that are here the typed deny list would have hidden; bad lines by their number."""
+    mailbox = own_mailbox(person(request))
+    context: dict[str, Any] = {}
+    try:
+        lines = [line.pattern for line in denylist.parse(request.POST.get("deny_list", ""))]
+        context["hidden"] = hidden_by(mailbox.pk, lines) if mailbox else 0
+    except denylist.DenyListError as error:
+        context["problems"] = [f"Line {number}: {reason}" for number, reason in error.lines.items()]
+    return render(request, "profile/_deny_preview.html", context)
 
 
 @login_required

@@ -10,6 +10,7 @@ urlpatterns = [
     path("profile/tokens/", person.tokens, name="profile-tokens"),
     path("profile/tokens/<int:pk>/remove/", person.remove_token, name="token-remove"),
     path("profile/email/", email.settings_page, name="profile-email"),
+    path("profile/email/deny/", email.deny_preview, name="deny-preview"),
     path("profile/email/resume/", email.resume, name="mailbox-resume"),
     path("profile/email/certificate/", email.certificate, name="mailbox-certificate"),
     path("profile/email/test/", tests.start, name="probe-start"),
