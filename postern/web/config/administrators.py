@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from postern.people.models import Staff
+from postern.people.staff import StaffRefused, add_staff, change_staff
 from postern.web.base.toast import toast
 from postern.web.config.views import for_super
+from postern.web.inbox.views import person
 
 
 class NewForm(forms.Form):
@@ -38,12 +38,11 @@ def everybody(request: HttpRequest) -> HttpResponse:
     form = NewForm(request.POST or None)
     made: tuple[Staff, str] | None = None
     if request.method == "POST" and form.is_valid():
-        if Staff.objects.filter(email=form.cleaned_data["email"].lower()).exists():
-            form.add_error("email", "Somebody with this address is here already.")
-        else:
-            first = secrets.token_urlsafe(12)
-            made = (Staff.objects.create_staff(password=first, **form.cleaned_data), first)
+        try:
+            made = add_staff(by=person(request), **form.cleaned_data)
             form = NewForm()
+        except StaffRefused as refusal:
+            form.add_error(refusal.field, str(refusal))
     context = {
         "nav": "config",
         "page_title": "Config",
@@ -62,19 +61,13 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     staff = get_object_or_404(Staff, pk=pk)
     form = ChangeForm(request.POST or None, instance=staff)
     if request.method == "POST" and form.is_valid():
-        if _last_super(pk, form):
-            form.add_error(None, "Somebody else has to be super-administrator first.")
+        try:
+            change_staff(by=person(request), staff=staff, changes=form.cleaned_data)
+        except StaffRefused as refusal:
+            form.add_error(refusal.field, str(refusal))
         else:
-            form.save()
             response = redirect("administrators")
             toast(request, response, f"{staff.name} saved")
             return response
     context = {"nav": "config", "page_title": staff.name, "tab": "administrators", "form": form, "one": staff}
     return render(request, "config/administrator.html", context, status=422 if form.errors else 200)
-
-
-def _last_super(pk: int, form: ChangeForm) -> bool:
-    """True when the change would leave nobody to manage Postern."""
-    keeps = form.cleaned_data["role"] == Staff.Role.SUPER and form.cleaned_data["is_active"]
-    others = Staff.objects.filter(role=Staff.Role.SUPER, is_active=True).exclude(pk=pk)
-    return not keeps and not others.exists()
