@@ -17,6 +17,8 @@ from postern.wire.errors import MailError
 from postern.wire.imap import UNKNOWN_DATE, Selected, Session
 
 SIZE_PASS = 500
+# Letters are handed over in smaller portions than they are asked for, so that the first show up soon.
+KEEP_LETTERS = 50
 HISTORY_SECONDS = 10.0
 # After a listing that was not believed: when to ask for the next.
 SUSPECT_SECONDS = 20.0
@@ -33,6 +35,7 @@ class Memory:
     """What a watcher remembers of a folder from one connection to the next."""
 
     suspected: bool = False
+    interrupted: bool = False
     listing_after: float = 0.0
     stuck: Counter[int] = field(default_factory=Counter)
     recreations: list[datetime] = field(default_factory=list)
@@ -160,12 +163,22 @@ class Reading:
         found = await self._session.uid_search(["UID", f"{self.state.next_uid}:*"])
         fresh = plan.new_uids(self.state, found)
         accounted = 0
+        here = await self._kept_before_it_broke() if fresh else set()
         for start in range(0, len(fresh), SIZE_PASS):
             some = fresh[start : start + SIZE_PASS]
-            accounted += await self._bring_in(some, moving=True)
+            accounted += len(here.intersection(some))
+            accounted += await self._bring_in([uid for uid in some if uid not in here], moving=True)
             await self._keep([], next_uid=some[-1] + 1)
             self.state = replace(self.state, next_uid=some[-1] + 1)
         return accounted
+
+    async def _kept_before_it_broke(self) -> set[int]:
+        if not self.memory.interrupted:
+            return set()
+        self.memory.interrupted = False
+        assert self.state.uidvalidity is not None
+        known = await self._store.run(store.ledger, self.folder, self.state.uidvalidity)
+        return set(known.here | known.gone)
 
     async def _compare(self, said: Said, accounted: int) -> None:
         """Where the count is not what was expected: what left, what came back, what was overlooked?"""
@@ -271,6 +284,8 @@ class Reading:
 
         `moving`: the cursor follows, so the letters must come oldest first; `since`: history's first day.
         """
+        if not uids:
+            return 0
         listed = await self._session.uid_fetch_headers(uids)
         order = {uid: n for n, uid in enumerate(uids)}
         listed.sort(key=lambda letter: order.get(letter.uid, 0))
@@ -310,14 +325,22 @@ class Reading:
         self, batch: Sequence[Listed], *, next_uid: int | None = None, only_known: str = ""
     ) -> None:
         wanted = [letter.uid for letter in batch]
+        missed = set(wanted)
         arrivals: list[Arrival] = []
         try:
             async for letter in self._session.uid_fetch_bodies(wanted):
+                missed.discard(letter.uid)
                 arrivals.append(Arrival(letter.uid, letter.flags, _when(letter.internaldate), letter.raw))
+                if len(arrivals) >= KEEP_LETTERS:
+                    # The cursor waits for the whole batch: servers may answer in any order.
+                    await self._keep(arrivals, only_known=only_known)
+                    arrivals = []
         except MailError as error:
-            missed = set(wanted) - {arrival.uid for arrival in arrivals}
             if missed:
                 self.memory.stuck[min(missed)] += WEIGHT.get(error.code, 1)
+            # A line that breaks every few letters gets them home all the same, bit by bit.
+            self.memory.interrupted = True
+            await self._keep(arrivals, only_known=only_known)
             raise
         await self._keep(arrivals, next_uid=next_uid, only_known=only_known)
         for uid in wanted:

@@ -17,6 +17,8 @@ from postern.wire.imap import Session
 
 # IDLE is never reliable (ENGINE.md): it is renewed, and the folders are looked at, this often.
 IDLE_SECONDS = 55.0
+# An errand that falls due ends the wait (a letter goes to Trash when Undo is over), but never in a tight circle.
+SHORTEST_WAIT = 1.0
 
 # What the server may say of the sent folder without any harm to INBOX.
 _FOLDER_ONLY = {"folder_missing", "server_refused", "server_busy"}
@@ -92,13 +94,18 @@ class Visit:
         return inbox.as_left(await inbox.look())
 
     async def wait(self, wake: asyncio.Event) -> None:
-        """Wait for news, for `wake`, or until it is time to look again. Raises MailError."""
+        """Wait for news, for `wake`, until an errand falls due, or until it is time to look again.
+
+        Raises MailError.
+        """
+        due = await self._store.run(store.seconds_to_errand, self._mailbox.pk)
+        longest = IDLE_SECONDS if due is None else max(SHORTEST_WAIT, due)
         if "IDLE" in self._session.capabilities:
-            seconds = min(IDLE_SECONDS, self._session.longest_idle)
+            seconds = min(IDLE_SECONDS, self._session.longest_idle, longest)
             await self._session.idle(seconds=seconds, wake=wake)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wake.wait(), self._poll_seconds)
+            await asyncio.wait_for(wake.wait(), min(self._poll_seconds, longest))
 
 
 async def open_visit(

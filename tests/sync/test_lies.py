@@ -199,6 +199,22 @@ def test_a_network_that_breaks_a_few_times_costs_no_letter(box, liar, read):
     assert sorted(box.subjects()) == numbered(1, 2, 3)
 
 
+@pytest.mark.rule("R-026")
+def test_a_line_that_breaks_after_each_letter_brings_them_home_bit_by_bit(box, liar, read):
+    read()
+    for uid in range(1, 6):
+        liar.add(uid, letter(f"number {uid}"))
+    liar.break_code = "connection_lost"
+    for uid in (2, 3, 4, 5):
+        liar.breaks_at = uid
+        with pytest.raises(MailError):
+            read()
+    liar.breaks_at = 0
+    read()
+    assert box.subjects() == numbered(1, 2, 3, 4, 5)
+    assert liar.fetched == [1, 2, 3, 4, 5]
+
+
 def test_a_letter_that_leaves_between_search_and_fetch_is_passed_over(box, liar, read):
     read()
     liar.add(1, letter("number 1"))

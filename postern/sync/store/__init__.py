@@ -12,6 +12,7 @@ from postern.sync.store.errands import (
     errand_failed,
     has_due_errands,
     letter_of,
+    seconds_to_errand,
 )
 from postern.sync.store.folders import (
     Place,
@@ -55,6 +56,7 @@ __all__ = [
     "places",
     "remember",
     "rewind",
+    "seconds_to_errand",
     "show_steps",
     "waiting",
     "watched",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 
 from postern.mail.access import at_mailbox
 from postern.mail.models import Errand, Sighting
@@ -49,6 +49,14 @@ def has_due_errands(mailbox_id: int) -> bool:
 
 def _due(mailbox_id: int) -> QuerySet[Errand]:
     return Errand.objects.filter(mailbox=mailbox_id, failed_at=None, not_before__lte=datetime.now(UTC))
+
+
+def seconds_to_errand(mailbox_id: int) -> float | None:
+    """Return in how many seconds the next errand falls due (0 when one is), None when none waits."""
+    with at_mailbox(mailbox_id):
+        waiting = Errand.objects.filter(mailbox=mailbox_id, failed_at=None)
+        first: datetime | None = waiting.aggregate(first=Min("not_before"))["first"]
+    return None if first is None else max(0.0, (first - datetime.now(UTC)).total_seconds())
 
 
 def due_errands(mailbox_id: int, limit: int) -> list[Task]:
