@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+from django.db import transaction
+
 from postern.mail.events import notify
 from postern.mail.models import Action, Errand, Message, MessageRead, Party
 from postern.mail.pairing import (
@@ -246,8 +248,9 @@ def perform(*, staff: Staff, key: str, message: Message, data: dict[str, Any]) -
         raise ActionRefused("no_such_action", "There is no such action.")
     if message.mailbox.owner_id != staff.pk and key != "unread":
         raise ActionRefused("not_owner", "Only the owner of this mailbox can do that.")
-    label, undo_data = action.do(staff, message, data)
-    return Action.objects.create(staff=staff, key=key, label=label, data=undo_data)
+    with transaction.atomic():  # refused half-way leaves nothing behind
+        label, undo_data = action.do(staff, message, data)
+        return Action.objects.create(staff=staff, key=key, label=label, data=undo_data)
 
 
 def undo(*, staff: Staff, action_id: int) -> Action:
@@ -257,9 +260,10 @@ def undo(*, staff: Staff, action_id: int) -> Action:
         raise ActionRefused("nothing_to_undo", "There is nothing to undo.")
     if row.created_at < datetime.now(UTC) - _UNDO_GRACE:
         raise ActionRefused("too_late", "It is too late to undo this. Do the opposite by hand.")
-    ACTIONS[row.key].undo(staff, row.data)
-    row.undone_at = datetime.now(UTC)
-    row.save(update_fields=["undone_at"])
+    with transaction.atomic():
+        ACTIONS[row.key].undo(staff, row.data)
+        row.undone_at = datetime.now(UTC)
+        row.save(update_fields=["undone_at"])
     return row
 
 
