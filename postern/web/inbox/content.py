@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from email.message import Message as StdMessage
-from email.parser import BytesHeaderParser
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,6 +11,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from postern.mail.models import Message
+from postern.mail.raw import file_of, letter_for
 from postern.mime.read import part_bytes, read
 from postern.mime.sanitize import SANITIZER_VERSION, sanitize
 from postern.web.inbox.views import person
@@ -80,36 +79,12 @@ class _Images:
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def raw_for(request: HttpRequest, message: Message) -> bytes:
-    """The raw letter; blind copies are cut out of it for anyone but the owner."""
-    raw = message.raw.letter()
-    if message.mailbox.owner_id == person(request).pk:
-        return raw
-    return without_bcc(raw)
-
-
-def without_bcc(raw: bytes) -> bytes:
-    """Return the letter without its Bcc headers, every other byte as it was."""
-    head, blank, rest = raw.partition(b"\r\n\r\n") if b"\r\n\r\n" in raw else raw.partition(b"\n\n")
-    parsed: StdMessage = BytesHeaderParser().parsebytes(head + blank)
-    if not any(name.lower() in ("bcc", "resent-bcc") for name in parsed.keys()):  # noqa: SIM118
-        return raw
-    kept: list[bytes] = []
-    dropping = False
-    for line in head.splitlines(keepends=True):
-        if line[:1] not in (b" ", b"\t"):
-            dropping = line.split(b":")[0].strip().lower() in (b"bcc", b"resent-bcc")
-        if not dropping:
-            kept.append(line)
-    return b"".join(kept).rstrip(b"\r\n") + blank + rest
-
-
 @login_required
 @require_safe
 def source(request: HttpRequest, pk: int) -> HttpResponse:
     """View source: the raw letter as text, its first half megabyte."""
     message = visible(request, pk)
-    raw = raw_for(request, message)
+    raw = letter_for(staff=person(request), message=message)
     context = {
         "message": message,
         "source": raw[:SHOWN_SOURCE].decode("utf-8", "replace").replace("\x00", "\ufffd"),
@@ -125,21 +100,22 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
 def download(request: HttpRequest, pk: int) -> HttpResponse:
     """Download .eml: the raw letter."""
     message = visible(request, pk)
-    return as_file(raw_for(request, message), f"{message.subject[:80] or 'letter'}.eml", "message/rfc822")
+    return as_file(
+        letter_for(staff=person(request), message=message),
+        f"{message.subject[:80] or 'letter'}.eml",
+        "message/rfc822",
+    )
 
 
 @login_required
 @require_safe
 def attachment(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     """One part of a letter, always as a download, never shown in our own origin."""
-    message = visible(request, pk)
-    if not message.attachments.filter(index=index).exists():
+    found = file_of(visible(request, pk), index)
+    if found is None:
         raise Http404
-    raw = message.raw.letter()
-    part = next((p for p in read(raw).parts if p.index == index), None)
-    if part is None:
-        raise Http404
-    return as_file(part_bytes(raw, part), part.filename or f"part-{index}", part.content_type)
+    part, data = found
+    return as_file(data, part.filename or f"part-{index}", part.content_type)
 
 
 def as_file(data: bytes, name: str, content_type: str) -> HttpResponse:
