@@ -1,0 +1,143 @@
+"""The pages as a person meets them: a real server, Debian's Chromium, and an office full of mail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # Django is not set up yet when this file is read
+    from tests.web.office import Office
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --no-first-run --disable-component-update "
+    "--disable-sync --disable-features=OptimizationHints,MediaRouter"
+).split()
+SCREENSHOTS = os.environ.get("POSTERN_SCREENSHOTS", "")
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a browser; without one it is skipped, and says so."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason="NOT TESTED: no Chromium on this machine"))
+
+
+@pytest.fixture
+def office(db: None, acting_as: Any, monkeypatch: pytest.MonkeyPatch) -> Office:
+    from django.core.cache import cache
+
+    from tests.web.office import furnish
+
+    cache.clear()
+    # Playwright keeps an event loop in this thread; the test may still ask the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    return furnish(lambda role: acting_as(role, everywhere=False))
+
+
+@pytest.fixture
+def address(db: None) -> Iterator[str]:
+    """The pages served as in production, by uvicorn, so that event streams work too."""
+    import uvicorn
+    from django.core.asgi import get_asgi_application
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        get_asgi_application(), log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    yield f"http://localhost:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
+@pytest.fixture
+def chromium(db: None) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """`visit(staff, size=DESK, dark=False, scripts=True)` opens a page signed in as somebody (None: nobody).
+
+    What the console complains about, and every address asked for elsewhere, fails the test at its end.
+    """
+    opened: list[Any] = []
+
+    def open_page(
+        staff: Any = None, size: dict[str, int] = DESK, dark: bool = False, scripts: bool = True
+    ) -> Any:
+        context = chromium.new_context(
+            base_url=address,
+            viewport=size,
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+            has_touch=size is PHONE,
+            reduced_motion="reduce",
+        )
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.complaints, page.strangers = [], []
+        page.on(
+            "console",
+            lambda m: (
+                page.complaints.append(f"{page.url}: {m.text}") if m.type in ("error", "warning") else None
+            ),
+        )
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda r: None if r.url.startswith((address, "data:")) else page.strangers.append(r.url),
+        )
+        opened.append(page)
+        if staff is not None:
+            sign_in(page, staff)
+        return page
+
+    yield open_page
+    for page in opened:
+        page.context.close()
+    assert not [text for page in opened for text in page.complaints]
+    assert not [url for page in opened for url in page.strangers]
+
+
+def sign_in(page: Any, staff: Any) -> None:
+    """Through the page, as everybody does."""
+    from tests.web.office import PASSWORD
+
+    page.goto("/sign-in/?next=/profile/")
+    page.get_by_label("E-mail").fill(staff.email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/profile/")
+
+
+@pytest.fixture
+def shoot() -> Callable[[Any, str], None]:
+    """`shoot(page, "inbox-light")` keeps a picture in POSTERN_SCREENSHOTS, if that is set."""
+
+    def keep(page: Any, name: str) -> None:
+        if SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            page.wait_for_function("document.fonts.status === 'loaded'")
+            page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+    return keep
