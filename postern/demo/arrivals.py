@@ -8,7 +8,7 @@ from itertools import count
 
 from postern.demo.files import pdf
 from postern.demo.inboxes import AMELIE, GRETA, NADIA, PETER, RUTH
-from postern.demo.letters import Letter
+from postern.demo.letters import Letter, person
 from postern.mime.write import OutgoingFile
 
 ARRIVALS = (
@@ -69,16 +69,19 @@ PLAIN_ANSWERS = (
     "Great, I look forward to it.",
 )
 
-_given: Counter[str] = Counter()
 
+class Words:
+    """What the person at an address answers; the next time it is something else."""
 
-def words(person: str, text: str) -> str:
-    """Return what the person at an address answers to a letter; the next time it is something else."""
-    known = {who.rpartition("<")[2].rstrip(">"): (who, answers) for who, answers in ANSWERS.items()}
-    name, choice = known.get(person, ("", PLAIN_ANSWERS))
-    _given[person] += 1
-    first = name.split(" ")[0]
-    return choice[(_given[person] - 1) % len(choice)] + (f"\n\n{first}" if first else "")
+    def __init__(self) -> None:
+        self._given: Counter[str] = Counter()
+        self._known = {person(who).address: (person(who).name, answers) for who, answers in ANSWERS.items()}
+
+    def __call__(self, address: str, _: str) -> str:
+        name, choice = self._known.get(address, ("", PLAIN_ANSWERS))
+        self._given[address] += 1
+        first = name.split(" ")[0]
+        return choice[(self._given[address] - 1) % len(choice)] + (f"\n\n{first}" if first else "")
 
 
 def arriving() -> Iterator[tuple[Letter, str]]:

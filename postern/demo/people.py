@@ -69,19 +69,24 @@ CLIENTS = (
         "1163",
         "Harbour View Hotel",
         "0555 010 402",
-        ("frontdesk@harbourview-hotel.example",),
+        ("frontdesk@hotel-harbourview.example",),
         notes="84 rooms, two lines. Pays by purchase order.",
     ),
-    Client("1201", "Jørgensen Boatyard", "0555 010 455", ("soren@joergensen-boats.example",)),
-    Client("1188", "Juniper Café", "0555 010 366", ("samir@juniper-cafe.example",)),
-    Client("1215", "Riverside Gym", "0555 010 470", ("aisha.khan@riverside-gym.example",)),
-    Client("1176", "Millrace Print Shop", "0555 010 420", ("hello@millrace-print.example",)),
+    Client(
+        "1150", "Café Amélie", "0555 010 366", ("amelie@cafe-amelie.example",), notes="Closed on Tuesdays."
+    ),
+    Client("1171", "Nilsson Arkitekter", "0555 010 455", ("zoe.nilsson@nilsson-arch.example",)),
+    Client("1084", "Riverside Pharmacy", "0555 010 214", ("desk@riverside-pharmacy.example",)),
+    Client("1122", "Castle Garage", "0555 010 246", ("service@castle-garage.example",)),
+    Client("1139", "Ito Violins", "0555 010 251", ("ken@ito-violins.example",)),
+    Client("1188", "Bellweather Books", "0555 010 420", ("hello@bellweather-books.example",)),
+    Client("1195", "Mill Lane Property Management", "0555 010 470", ("desk@mill-lane-homes.example",)),
     Client(
         "1090",
-        "Amara Diallo",
+        "Chidi Okonkwo",
         "0555 010 305",
-        ("amara.diallo@post.example",),
-        notes="Private line, Lower Green 7.",
+        ("chidi.okonkwo@post.example",),
+        notes="Private line, Lower Green 7. Router from 2019.",
     ),
     Client(
         "1133", "Jonas Weber", "0555 010 344", ("jonas.weber@post.example",), status=Customer.Status.BLOCKED

@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     migrate.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to do")
     demo = verbs.add_parser("demo", help="everything with invented people and mail")
     demo.add_argument("--once", action="store_true", help="take the tour without a browser; end with 0 or 1")
+    demo.add_argument("--keep", action="store_true", help="leave the data where it is at the end")
     demo.add_argument("--port", type=int, help="port of the pages")
     admin = verbs.add_parser("create-admin", help="make an administrator; asks for the password")
     admin.add_argument("email")
