@@ -84,6 +84,10 @@ class Words:
         return choice[(self._given[address] - 1) % len(choice)] + (f"\n\n{first}" if first else "")
 
 
+words = Words()
+"""What MailServer asks."""
+
+
 def arriving() -> Iterator[tuple[Letter, str]]:
     """Endlessly give the next letter to arrive, and what makes its Message-ID differ from the last round's."""
     for round_ in count(1):
