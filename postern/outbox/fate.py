@@ -41,7 +41,8 @@ def save(row: Delivery) -> None:
 
 def accepted(row: Delivery, result: SendResult) -> None:
     """The server has taken the letter, for some recipients at least: it is a sent message now."""
-    now = timezone.now()
+    # In whole seconds, as mail servers date: an automatic answer of the same second still stands below it.
+    now = timezone.now().replace(microsecond=0)
     row.state, row.accepted_at = State.ACCEPTED, now
     row.accepted, row.refused = list(result.accepted), _listed(result.refused)
     row.code = row.problem = row.advice = ""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
+import http.client
 import json
 import re
+import socket
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
 from typing import Any
@@ -145,6 +149,26 @@ class Browser:
         """A cookie's value, '' when there is none."""
         return next((c.value or "" for c in self.jar if c.name == name), "")
 
+    @contextlib.contextmanager
+    def listens(self) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+        """Keep an event stream open, as a page does; yields the list into which (kind, data) are put.
+
+        A last entry ("end", {}) says that the product closed the stream.
+        """
+        heard: list[tuple[str, dict[str, Any]]] = []
+        request = urllib.request.Request(self.base + "/events/")
+        stream = self._opener.open(request, timeout=60)
+        assert stream.readline().startswith(b"retry:")
+        thread = threading.Thread(target=_hear, args=(stream, heard), daemon=True)
+        thread.start()
+        try:
+            yield heard
+        finally:
+            with contextlib.suppress(OSError):
+                stream.fp.raw._sock.shutdown(socket.SHUT_RDWR)  # wakes the thread; close() would wait for it
+            thread.join(10)
+            stream.close()
+
     def _open(self, request: urllib.request.Request) -> Page:
         try:
             answer = self._opener.open(request, timeout=60)
@@ -155,6 +179,17 @@ class Browser:
             page = Page(answer.status or 0, answer.url, raw.decode("utf-8", "replace"), raw)
         assert page.status < 500, f"{request.method} {request.full_url}: {page.status} {page.words[:300]}"
         return page
+
+
+def _hear(stream: Any, heard: list[tuple[str, dict[str, Any]]]) -> None:
+    kind = ""
+    with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+        for line in stream:
+            if line.startswith(b"event: "):
+                kind = line[7:].strip().decode()
+            elif line.startswith(b"data: "):
+                heard.append((kind, json.loads(line[6:])))
+    heard.append(("end", {}))
 
 
 def _multipart(fields: Mapping[str, str], files: Mapping[str, tuple[str, str, bytes]]) -> tuple[bytes, str]:

@@ -21,7 +21,7 @@ from tests.servers.postfix import Postfix
 from tests.stories.browser import Browser, Page, Row
 from tests.stories.product import BOSS, BOSS_PASSWORD, Product, wait_for
 
-NAMES = "Marta Elena Tomas Greta Jonas Aylin Pavel Ingrid Rosa Henrik Nadia Oskar".split()
+NAMES = ["Marta", "Elena", "Tomas", "Greta", "Jonas", "Aylin", "Pavel", "Ingrid", "Rosa", "Henrik"]
 POOL = 100
 """How many accounts each kind of person has on the servers, made before they start."""
 
