@@ -33,7 +33,7 @@ class Supervisor:
         self._gates = Gates()
         self._watchers: dict[int, tuple[Watcher, asyncio.Task[None]]] = {}
         self._parked: dict[int, str] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[int, asyncio.Task[None]] = {}
         self._probes: dict[int, asyncio.Task[None]] = {}
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -79,13 +79,15 @@ class Supervisor:
             watcher, task = running
             if task.done():
                 del self._watchers[box.id]
-                if box.tracking:
+                if watcher.gave_up:
                     self._parked[box.id] = watcher.watched.signature
             elif watcher.watched.signature != box.signature:
                 self._end(box.id)
             else:
                 return
-        if self._parked.get(box.id) == box.signature and box.tracking:
+        if box.id in self._ending:
+            return  # never two connections of one mailbox; its end makes us look again
+        if self._parked.get(box.id) == box.signature:
             return
         self._parked.pop(box.id, None)
         if not box.tracking:
@@ -100,25 +102,26 @@ class Supervisor:
         self._watchers[box.id] = (watcher, task)
 
     async def _run_later(self, watcher: Watcher, seconds: float) -> None:
-        before = [task for task in self._ending if task.get_name() == f"mailbox {watcher.watched.id}"]
-        if before:  # never two connections of one mailbox at once
-            await asyncio.wait(before, timeout=POLITE_SECONDS)
         await asyncio.sleep(seconds)
         await watcher.run()
 
     def _end(self, number: int) -> None:
         watcher, task = self._watchers.pop(number)
         watcher.stop()
-        ending = asyncio.create_task(_ended(task), name=f"mailbox {number}")
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+        ending = asyncio.create_task(_ended(task))
+        self._ending[number] = ending
+        ending.add_done_callback(lambda _: self._has_ended(number))
+
+    def _has_ended(self, number: int) -> None:
+        del self._ending[number]
+        self._look.set()
 
     async def _end_all(self) -> None:
         for number in list(self._watchers):
             self._end(number)
         for task in self._probes.values():
             task.cancel()
-        await asyncio.gather(*self._ending, *self._probes.values(), return_exceptions=True)
+        await asyncio.gather(*self._ending.values(), *self._probes.values(), return_exceptions=True)
 
     # Probes
 

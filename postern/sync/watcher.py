@@ -57,6 +57,7 @@ class Watcher:
     ) -> None:
         self.watched = watched
         self.wake = asyncio.Event()
+        self.gave_up = False
         self.backoff = backoff or Backoff()
         self._store = keeper
         self._gates = gates
@@ -91,6 +92,7 @@ class Watcher:
                 ours = MailError("internal", f"Postern failed here: {type(error).__name__}.", temporary=True)
                 seconds = self.backoff.after(ours)
             if seconds is None:
+                self.gave_up = True
                 return
             await self._sleep(seconds)
 
@@ -109,7 +111,7 @@ class Watcher:
             self._stopping = True
             return
         if self._paused(account):
-            self._stopping = True
+            self._stopping = self.gave_up = True
             return
         async with self._gates.through(account.endpoint.host):
             session = await open_session(account.endpoint, account.policy, account.login)

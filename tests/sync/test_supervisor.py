@@ -139,6 +139,38 @@ def test_a_broken_mailbox_does_not_harm_another(box, dovecot, acting_as, monkeyp
 MANY = 600
 
 
+@pytest.mark.rule("R-034")
+def test_a_refused_password_is_not_tried_for_errands_again_and_again(box, dovecot, monkeypatch):
+    from postern.mailboxes.models import MailboxHealth
+    from postern.sync import watcher
+
+    monkeypatch.setattr("postern.sync.supervisor.LOOK_SECONDS", 0.2)
+    box.visit()
+    dovecot.append(USER, "INBOX", letter("goes"))
+    box.visit()
+    box.errand("trash", "goes")
+    box.change(tracking=False)
+    MailboxHealth.objects.filter(mailbox=box.mailbox).update(state="password_rejected", settings_version=1)
+    tries = []
+    real = watcher.open_session
+
+    async def counted(*arguments, **options):
+        tries.append(1)
+        return await real(*arguments, **options)
+
+    monkeypatch.setattr(watcher, "open_session", counted)
+
+    async def story():
+        async with supervising():
+            await asyncio.sleep(1.5)
+            assert tries == []
+            await asyncio.to_thread(box.change, settings_version=2)
+            await until(lambda: box.errands() == [], 5)
+
+    asyncio.run(story())
+    assert len(tries) == 1
+
+
 class Process:
     """`python -m postern.sync.run` on the database of this test."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import CharField, Min, Value
+from django.db.models import CharField, F, Min, Value
 from django.db.models.functions import Cast, Concat
 
 from postern.mail.access import at_mailbox
@@ -112,5 +112,10 @@ def forget_start(mailbox_id: int) -> None:
     Folder.objects.filter(mailbox=mailbox_id, uidvalidity__isnull=False).update(
         uidvalidity=None, history_since=None, history_done=True
     )
-    if not MailboxHealth.objects.filter(mailbox=mailbox_id, state=MailboxHealth.State.PAUSED).exists():
+    health = MailboxHealth.objects.filter(mailbox=mailbox_id)
+    # That a password was refused must not be forgotten: it is not to be tried again.
+    refused = health.filter(
+        state=MailboxHealth.State.PASSWORD_REJECTED, settings_version=F("mailbox__settings_version")
+    )
+    if not refused.exists() and not health.filter(state=MailboxHealth.State.PAUSED).exists():
         note_health(mailbox_id, state=MailboxHealth.State.PAUSED, code="", message="", server_text="")
