@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from postern.demo.accounts import ELENA, MARTA
 from postern.demo.files import bars, pdf, photo
 from postern.demo.letters import Letter
-from postern.demo.people import ELENA, MARTA
 from postern.mime.write import OutgoingFile
 
 ME = f"Marta Lindqvist <{MARTA}>"

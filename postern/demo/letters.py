@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from postern.demo.people import MARTA
+from postern.demo.accounts import MARTA
 from postern.mime.addresses import Mailaddr, domain_of
 from postern.mime.write import OutgoingFile, write
 

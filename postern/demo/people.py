@@ -8,14 +8,11 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from postern.demo.accounts import ELENA, MARTA, PASSWORDS, TOM
 from postern.mailboxes.models import Mailbox
 from postern.mailboxes.save import save_mailbox
 from postern.people.models import Address, Customer, Staff
 
-COMPANY = "Northlink Fibre"
-MARTA, ELENA, TOM = "marta@northlink.example", "elena@northlink.example", "tom@northlink.example"
-PASSWORDS = {MARTA: "marta-mailbox", ELENA: "elena-mailbox"}
-"""The accounts on the demo's mail server. Their passwords open nothing else."""
 HISTORY_DAYS = 7
 
 

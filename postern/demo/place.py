@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from postern.demo.people import COMPANY
+from postern.demo.accounts import COMPANY
 
 KEPT = ("POSTERN_RUN_AS", "POSTERN_PG_BIN", "POSTERN_LOG_LEVEL", "POSTERN_TIME_ZONE")
 """Settings of the caller that hold for the demo too; all others would lead to real data or other people."""

@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
+from postern.demo.accounts import MARTA, PASSWORDS
 from postern.demo.arrivals import ARRIVALS, arriving, words
 from postern.demo.inboxes import BOXES
 from postern.demo.letters import Letter, arrival, as_bytes, ids
-from postern.demo.people import MARTA, PASSWORDS
 from postern.demo.server import MailServer
 
 Result = TypeVar("Result")

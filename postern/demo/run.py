@@ -143,7 +143,7 @@ class Session:
 
     def welcome(self) -> str:
         """Return what the terminal shows."""
-        from postern.demo.people import COMPANY, ELENA, PASSWORDS
+        from postern.demo.accounts import COMPANY, ELENA, PASSWORDS
 
         return f"""
 {COMPANY} is open. Marta Lindqvist looks after customers; this is her inbox:
