@@ -111,8 +111,9 @@ def _http(request: HttpRequest, error: Any) -> HttpResponse:
     if error.status_code == 404:
         return not_found(request)
     code = {400: "bad_request", 429: "too_many"}.get(error.status_code, "refused")
-    wait = {"Retry_After": str(error.wait)} if isinstance(error, Throttled) and error.wait else {}
-    return problem(error.status_code, code, str(error), **wait)
+    if isinstance(error, Throttled):
+        return problem(429, code, str(error), Retry_After=str(error.wait))
+    return problem(error.status_code, code, str(error))
 
 
 def _too_many(request: HttpRequest, error: Any) -> HttpResponse:

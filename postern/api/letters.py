@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from ninja import Schema
 
@@ -126,7 +127,7 @@ def whole_of(message: Message, staff: Staff) -> MessageWhole:
     )
 
 
-def _line(message: Message, staff: Staff) -> dict[str, object]:
+def _line(message: Message, staff: Staff) -> dict[str, Any]:
     mailbox = message.mailbox
     return {
         "id": message.pk,

@@ -118,7 +118,7 @@ class ImportReport(Schema):
 @router.get("", response=CustomerPage, operation_id="list_customers", summary="List customers and leads")
 def list_customers(request: HttpRequest, wanted: Query[CustomerFilter]) -> dict[str, Any]:
     """By name; `q` looks in names, numbers, phones and addresses."""
-    rows = Customer.objects.search(wanted.q).prefetch_related("addresses")  # type: ignore[attr-defined]
+    rows = Customer.objects.search(wanted.q).prefetch_related("addresses")
     if wanted.kind:
         rows = rows.filter(kind=wanted.kind)
     found, cursor = by_name(rows, wanted.cursor, wanted.limit)
