@@ -12,6 +12,7 @@ signed by `server.authority`; unknown to the system, as on a small company's ser
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import shutil
 import subprocess
@@ -285,7 +286,7 @@ class Dovecot(Looking):
         return CONFIG.format(
             home=self.home,
             internal="dovecot" if root else me.pw_name,
-            internal_group="dovecot" if root else me.pw_gid,
+            internal_group="dovecot" if root else grp.getgrgid(me.pw_gid).gr_name,
             login="dovenull" if root else me.pw_name,
             user=me.pw_uid,
             group=me.pw_gid,
