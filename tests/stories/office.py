@@ -348,11 +348,11 @@ class Office:
         assert self.boss.sign_in(BOSS, BOSS_PASSWORD).url.endswith("/messages/inbox/")
         self.boss.staff_id = self._staff_id(BOSS)
 
-    def hire(self, role: str = "admin") -> Admin:
+    def hire(self, role: str = "admin", *, sign_in: str = "") -> Admin:
         """Add an administrator in Config and sign them in; their mailbox is not set up yet."""
         number = next(self._numbers)
         name = f"{NAMES[number % len(NAMES)]} {number:03}"
-        sign_in = f"person{number:03}@staff.test"
+        sign_in = sign_in or f"person{number:03}@staff.test"
         page = self.boss.post("/config/administrators/", {"name": name, "email": sign_in, "role": role})
         first = re.search(r'<code class="mono">([^<]+)</code>', page.text)
         assert first, page.main[:500]
