@@ -1,6 +1,7 @@
 """What happened, told to whoever listens: ids only, delivered by PostgreSQL when the transaction commits."""
 
 import json
+from collections.abc import Iterable
 
 from django.db import connection
 
@@ -8,6 +9,15 @@ from django.db import connection
 def tell(kind: str, *, mailbox: int, id: int = 0) -> None:
     """Announce on `postern_events`: kind is message, health, delivery or probe."""
     notify("postern_events", {"kind": kind, "mailbox": mailbox, "id": id})
+
+
+def tell_all(kind: str, *, mailbox: int, ids: Iterable[int]) -> None:
+    """Announce many at once."""
+    payloads = [json.dumps({"kind": kind, "mailbox": mailbox, "id": id}) for id in ids]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_notify('postern_events', payload)) FROM unnest(%s::text[]) payload", [payloads]
+        )
 
 
 def notify(channel: str, payload: dict[str, object]) -> None:

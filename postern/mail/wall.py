@@ -76,6 +76,17 @@ END $$;
 CREATE OR REPLACE FUNCTION app.is_empty() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
   SET search_path = public, pg_temp AS $$ SELECT NOT EXISTS (SELECT FROM people_staff) $$;
 
+-- What nobody needs any more. A function, so that the worker needs no right to read sessions or steps taken.
+CREATE OR REPLACE FUNCTION app.tidy() RETURNS void LANGUAGE sql SECURITY DEFINER
+  SET search_path = public, pg_temp AS $$
+  DELETE FROM mailboxes_probesecret WHERE probe_id IN
+    (SELECT id FROM mailboxes_probe WHERE finished_at IS NOT NULL OR created_at < now() - interval '1 day');
+  DELETE FROM mailboxes_probe WHERE finished_at < now() - interval '1 day' OR created_at < now() - interval '2 days';
+  DELETE FROM people_attempt WHERE at < now() - interval '1 day';
+  DELETE FROM django_session WHERE expire_date < now();
+  DELETE FROM mail_action WHERE created_at < now() - interval '7 days';
+$$;
+
 CREATE SEQUENCE IF NOT EXISTS customer_number START 1001;
 """
 
@@ -90,6 +101,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.shared()": ("web",),
     "app.defer(text, jsonb, text, timestamptz)": ("web", "send", "sync"),
     "app.is_empty()": ("web",),
+    "app.tidy()": ("send",),
 }
 
 OWNED = "mailbox_id = ANY ((SELECT app.owned())::bigint[])"
@@ -169,6 +181,8 @@ OPEN: dict[str, str] = {
     "auth_group_permissions": "",
     "auth_permission": "",
 }
+# What a worker has no business reading: an intruder there would find live sign-ins.
+NOT_FOR_WORKERS = ("django_session", "people_token", "people_attempt")
 # The job table and its relatives: the worker's alone.
 JOBS = (
     "procrastinate_jobs",
@@ -210,11 +224,25 @@ def _policy_sql(table: str, name: str, roles: str, command: str, condition: str)
     return f"CREATE POLICY {name} ON {table} FOR {command} TO {roles}{using}{check}"
 
 
-def _rights_of(table: str) -> str:
+def _rights_of(table: str) -> set[str]:
     commands = {c for (role, word) in WALLED[table] if role == "web" for c in _COMMANDS[word]}
     if table in SECRET_COLUMNS:
         commands.discard("SELECT")
-    return ", ".join(sorted(commands))
+    return commands
+
+
+def rights() -> set[tuple[str, str, str]]:
+    """Return (table, role, command) for each right on a whole table that the processes' roles have."""
+    found = set()
+    for table, commands in OPEN.items():
+        found |= {(table, "postern_web", command) for command in commands.split(", ") if command}
+        if commands and table not in NOT_FOR_WORKERS:
+            found |= {(table, f"postern_{role}", "SELECT") for role in ("sync", "send")}
+    everything = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    for table in WALLED:
+        found |= {(table, "postern_web", command) for command in _rights_of(table)}
+        found |= {(table, f"postern_{role}", command) for role in ("sync", "send") for command in everything}
+    return found | {(table, "postern_send", command) for table in JOBS for command in everything}
 
 
 def raise_wall(cursor: Any) -> None:
@@ -229,20 +257,13 @@ def raise_wall(cursor: Any) -> None:
         "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO postern_web, postern_sync, postern_send"
     )
     cursor.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM postern_web, postern_sync, postern_send")
-    for table, rights in OPEN.items():
-        if rights:
-            cursor.execute(f"GRANT {rights} ON {table} TO postern_web")
-            cursor.execute(f"GRANT SELECT ON {table} TO postern_sync, postern_send")
+    for table, role, command in sorted(rights()):
+        cursor.execute(f"GRANT {command} ON {table} TO {role}")
     for table in JOBS:
         cursor.execute(f"REVOKE ALL ON SEQUENCE {table}_id_seq FROM postern_web")
-        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO postern_send")
     for table in WALLED:
         cursor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         cursor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO postern_sync, postern_send")
-        rights = _rights_of(table)
-        if rights:
-            cursor.execute(f"GRANT {rights} ON {table} TO postern_web")
         if table in SECRET_COLUMNS:
             cursor.execute(f"GRANT SELECT ({SECRET_COLUMNS[table]}) ON {table} TO postern_web")
         cursor.execute("SELECT policyname FROM pg_policies WHERE tablename = %s", [table])

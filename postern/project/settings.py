@@ -22,6 +22,9 @@ COMPANY = os.environ.get("POSTERN_COMPANY", "Your company")
 MAIL_HOSTS = os.environ.get("POSTERN_MAIL_HOSTS", "")
 """Mail hosts (`host` or `host:port`, separated by commas) allowed although private or on an unusual port."""
 
+POLL_SECONDS = float(os.environ.get("POSTERN_POLL_SECONDS", "30"))
+"""How often a server without IDLE is asked for news."""
+
 KEY_FILE = key_file()
 """The file of the installation's keys, outside the data directory and its backups."""
 

@@ -15,7 +15,7 @@ async def supervise() -> None:
     from postern.sync.supervisor import Supervisor
 
     keeper = Store()
-    supervisor = Supervisor(keeper, poll_seconds=float(getattr(settings, "POLL_SECONDS", 30)))
+    supervisor = Supervisor(keeper, poll_seconds=settings.POLL_SECONDS)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)

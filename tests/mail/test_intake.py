@@ -135,9 +135,9 @@ def test_skipped_letters_are_in_the_ledger_with_the_reason(world, acting_as):
 
 
 def test_a_letter_that_cannot_be_stored_is_quarantined_and_the_others_arrive(world, acting_as, monkeypatch):
-    import postern.mail.intake as intake
+    import postern.mail.storing as storing
 
-    real = intake._fields
+    real = storing._fields
 
     def broken(mailbox, prepared, outgoing):
         message = real(mailbox, prepared, outgoing)
@@ -145,7 +145,7 @@ def test_a_letter_that_cannot_be_stored_is_quarantined_and_the_others_arrive(wor
             message.from_address = "x" * 400
         return message
 
-    monkeypatch.setattr(intake, "_fields", broken)
+    monkeypatch.setattr(storing, "_fields", broken)
     raw = letter(subject="Broken")
     arrive(acting_as, world.inbox, letter(subject="One"), raw, letter(subject="Two"))
     with acting_as("superuser"):
@@ -182,3 +182,62 @@ def test_a_forged_reference_never_joins_another_mailbox(world, acting_as):
     arrive(acting_as, other, letter(mid="spy@x.example", headers="References: <private@x.example>\r\n"))
     with acting_as("superuser"):
         assert Message.objects.values("conversation").distinct().count() == 2
+
+
+def test_a_letter_rendered_anew_after_a_new_uidvalidity_is_the_same_message(world, acting_as):
+    raw = letter(mid="again@x.example", subject="again")
+    (message,) = arrive(acting_as, world.inbox, raw)
+    with acting_as("superuser"):
+        Sighting.objects.update(message=None)
+    assert arrive(acting_as, world.inbox, raw.replace(b"Subject", b"X-Rendered: 1\r\nSubject")) == []
+    other = raw.replace(b"greta@", b"gerta@")
+    assert len(arrive(acting_as, world.inbox, other)) == 1, (
+        "another author's letter with that Message-ID is another"
+    )
+    with acting_as("superuser"):
+        assert Message.objects.get(from_address="greta@brandt-bakery.example").pk == message.pk
+
+
+def test_a_letter_that_cannot_even_be_read_is_quarantined(world, acting_as, monkeypatch):
+    import postern.mail.storing as storing
+
+    real = storing.read
+
+    def fragile(raw):
+        if b"Poison" in raw:
+            raise RecursionError("deep")
+        return real(raw)
+
+    monkeypatch.setattr(storing, "read", fragile)
+    arrive(acting_as, world.inbox, letter(subject="Poison"), letter(subject="Fine"))
+    assert [outcome for outcome, _ in ledger(acting_as, world)] == ["quarantined", "imported"], (
+        "in their order"
+    )
+
+
+def test_a_database_in_trouble_stores_nothing_and_moves_no_cursor(world, acting_as, monkeypatch):
+    from django.db import OperationalError
+
+    import postern.mail.intake as intake
+
+    def full(*_, **__):
+        raise OperationalError("No space left on device")
+
+    monkeypatch.setattr(intake, "create_all", full)
+    with pytest.raises(OperationalError):
+        arrive(acting_as, world.inbox, letter(), next_uid=99)
+    assert ledger(acting_as, world) == []
+    with acting_as("superuser"):
+        assert Folder.objects.get(pk=world.inbox.pk).next_uid == 1
+
+
+def test_the_number_of_statements_does_not_grow_with_the_batch(world, acting_as):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    counted = []
+    for size in (2, 40):
+        with CaptureQueriesContext(connection) as queries:
+            arrive(acting_as, world.inbox, *(letter() for _ in range(size)))
+        counted.append(len(queries))
+    assert counted[1] <= counted[0] + 2
