@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import AwareDatetime
 
 from postern.api.auth import who
@@ -69,13 +69,13 @@ def grant_access(request: HttpRequest, pk: int, staff: int, data: Grant) -> Read
     operation_id="revoke_access",
     summary="Take access back",
 )
-def revoke_access(request: HttpRequest, pk: int, staff: int) -> tuple[int, None]:
+def revoke_access(request: HttpRequest, pk: int, staff: int) -> Status[None]:
     """It ends with the next request, in open pages too."""
     row = get_object_or_404(
         Reader.objects.select_related("staff"), mailbox=own_mailbox(request, pk), staff_id=staff
     )
     revoke(staff=who(request), mailbox=row.mailbox, reader=row.staff)
-    return 204, None
+    return Status(204, None)
 
 
 def _out(row: Reader) -> ReaderOut:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from ninja import Field, File, Form, Header, Query, Router, Schema
+from ninja import Field, File, Form, Header, Query, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from postern.api.auth import who
@@ -224,29 +224,29 @@ def list_deliveries(request: HttpRequest, wanted: Query[DeliveryFilter]) -> Deli
 
 
 @router.post("/deliveries", response={201: DeliveryOut}, operation_id="new_draft", summary="Start a letter")
-def new_draft(request: HttpRequest, data: DraftNew) -> tuple[int, DeliveryOut]:
+def new_draft(request: HttpRequest, data: DraftNew) -> Status[DeliveryOut]:
     """Save a draft, from one's first mailbox unless `mailbox` says otherwise."""
     customer = get_object_or_404(Customer, pk=data.customer) if data.customer else None
     mailbox = _mailbox(request, data.mailbox)
     row = compose.new(staff=who(request), mailbox=mailbox, customer=customer, to=_typed(data.to))
-    return 201, delivery_out(_save(request, row, data))
+    return Status(201, delivery_out(_save(request, row, data)))
 
 
 @router.post(
     "/messages/{int:pk}/reply", response={201: DeliveryOut}, operation_id="reply", summary="Start a reply"
 )
-def reply(request: HttpRequest, pk: int, data: ReplyBody) -> tuple[int, DeliveryOut]:
+def reply(request: HttpRequest, pk: int, data: ReplyBody) -> Status[DeliveryOut]:
     """A draft that answers a message of one's own mailbox and quotes it."""
     message = own(who(request), pk)
-    return 201, delivery_out(compose.reply(staff=who(request), message=message, to_all=data.to_all))
+    return Status(201, delivery_out(compose.reply(staff=who(request), message=message, to_all=data.to_all)))
 
 
 @router.post(
     "/messages/{int:pk}/forward", response={201: DeliveryOut}, operation_id="forward", summary="Forward"
 )
-def forward(request: HttpRequest, pk: int) -> tuple[int, DeliveryOut]:
+def forward(request: HttpRequest, pk: int) -> Status[DeliveryOut]:
     """A draft that passes a message of one's own mailbox on, its files included."""
-    return 201, delivery_out(compose.forward(staff=who(request), message=own(who(request), pk)))
+    return Status(201, delivery_out(compose.forward(staff=who(request), message=own(who(request), pk))))
 
 
 @router.get(
@@ -271,10 +271,10 @@ def save_draft(request: HttpRequest, pk: int, data: Written) -> DeliveryOut:
 @router.delete(
     "/deliveries/{int:pk}", response={204: None}, operation_id="discard_draft", summary="Throw a draft away"
 )
-def discard_draft(request: HttpRequest, pk: int) -> tuple[int, None]:
+def discard_draft(request: HttpRequest, pk: int) -> Status[None]:
     """Only drafts and letters that were not sent."""
     compose.discard(delivery=_mine(request, pk))
-    return 204, None
+    return Status(204, None)
 
 
 @router.post(
@@ -285,7 +285,7 @@ def attach_file(
     pk: int,
     file: UploadedFile = File(...),  # type: ignore[type-arg]  # noqa: B008
     inline: bool = Form(False),  # type: ignore[type-arg]
-) -> tuple[int, FileOut]:
+) -> Status[FileOut]:
     """`inline` is for a picture in the text: put the answer's content_id into <img src="cid:…">."""
     row = compose.attach(
         delivery=_mine(request, pk),
@@ -294,7 +294,7 @@ def attach_file(
         data=file.read(),
         inline=inline,
     )
-    return 201, _file_out(row)
+    return Status(201, _file_out(row))
 
 
 @router.get(
@@ -314,10 +314,10 @@ def get_outgoing_file(request: HttpRequest, pk: int, file: int) -> HttpResponse:
     operation_id="detach_file",
     summary="Take a file off a draft",
 )
-def detach_file(request: HttpRequest, pk: int, file: int) -> tuple[int, None]:
+def detach_file(request: HttpRequest, pk: int, file: int) -> Status[None]:
     """Drafts only."""
     compose.detach(delivery=_mine(request, pk), file_id=file)
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/deliveries/{int:pk}/send", response=DeliveryOut, operation_id="send", summary="Send a letter")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 
 from postern.api.auth import who
 from postern.api.probes import ProbeOut
@@ -106,7 +106,7 @@ def change_system_email(request: HttpRequest, data: SystemSettings) -> SystemOut
 @router.post(
     "/email/probes", response={202: ProbeOut}, operation_id="probe_system_email", summary="Test the account"
 )
-def probe_system_email(request: HttpRequest, data: SystemProbe) -> tuple[int, Probe]:
+def probe_system_email(request: HttpRequest, data: SystemProbe) -> Status[Probe]:
     """Sends a test email, to oneself unless `recipient` says otherwise. Ask GET /probes/{id} how it goes."""
     settings = data.settings.dict(exclude_unset=True)
     probe = start_probe(
@@ -116,7 +116,7 @@ def probe_system_email(request: HttpRequest, data: SystemProbe) -> tuple[int, Pr
         data=settings,
         recipient=data.recipient,
     )
-    return 202, probe
+    return Status(202, probe)
 
 
 @router.get(
@@ -134,10 +134,10 @@ def list_administrators(request: HttpRequest) -> Any:
     operation_id="add_administrator",
     summary="Add an administrator",
 )
-def add_administrator(request: HttpRequest, data: AdministratorNew) -> tuple[int, dict[str, Any]]:
+def add_administrator(request: HttpRequest, data: AdministratorNew) -> Status[dict[str, Any]]:
     """The first password is in the answer, this once."""
     staff, first = add_staff(by=_super(request), **data.dict())
-    return 201, {"administrator": staff, "first_password": first}
+    return Status(201, {"administrator": staff, "first_password": first})
 
 
 @router.patch(

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
 
 from postern.api.auth import who
 from postern.api.errors import Refusal
@@ -127,11 +127,11 @@ def count_messages(request: HttpRequest) -> dict[str, int]:
 
 
 @router.post("/inbox/check", response={202: None}, operation_id="check_mail", summary="Look for mail now")
-def check_mail(request: HttpRequest) -> tuple[int, None]:
+def check_mail(request: HttpRequest) -> Status[None]:
     """Ask the worker to visit this person's mailboxes now."""
     for mailbox in Mailbox.objects.filter(owner=who(request), tracking=True):
         notify("postern_errands", {"mailbox": mailbox.pk})
-    return 202, None
+    return Status(202, None)
 
 
 @router.get(
@@ -148,10 +148,10 @@ def get_message(request: HttpRequest, pk: int) -> MessageWhole:
     operation_id="mark_message_read",
     summary="Mark as read for oneself",
 )
-def mark_message_read(request: HttpRequest, pk: int) -> tuple[int, None]:
+def mark_message_read(request: HttpRequest, pk: int) -> Status[None]:
     """Read state is each person's own; nothing changes on the server. The action `unread` takes it back."""
     mark_read(staff=who(request), message=visible(who(request), pk))
-    return 204, None
+    return Status(204, None)
 
 
 @router.get(
@@ -251,10 +251,10 @@ def list_blocked(request: HttpRequest) -> list[Blocked]:
 @router.delete(
     "/blocked/{int:pk}", response={204: None}, operation_id="unblock", summary="Take a sender off again"
 )
-def unblock(request: HttpRequest, pk: int) -> tuple[int, None]:
+def unblock(request: HttpRequest, pk: int) -> Status[None]:
     """New mail from it is stored again."""
     entry = DenyEntry.objects.filter(mailbox__owner=who(request), pk=pk).exclude(pattern="").first()
     if entry is None:
         raise Http404
     entry.delete()
-    return 204, None
+    return Status(204, None)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Field, File, Query, Router, Schema
+from ninja import Field, File, Query, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from postern.api.auth import who
@@ -22,7 +22,7 @@ from postern.people.models import Address, Customer
 router = Router(tags=["Customers and leads"])
 
 Kind = Literal["customer", "lead"]
-Status = Literal["new", "active", "blocked", "inactive"]
+CustomerStatus = Literal["new", "active", "blocked", "inactive"]
 AddressKind = Literal["main", "billing", "other"]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
 Number = Annotated[Text, Field(max_length=20)]
@@ -75,7 +75,7 @@ class CustomerNew(Body):
     name: Name
     kind: Kind = "customer"
     number: Number = ""
-    status: Status = "active"
+    status: CustomerStatus = "active"
     phone: Phone = ""
     notes: Notes = ""
     email: Line = ""
@@ -87,7 +87,7 @@ class CustomerChange(Body):
     name: Name | None = None
     kind: Kind | None = None
     number: Annotated[Number, Field(min_length=1)] | None = None
-    status: Status | None = None
+    status: CustomerStatus | None = None
     phone: Phone | None = None
     notes: Notes | None = None
 
@@ -126,12 +126,12 @@ def list_customers(request: HttpRequest, wanted: Query[CustomerFilter]) -> dict[
 
 
 @router.post("", response={201: CustomerOut}, operation_id="add_customer", summary="Add a customer or lead")
-def add_customer(request: HttpRequest, data: CustomerNew) -> tuple[int, Customer]:
+def add_customer(request: HttpRequest, data: CustomerNew) -> Status[Customer]:
     """With `email`, that becomes the main address and one's mail with it is filed here."""
     customer = _save(Customer(**data.dict(exclude={"email"})))
     if data.email:
         add_address(staff=who(request), customer=customer, email=data.email, kind=Address.Kind.MAIN)
-    return 201, customer
+    return Status(201, customer)
 
 
 @router.post("/import", response=ImportReport, operation_id="import_customers", summary="Import a CSV file")
@@ -176,10 +176,10 @@ def convert_lead(request: HttpRequest, pk: int) -> Customer:
     operation_id="add_address",
     summary="Add an address to a customer",
 )
-def add_customer_address(request: HttpRequest, pk: int, data: AddressNew) -> tuple[int, Address]:
+def add_customer_address(request: HttpRequest, pk: int, data: AddressNew) -> Status[Address]:
     """One's own mail with it is filed here at once, other administrators' mail by a job."""
     customer = get_object_or_404(Customer, pk=pk)
-    return 201, add_address(staff=who(request), customer=customer, **data.dict())
+    return Status(201, add_address(staff=who(request), customer=customer, **data.dict()))
 
 
 @router.patch(
@@ -210,13 +210,13 @@ def change_address(request: HttpRequest, pk: int, address: int, data: AddressCha
     operation_id="remove_address",
     summary="Take an address off a customer",
 )
-def remove_customer_address(request: HttpRequest, pk: int, address: int) -> tuple[int, None]:
+def remove_customer_address(request: HttpRequest, pk: int, address: int) -> Status[None]:
     """Mail filed by it becomes Author not found again."""
     row = Address.objects.filter(pk=address, customer_id=pk).first()
     if row is None:
         raise Http404
     remove_address(staff=who(request), address=row)
-    return 204, None
+    return Status(204, None)
 
 
 def _save(customer: Customer) -> Customer:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.http import Http404, HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 
 from postern.api.auth import who
 from postern.api.profile import MailboxSettings, own_mailbox
@@ -40,9 +40,9 @@ class ProbeOut(Schema):
 @router.post(
     "/probes", response={202: ProbeOut}, operation_id="probe_settings", summary="Test settings not saved yet"
 )
-def probe_settings(request: HttpRequest, data: ProbeNew) -> tuple[int, Probe]:
+def probe_settings(request: HttpRequest, data: ProbeNew) -> Status[Probe]:
     """For a mailbox that is about to be set up. At most ten tests a minute (429)."""
-    return 202, _start(request, None, data)
+    return Status(202, _start(request, None, data))
 
 
 @router.post(
@@ -51,9 +51,9 @@ def probe_settings(request: HttpRequest, data: ProbeNew) -> tuple[int, Probe]:
     operation_id="probe_mailbox",
     summary="Test a mailbox",
 )
-def probe_mailbox(request: HttpRequest, pk: int, data: ProbeNew) -> tuple[int, Probe]:
+def probe_mailbox(request: HttpRequest, pk: int, data: ProbeNew) -> Status[Probe]:
     """The stored password is used only for the very settings it was saved with."""
-    return 202, _start(request, pk, data)
+    return Status(202, _start(request, pk, data))
 
 
 @router.get("/probes/{int:pk}", response=ProbeOut, operation_id="get_probe", summary="How a test goes")

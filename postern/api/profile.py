@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
 
 from postern.api.auth import who
 from postern.api.paging import newest_first
@@ -208,10 +208,10 @@ def list_mailboxes(request: HttpRequest) -> list[MailboxOut]:
 
 
 @router.post("/mailboxes", response={201: MailboxOut}, operation_id="add_mailbox", summary="Set up a mailbox")
-def add_mailbox(request: HttpRequest, data: MailboxSettings) -> tuple[int, MailboxOut]:
+def add_mailbox(request: HttpRequest, data: MailboxSettings) -> Status[MailboxOut]:
     """Settings left out take their defaults. All is saved or nothing."""
     mailbox = save_mailbox(staff=who(request), mailbox=None, data=data.dict(exclude_unset=True))
-    return 201, _out(own_mailbox(request, mailbox.pk))
+    return Status(201, _out(own_mailbox(request, mailbox.pk)))
 
 
 @router.get(
@@ -247,10 +247,10 @@ def get_health(request: HttpRequest, pk: int) -> Health:
     operation_id="resume_mailbox",
     summary="Try again after a failure",
 )
-def resume_mailbox(request: HttpRequest, pk: int) -> tuple[int, None]:
+def resume_mailbox(request: HttpRequest, pk: int) -> Status[None]:
     """Saving the settings unchanged starts anew."""
     save_mailbox(staff=who(request), mailbox=own_mailbox(request, pk), data={})
-    return 202, None
+    return Status(202, None)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 from pydantic import AwareDatetime
 
 from postern.api.auth import token_of, who
@@ -49,7 +49,7 @@ def list_tokens(request: HttpRequest) -> list[TokenOut]:
 
 
 @router.post("", response={201: TokenMade}, operation_id="make_token", summary="Make a token")
-def make(request: HttpRequest, data: TokenNew) -> tuple[int, TokenMade]:
+def make(request: HttpRequest, data: TokenNew) -> Status[TokenMade]:
     """A token that ends cannot make one that lasts longer."""
     end = token_of(request).ends_at
     if end is not None and (data.ends_at is None or data.ends_at > end):
@@ -60,14 +60,14 @@ def make(request: HttpRequest, data: TokenNew) -> tuple[int, TokenMade]:
         row, secret = make_token(staff=who(request), name=data.name, ends_at=data.ends_at)
     except ValueError as error:
         raise Refusal("invalid", str(error), {"ends_at": [str(error)]}) from error
-    return 201, TokenMade(token=secret, **_values(request, row))
+    return Status(201, TokenMade(token=secret, **_values(request, row)))
 
 
 @router.delete("/{int:pk}", response={204: None}, operation_id="revoke_token", summary="Revoke a token")
-def revoke(request: HttpRequest, pk: int) -> tuple[int, None]:
+def revoke(request: HttpRequest, pk: int) -> Status[None]:
     """It stops working with the next request, also when it is this one."""
     revoke_token(staff=who(request), token_id=pk)
-    return 204, None
+    return Status(204, None)
 
 
 def _values(request: HttpRequest, row: Token) -> dict[str, Any]:

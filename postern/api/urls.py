@@ -1,7 +1,7 @@
 """The API, mounted at /api/v1/: one router a resource. OpenAPI at /api/v1/openapi.json."""
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import path, re_path
+from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
@@ -41,6 +41,7 @@ def nowhere(request: HttpRequest) -> HttpResponse:
 
 _patterns, _app, _namespace = api.urls
 for _pattern in _patterns:
+    assert isinstance(_pattern, URLPattern)
     # Ninja finds its own root by this name; there is nothing to see at it.
     _pattern.callback = nowhere if _pattern.name == "api-root" else guard(_pattern.callback)
 
