@@ -171,6 +171,11 @@ def unseal(sealed: bytes, owner: str, place: Place) -> str:
         ) from None
 
 
+def key_ids() -> set[bytes]:
+    """Return the ids of the keys in the key file, as ciphertexts carry them. Raises SecretError without a key."""
+    return set(_keys(settings.KEY_FILE))
+
+
 def _bound_to(owner: str, place: Place) -> bytes:
     # JSON keeps the fields apart: no two different lists have the same text.
     named = [VERSION, owner, place.protocol, place.host.lower(), place.port, place.user, place.security]

@@ -5,15 +5,22 @@ import stat
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from postern.mail.wall import WALLED
+from postern.mail.wall import FUNCTION_RIGHTS, JOBS, OPEN, SECRET_COLUMNS, WALLED, policies, rights
 from postern.project.database import data_dir, external_url
 from postern.project.keyfile import key_file
 from postern.project.processes import Listen, Refused, is_loopback
+
+# Older ones took a server's answers from before STARTTLS for the encrypted ones (CVE in aiosmtplib < 5.1.2).
+FLOORS = {"aiosmtplib": (5, 1, 2)}
+RAISE = "Run `postern migrate`, or restart `postern up`: it raises the wall anew."
 
 
 @dataclass(frozen=True)
@@ -28,13 +35,9 @@ def check(chosen: Namespace) -> int:
     """Print all findings; 1 when one of them is a fault."""
     findings = list(look())
     for finding in findings:
-        print(
-            f"  ok    {finding.what}"
-            if not finding.advice
-            else f"  FAULT {finding.what}\n        {finding.advice}"
-        )
+        print(f"  FAULT {finding.what}. {finding.advice}" if finding.advice else f"  ok    {finding.what}")
     faults = sum(1 for finding in findings if finding.advice)
-    print(f"{faults} faults" if faults else "This installation is sound.")
+    print(f"{faults} fault{'s'[: faults - 1]}" if faults else "This installation is sound.")
     return 1 if faults else 0
 
 
@@ -42,6 +45,7 @@ def look() -> Iterator[Finding]:
     """Yield every finding. Needs Django and a running database."""
     yield from key_findings(key_file(), data_dir())
     yield listen_finding()
+    yield from program_findings()
     yield from database_findings()
     yield migration_finding()
     yield from wall_findings()
@@ -99,6 +103,13 @@ def database_findings() -> Iterator[Finding]:
             else f"roles above the wall: {too_strong}",
             "ALTER ROLE ... NOSUPERUSER NOBYPASSRLS" if too_strong else "",
         )
+        cursor.execute(
+            "SELECT a.rolname || ' may become ' || b.rolname FROM pg_roles a, pg_roles b"
+            " WHERE starts_with(a.rolname, 'postern_') AND starts_with(b.rolname, 'postern_') AND a.oid <> b.oid"
+            " AND pg_has_role(a.oid, b.oid, 'MEMBER')"
+        )
+        for (climbs,) in cursor.fetchall():
+            yield Finding(climbs, "REVOKE the one role from the other.")
 
 
 def migration_finding() -> Finding:
@@ -112,16 +123,86 @@ def migration_finding() -> Finding:
     return Finding("the tables are up to date")
 
 
+def program_findings() -> Iterator[Finding]:
+    """Look at the program itself: no debugging pages, and libraries without known holes."""
+    advice = "Set DEBUG = False in settings: error pages would show mail." if settings.DEBUG else ""
+    yield Finding(f"DEBUG is {'on' if settings.DEBUG else 'off'}", advice)
+    for name, floor in FLOORS.items():
+        here = installed(name)
+        old = tuple(int(part) for part in here.split(".")[:3] if part.isdigit()) < floor
+        wanted = ".".join(map(str, floor))
+        yield Finding(f"{name} {here}", f"Install {name} {wanted} or newer." if old else "")
+
+
 def wall_findings() -> Iterator[Finding]:
-    """Look whether each table of mail has its row security on, for its owner as well."""
+    """Compare row security, policies and rights in the catalogue with the lists of postern.mail.wall."""
+    faults = [*_undecided(), *_bare(), *_policies(), *_table_rights(), *_other_rights()]
+    for fault in faults:
+        yield Finding(fault, RAISE)
+    if not faults:
+        yield Finding(f"the privacy wall stands on {len(WALLED)} tables, with {len(policies())} policies")
+
+
+def _ask(query: str, *parameters: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND relrowsecurity AND relforcerowsecurity",
-            [list(WALLED)],
-        )
-        walled = {row[0] for row in cursor.fetchall()}
-    bare = sorted(set(WALLED) - walled)
-    if bare:
-        yield Finding(f"tables without the privacy wall: {', '.join(bare)}", "Run `postern migrate`.")
-    else:
-        yield Finding(f"the privacy wall stands on {len(walled)} tables")
+        cursor.execute(query, parameters or None)
+        return list(cursor.fetchall())
+
+
+def _undecided() -> Iterator[str]:
+    here = {row[0] for row in _ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    for table in sorted(here - {*WALLED, *OPEN, *JOBS}):
+        yield f"table {table}: nothing says who may see it"
+    for table in sorted({*WALLED, *OPEN, *JOBS} - here):
+        yield f"table {table} is missing"
+
+
+def _bare() -> Iterator[str]:
+    query = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity AND relforcerowsecurity"
+    for table in sorted(set(WALLED) - {row[0] for row in _ask(query)}):
+        yield f"table {table} is without the privacy wall"
+
+
+def _policies() -> Iterator[str]:
+    """The catalogue words conditions in its own way: compared are name, roles, command, and that none says `true`."""
+    query = (
+        "SELECT tablename, policyname, (SELECT string_agg(r, ',' ORDER BY r) FROM unnest(roles::text[]) r), cmd,"
+        " coalesce(qual, 'true') = 'true' AND coalesce(with_check, 'true') = 'true', permissive"
+        " FROM pg_policies WHERE schemaname = 'public'"
+    )
+    here = {tuple(row) for row in _ask(query)}
+    listed = {
+        (table, name, ",".join(sorted(roles.split(", "))), command, condition == "true", "PERMISSIVE")
+        for table, name, roles, command, condition in policies()
+    }
+    for table, name, *_ in sorted(listed - here):
+        yield f"policy {name} on {table} is missing or was changed"
+    for table, name, *_ in sorted(here - listed):
+        if (table, name) not in {row[:2] for row in listed}:
+            yield f"policy {name} on {table} is not ours"
+
+
+def _table_rights() -> Iterator[str]:
+    query = (
+        "SELECT c.relname, CASE a.grantee WHEN 0 THEN 'everybody' ELSE pg_get_userbyid(a.grantee) END, a.privilege_type"
+        " FROM pg_class c, aclexplode(c.relacl) a"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p') AND a.grantee <> c.relowner"
+    )
+    here = {tuple(row) for row in _ask(query)}
+    for table, role, command in sorted(here - rights()):
+        yield f"{role} has {command} on {table} and should not"
+    for table, role, command in sorted(rights() - here):
+        yield f"{role} lacks {command} on {table}"
+
+
+def _other_rights() -> Iterator[str]:
+    """Look at the columns that hold secrets, and at who may call the functions of the wall."""
+    for table in SECRET_COLUMNS:
+        query = "SELECT has_column_privilege('postern_web', to_regclass(%s), 'ciphertext', 'SELECT')"
+        if _ask(query, f"public.{table}")[0][0]:
+            yield f"postern_web can read the passwords in {table}"
+    for function, roles in FUNCTION_RIGHTS.items():
+        query = "SELECT r, has_function_privilege('postern_' || r, %s, 'EXECUTE') FROM unnest(ARRAY['web','sync','send']) r"
+        here = {role for role, may in _ask(query, function) if may}
+        if here != set(roles):
+            yield f"{function} can be called by {', '.join(sorted(here)) or 'nobody'}"

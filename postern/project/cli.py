@@ -22,6 +22,8 @@ several machines (with POSTERN_DATABASE_URL)
   postern worker          read and send mail (sync and send in one)
 look after it
   postern check           is this installation sound? says what is wrong and what to do
+  postern backup FILE                    all data in one file, while everything runs
+  postern restore FILE                   put a backup in place, with Postern stopped
   postern create-admin EMAIL             make an administrator or super-administrator
   postern import-customers FILE.csv      customers and leads from a CSV file
   postern token EMAIL                    a token for the API
@@ -36,6 +38,7 @@ Where is everything?  Data in POSTERN_DATA_DIR (now {data}), its own PostgreSQL 
 Other address or port?  POSTERN_LISTEN=127.0.0.1:9000 postern up
 Own PostgreSQL?         POSTERN_DATABASE_URL=postgresql://user:password@host/name
 Mail server in the house?  POSTERN_MAIL_HOSTS=mail.lan,localhost:1143
+Measurements?          in a clone: ./dev bench
 All settings: docs/settings.md. Running it: docs/operations.md.
 """
 
@@ -60,9 +63,15 @@ def parser() -> argparse.ArgumentParser:
         "send": "send mail and do background jobs in this process",
         "worker": "read and send mail, for a further machine",
         "check": "is this installation sound?",
+        "file-mail": "file the mail about customers whose ids come on standard input",
         "version": "print the version",
     }.items():
         verbs.add_parser(verb, help=text, description=text)
+    backup = verbs.add_parser("backup", help="all data in one file; the key file is never in it")
+    backup.add_argument("file", type=Path)
+    restore = verbs.add_parser("restore", help="put a backup in place of an empty database")
+    restore.add_argument("file", type=Path)
+    restore.add_argument("--force", action="store_true", help="replace what the database holds")
     migrate = verbs.add_parser("migrate", help="create or update the tables")
     migrate.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to do")
     demo = verbs.add_parser("demo", help="everything with invented people and mail")

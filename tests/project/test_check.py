@@ -1,5 +1,7 @@
 """`postern check` finds what is wrong and says what to do."""
 
+from argparse import Namespace
+
 import pytest
 from django.db import connection, transaction
 
@@ -55,6 +57,33 @@ def test_the_test_cluster_is_sound_but_for_its_durability(db):
         ("ALTER TABLE mail_message NO FORCE ROW LEVEL SECURITY", check.wall_findings, "mail_message"),
         ("ALTER TABLE mail_raw DISABLE ROW LEVEL SECURITY", check.wall_findings, "mail_raw"),
         (
+            "DROP POLICY web_select ON mail_body",
+            check.wall_findings,
+            "policy web_select on mail_body is missing",
+        ),
+        ("ALTER POLICY web_select ON mail_body USING (true)", check.wall_findings, "web_select on mail_body"),
+        ("CREATE POLICY p ON mail_raw USING (true)", check.wall_findings, "policy p on mail_raw is not ours"),
+        ("GRANT SELECT ON mail_raw TO public", check.wall_findings, "everybody has SELECT on mail_raw"),
+        (
+            "GRANT DELETE ON mail_raw TO postern_web",
+            check.wall_findings,
+            "postern_web has DELETE on mail_raw",
+        ),
+        ("REVOKE SELECT ON people_staff FROM postern_web", check.wall_findings, "postern_web lacks SELECT"),
+        ("GRANT SELECT ON procrastinate_jobs TO postern_web", check.wall_findings, "procrastinate_jobs"),
+        (
+            "GRANT SELECT (ciphertext) ON mailboxes_secret TO postern_web",
+            check.wall_findings,
+            "can read the passwords in mailboxes_secret",
+        ),
+        ("GRANT EXECUTE ON FUNCTION app.readings(bigint) TO public", check.wall_findings, "app.readings"),
+        ("CREATE TABLE stray (id int)", check.wall_findings, "table stray: nothing says"),
+        (
+            "GRANT postern_owner TO postern_web",
+            check.database_findings,
+            "postern_web may become postern_owner",
+        ),
+        (
             "DELETE FROM django_migrations WHERE app = 'mail'",
             lambda: [check.migration_finding()],
             "postern migrate",
@@ -67,3 +96,54 @@ def test_damage_is_a_fault(db, acting_as, damage, look, says):
         assert says in faults(look())
         transaction.set_rollback(True)
     assert says not in faults(look())
+
+
+def test_an_old_library_and_open_debugging_are_faults(monkeypatch, settings_debug):
+    assert not faults(check.program_findings())
+    monkeypatch.setattr(check, "installed", lambda name: "5.1.1")
+    settings_debug(True)
+    assert "aiosmtplib 5.1.2" in faults(check.program_findings())
+    assert "DEBUG is on" in faults(check.program_findings())
+
+
+@pytest.fixture
+def settings_debug(monkeypatch):
+    from django.conf import settings
+
+    return lambda value: monkeypatch.setattr(settings, "DEBUG", value)
+
+
+def test_each_finding_is_one_line_and_faults_end_with_1(monkeypatch, capsys):
+    sound, fault = check.Finding("fsync = on"), check.Finding("fsync = off", "Set fsync = on.")
+    monkeypatch.setattr(check, "look", lambda: [sound, fault])
+    assert check.check(Namespace()) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "  ok    fsync = on",
+        "  FAULT fsync = off. Set fsync = on.",
+        "1 fault",
+    ]
+    monkeypatch.setattr(check, "look", lambda: [sound])
+    assert check.check(Namespace()) == 0
+    assert "sound" in capsys.readouterr().out
+
+
+@pytest.mark.rule("R-011")
+@pytest.mark.parametrize("name", ["fsync", "full_page_writes", "synchronous_commit"])
+def test_a_server_that_would_lose_mail_in_a_crash_is_a_fault(name, monkeypatch):
+    class Cursor:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error): ...
+        def execute(self, query, values=()):
+            self.asked = (query, values)
+
+        def fetchone(self):
+            query, values = self.asked
+            return ("18.0", 180000) if "server_version" in query else ["off" if name in values else "on"]
+
+        def fetchall(self):
+            return []
+
+    monkeypatch.setattr(check.connection, "cursor", Cursor)
+    assert faults(check.database_findings()) == f"{name} = off: Set {name} = on: a crash would lose mail."

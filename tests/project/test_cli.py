@@ -28,7 +28,7 @@ def test_help_names_each_command_and_where_things_are(argument, capsys):
     with pytest.raises(SystemExit) if argument else _nothing():
         cli.main(argument)
     text = capsys.readouterr().out
-    internal = {"sync", "send", "version"}
+    internal = {"sync", "send", "file-mail", "version"}
     for verb in verbs() - internal:
         assert f"postern {verb}" in text
     for word in (
@@ -144,7 +144,7 @@ def test_import_customers_saves_the_good_rows_and_names_the_broken_ones(db, plac
     file.write_text("name,email\nAda,ada@example.com\n,nobody@example.com\nBob,not an address\n")
     assert import_customers(Namespace(file=file)) == 1
     said = capsys.readouterr()
-    assert "1 added, 0 updated, 2 refused" in said.out
+    assert "1 added, 0 updated, 2 broken" in said.out
     assert "line 3" in said.err and "line 4" in said.err
     assert [c.name for c in Customer.objects.all()] == ["Ada"]
 
