@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -57,12 +58,23 @@ def main(arguments: Sequence[str], machinery: Machinery) -> int:
     try:
         machinery.become_unprivileged()
         with machinery.stop_signal() as stop:
-            return _run(place, machinery, stop, once=chosen.once)
+            # A closed terminal ends the demo as Ctrl-C does.
+            signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+            return _stoppable(place, machinery, stop, once=chosen.once)
     finally:
         if chosen.keep:
             print(f"The data stays in {place.data}, its key in {place.key}.")
         else:
             place.remove()
+
+
+def _stoppable(place: Place, machinery: Machinery, stop: StopFlag, *, once: bool) -> int:
+    try:
+        return _run(place, machinery, stop, once=once)
+    except Exception:
+        if stop.seen:  # Ctrl-C reaches a migration or PostgreSQL's start too: no news to whoever pressed it
+            return 0
+        raise
 
 
 def _run(place: Place, machinery: Machinery, stop: StopFlag, *, once: bool) -> int:
@@ -71,6 +83,8 @@ def _run(place: Place, machinery: Machinery, stop: StopFlag, *, once: bool) -> i
     print("Starting a PostgreSQL, a mail server and Postern, all on this machine ...", flush=True)
     answer_after = (2.0, 3.0) if once else (20.0, 40.0)
     with PostOffice(answer_after=answer_after) as post, machinery.installation() as database:
+        if stop.seen:
+            return 0
         team = _seed(post)
         with machinery.tree(ROLES, server=database) as tree:
             session = Session(place, machinery, post, team, tree, stop)
