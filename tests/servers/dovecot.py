@@ -99,7 +99,7 @@ service imap-login {{
 namespace inbox {{
   inbox = yes
   separator = /
-  mailbox {sent} {{
+  mailbox "{sent}" {{
     special_use = \\Sent
     auto = subscribe
   }}

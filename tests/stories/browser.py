@@ -145,6 +145,15 @@ class Browser:
         )
         return self._open(request)
 
+    def call(self, method: str, path: str, data: Any = None, *, token: str = "") -> Page:
+        """Call the API with a bearer token and JSON, without any cookie."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        body = None if data is None else json.dumps(data).encode()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(self.base + path, data=body, headers=headers, method=method)
+        return self._open(request, urllib.request.build_opener())
+
     def cookie(self, name: str) -> str:
         """A cookie's value, '' when there is none."""
         return next((c.value or "" for c in self.jar if c.name == name), "")
@@ -164,14 +173,16 @@ class Browser:
         try:
             yield heard
         finally:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, AttributeError):  # no `fp`: the product has ended the stream
                 stream.fp.raw._sock.shutdown(socket.SHUT_RDWR)  # wakes the thread; close() would wait for it
             thread.join(10)
             stream.close()
 
-    def _open(self, request: urllib.request.Request) -> Page:
+    def _open(
+        self, request: urllib.request.Request, opener: urllib.request.OpenerDirector | None = None
+    ) -> Page:
         try:
-            answer = self._opener.open(request, timeout=60)
+            answer = (opener or self._opener).open(request, timeout=60)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:

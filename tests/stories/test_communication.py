@@ -122,7 +122,7 @@ def test_row_28_a_refused_recipient_is_reported_plainly_and_nothing_is_lost(mart
     marta.connects()
     bad = marta.sends(to="not an address", subject="Nowhere")
     assert bad.status == 422 and "not an address" in bad.text
-    marta.sends(to="nobody.at.all@client.test", subject="Nobody there", text="Kept words.")
+    marta.sends_at_once(to="nobody.at.all@client.test", subject="Nobody there", text="Kept words.")
     failed = marta.until_delivery("Nobody there", "failed")
     assert failed["code"] == "recipients_refused"
     drafts = marta.get("/messages/drafts/").main
@@ -145,7 +145,7 @@ def test_row_28_undo_send_brings_the_draft_back(marta, greta):
 def test_row_30_sent_here_is_in_the_servers_sent_folder_once(marta, greta):
     marta.connects()
     customer = marta.adds_customer("Brandt Bakery", greta.address)
-    marta.sends(to=greta.address, customer=customer, subject="Once", bcc="quiet@client.test")
+    marta.sends_at_once(to=greta.address, customer=customer, subject="Once", bcc="quiet@client.test")
     marta.until_delivery("Once")
     wait_for(lambda: len(marta.imap.uids(marta.address, "Sent")) == 1, "the copy in the sent folder")
     greta.receives("Once")
@@ -183,7 +183,7 @@ def test_row_30_with_smtp_alone_sent_mail_shows_here_all_the_same(office, marta,
     )
     assert saved.status == 200 and "Saved" in saved.toast, saved.main
     customer = marta.adds_customer("Brandt Bakery", greta.address)
-    marta.sends(to=greta.address, customer=customer, subject="Without IMAP")
+    marta.sends_at_once(to=greta.address, customer=customer, subject="Without IMAP")
     marta.until_delivery("Without IMAP")
     assert "Without IMAP" in marta.communication(customer).main
     assert [row.subject for row in marta.sent()] == ["Without IMAP"]
