@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -86,6 +87,7 @@ def _run(place: Place, machinery: Machinery, stop: StopFlag, *, once: bool) -> i
         if stop.seen:
             return 0
         team = _seed(post)
+        os.environ["POSTERN_DEMO_HINT"] = hint(post)
         with machinery.tree(ROLES, server=database) as tree:
             session = Session(place, machinery, post, team, tree, stop)
             session.wait_for_pages()
@@ -107,6 +109,16 @@ def _seed(post: PostOffice) -> Team:
     team = seed(imap_port=post.imap_port, smtp_port=post.smtp_port)
     connections.close_all()
     return team
+
+
+def hint(post: PostOffice) -> str:
+    """Return what to type to set Elena's mailbox up, in a sentence."""
+    from postern.demo.accounts import ELENA, PASSWORDS
+
+    return (
+        f"Elena’s account is {ELENA}, password {PASSWORDS[ELENA]}. IMAP server 127.0.0.1, port {post.imap_port}; "
+        f"SMTP server 127.0.0.1, port {post.smtp_port}; security None for both."
+    )
 
 
 @dataclass
@@ -157,7 +169,7 @@ class Session:
 
     def welcome(self) -> str:
         """Return what the terminal shows."""
-        from postern.demo.accounts import COMPANY, ELENA, PASSWORDS
+        from postern.demo.accounts import COMPANY
 
         return f"""
 {COMPANY} is open. Marta Lindqvist looks after customers; this is her inbox:
@@ -168,9 +180,8 @@ In a second browser (or a private window):
   Elena Ruiz, a colleague      {self.door("elena")}
   Tom Okafor, who runs it all  {self.door("tom")}
 
-Elena has no mailbox in Postern yet. To set hers up under My Profile, Email:
-  user name and address {ELENA}, password {PASSWORDS[ELENA]}
-  IMAP 127.0.0.1 port {self.post.imap_port}, security None; SMTP 127.0.0.1 port {self.post.smtp_port}, security None
+Elena has no mailbox in Postern yet; under My Profile, Email the page says what to type:
+{textwrap.fill(hint(self.post), 96, initial_indent="  ", subsequent_indent="  ")}
 
 A customer writes every {EACH_LETTER:.0f} seconds, and customers answer what you send them.
 Everybody here is invented and no mail leaves this machine. Ctrl-C ends it."""

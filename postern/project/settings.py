@@ -16,6 +16,9 @@ ROLE = os.environ.get("POSTERN_ROLE", "web")
 DEMO = os.environ.get("POSTERN_DEMO") == "1"
 """True in `postern demo` only: opens the one-time sign-in address of the demo's people."""
 
+DEMO_HINT = os.environ.get("POSTERN_DEMO_HINT", "") if DEMO else ""
+"""In `postern demo` only: what to type under My Profile, Email, shown there until a mailbox is set up."""
+
 COMPANY = os.environ.get("POSTERN_COMPANY", "Your company")
 """The name under the brand in the sidebar."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -94,6 +95,7 @@ def page(
         "own_address": mailbox.address if mailbox else staff.email,
         "answers_to": (mailbox.reply_to or mailbox.address) if mailbox else staff.email,
         "probe": probe,
+        "demo_hint": "" if mailbox else settings.DEMO_HINT,
         "stopped": health is not None
         and health.state in (MailboxHealth.State.PASSWORD_REJECTED, MailboxHealth.State.FAILED),
     }
