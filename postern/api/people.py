@@ -138,8 +138,7 @@ def add_customer(request: HttpRequest, data: CustomerNew) -> Status[Customer]:
 def import_file(request: HttpRequest, file: UploadedFile = File(...)) -> dict[str, Any]:  # type: ignore[type-arg]  # noqa: B008
     """Good rows are saved, each broken one is named. Columns: name, email, kind, number, status, phone, notes."""
     result = import_customers(file.read(), staff=who(request))
-    for customer_id in result.customers:
-        follow(staff=who(request), customer_id=customer_id)
+    follow(staff=who(request), customer_ids=result.customers)
     return {"added": result.added, "updated": result.updated, "broken": result.broken}
 
 
@@ -200,7 +199,7 @@ def change_address(request: HttpRequest, pk: int, address: int, data: AddressCha
         raise Refusal(
             "address_taken", f"{row.email} is on another customer too, so it stays shared."
         ) from None
-    follow(staff=who(request), customer_id=pk)
+    follow(staff=who(request), customer_ids=[pk])
     return row
 
 

@@ -306,7 +306,7 @@ def _unpair(staff: Staff, data: dict[str, Any]) -> None:
     if address is not None:
         remove_address(staff=staff, address=address)
     else:
-        follow(staff=staff, customer_id=data["customer"])
+        follow(staff=staff, customer_ids=[data["customer"]])
 
 
 def _hide_from(message: Message, pattern: str, what: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet
@@ -55,29 +55,29 @@ class Filer:
         return found.added_by not in self._readers and found.since <= message.received_at
 
 
-def concerning(customer_id: int, mailbox_ids: Iterable[int]) -> QuerySet[Message]:
-    """Messages in these mailboxes that are filed under the customer or carry one of its addresses."""
-    emails = list(Address.objects.filter(customer_id=customer_id).values_list("email", flat=True))
+def concerning(customer_ids: Collection[int], mailbox: Mailbox) -> QuerySet[Message]:
+    """Messages in a mailbox that are filed under one of the customers or carry one of their addresses."""
+    emails = list(Address.objects.filter(customer_id__in=customer_ids).values_list("email", flat=True))
     to_them = RawSQL(
         'EXISTS (SELECT FROM jsonb_array_elements("mail_message"."to" || "mail_message"."cc") e'
         " WHERE e->>1 = ANY(%s))",
         [emails],
         output_field=BooleanField(),
     )
-    filed = Exists(Party.objects.filter(message=OuterRef("pk"), customer_id=customer_id))
-    return Message.objects.filter(mailbox_id__in=list(mailbox_ids)).filter(
+    filed = Exists(Party.objects.filter(message=OuterRef("pk"), customer_id__in=customer_ids))
+    return Message.objects.filter(mailbox=mailbox).filter(
         Q(filed) | Q(outgoing=False, from_address__in=emails) | (Q(outgoing=True) & Q(to_them))
     )
 
 
-def refile(*, customer_id: int, mailbox: Mailbox, by_owner: bool) -> int:
-    """File the mailbox's messages that concern a customer anew; returns how many changed.
+def refile(*, customer_ids: Collection[int], mailbox: Mailbox, by_owner: bool) -> int:
+    """File the mailbox's messages that concern these customers anew; returns how many changed.
 
     `by_owner`: the mailbox's owner did it, so the result counts for narrowed grants. Otherwise a message
     newly filed does not, and one no longer filed stops counting. Filing by hand is never touched.
     """
     changed = 0
-    ids = list(concerning(customer_id, [mailbox.pk]).values_list("pk", flat=True))
+    ids = list(concerning(customer_ids, mailbox).values_list("pk", flat=True))
     for start in range(0, len(ids), CHUNK):
         messages = list(Message.objects.filter(pk__in=ids[start : start + CHUNK]))
         changed += _refile_batch(mailbox, messages, by_owner)

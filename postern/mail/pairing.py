@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db import connection
@@ -90,7 +90,7 @@ def add_address(
     row, _ = Address.objects.get_or_create(
         customer=customer, email=address, defaults={"kind": kind, "shared": shared, "added_by": staff}
     )
-    follow(staff=staff, customer_id=customer.pk)
+    follow(staff=staff, customer_ids=[customer.pk])
     return row
 
 
@@ -98,26 +98,26 @@ def remove_address(*, staff: Staff, address: Address) -> None:
     """Take an address off its customer; mail filed by it is no longer filed there."""
     customer_id = address.customer_id
     address.delete()
-    follow(staff=staff, customer_id=customer_id)
+    follow(staff=staff, customer_ids=[customer_id])
 
 
-def follow(*, staff: Staff, customer_id: int) -> int:
-    """File the person's own mail about a customer anew now, everybody else's by a job; returns how many changed."""
+def follow(*, staff: Staff, customer_ids: Collection[int]) -> int:
+    """File the person's own mail about customers anew now, everybody else's by a job; returns how many changed."""
     mailboxes = Mailbox.objects.filter(owner=staff)
-    changed = sum(refile(customer_id=customer_id, mailbox=box, by_owner=True) for box in mailboxes)
+    changed = sum(refile(customer_ids=customer_ids, mailbox=box, by_owner=True) for box in mailboxes)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT app.defer('file_mail', %s::jsonb, %s, NULL)",
-            [json.dumps({"customer_id": customer_id}), f"file_mail:{customer_id}"],
+            "SELECT app.defer('file_mail', %s::jsonb, 'file_mail', NULL)",
+            [json.dumps({"customer_ids": sorted(customer_ids)})],
         )
     return changed
 
 
-def file_mail(customer_id: int) -> None:
-    """The job: file the mail of every mailbox about a customer anew, one mailbox a transaction."""
+def file_mail(customer_ids: Collection[int]) -> None:
+    """The job: file the mail of every mailbox about these customers anew, one mailbox a transaction."""
     for mailbox in Mailbox.objects.order_by("pk"):
         with at_mailbox(mailbox.pk):
-            refile(customer_id=customer_id, mailbox=mailbox, by_owner=False)
+            refile(customer_ids=customer_ids, mailbox=mailbox, by_owner=False)
 
 
 def file_by_hand(*, message: Message, customer: Customer) -> None:

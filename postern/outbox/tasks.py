@@ -29,10 +29,10 @@ def send(mailbox_id: int, delivery_id: int) -> None:
 
 
 @app.task(name="file_mail", queue="file_mail")
-def file_mail(customer_id: int) -> None:
-    """File the mail of every mailbox about a customer anew."""
+def file_mail(customer_ids: list[int]) -> None:
+    """File the mail of every mailbox about these customers anew."""
     with _own_connection():
-        pairing.file_mail(customer_id)
+        pairing.file_mail(customer_ids)
 
 
 @app.periodic(cron="*/5 * * * *")

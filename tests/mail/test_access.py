@@ -141,7 +141,7 @@ def test_s132_a_reader_does_not_widen_a_customers_only_grant_by_adding_customers
     with viewing_as(world.reader):
         add_address(staff=world.reader, customer=customer, email="a@b.example")
     with acting_as("send"):
-        file_mail(customer.pk)
+        file_mail([customer.pk])
     arrive(
         acting_as, world.inbox, letter(sender="a@b.example", subject="later"), at=NOON + timedelta(days=400)
     )

@@ -175,13 +175,13 @@ def test_other_mailboxes_follow_by_the_job_and_undo_likewise(world, acting_as):
     with acting_as("superuser"):
         assert not Message.objects.get(subject="to the colleague").known
     with acting_as("send"):
-        file_mail(world.customer.pk)
+        file_mail([world.customer.pk])
     with acting_as("superuser"):
         assert Message.objects.get(subject="to the colleague").known
     with viewing_as(world.owner):
         undo(staff=world.owner, action_id=action.pk)
     with acting_as("send"):
-        file_mail(world.customer.pk)
+        file_mail([world.customer.pk])
     with acting_as("superuser"):
         assert not Party.objects.exists()
     assert subjects(world.owner) == {"first", "second"}

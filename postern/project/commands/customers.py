@@ -31,8 +31,7 @@ def file_mail(chosen: Namespace) -> int:
     """File the mail of every mailbox about the customers whose ids come on standard input, as postern_send."""
     from postern.mail import pairing
 
-    for number in map(int, sys.stdin.read().split()):
-        pairing.file_mail(number)
+    pairing.file_mail([int(number) for number in sys.stdin.read().split()])
     return 0
 
 

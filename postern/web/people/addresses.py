@@ -51,7 +51,7 @@ def change(request: HttpRequest, pk: int, address: int) -> HttpResponse:
     except IntegrityError:
         toast(request, response, f"{row.email} is on another customer too, so it stays shared.", red=True)
         return response
-    follow(staff=person(request), customer_id=pk)
+    follow(staff=person(request), customer_ids=[pk])
     toast(request, response, f"{row.email} saved")
     return response
 

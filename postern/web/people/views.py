@@ -162,6 +162,5 @@ def import_csv(request: HttpRequest) -> HttpResponse:
         result = import_customers(upload.read(), staff=person(request))
     except CsvError as error:
         return render(request, "people/import.html", context | {"error": str(error)}, status=422)
-    for customer_id in result.customers:
-        follow(staff=person(request), customer_id=customer_id)
+    follow(staff=person(request), customer_ids=result.customers)
     return render(request, "people/import.html", context | {"result": result, "back": reverse("customers")})
