@@ -16,10 +16,15 @@ if TYPE_CHECKING:  # Django is not set up yet when this file is read
     from tests.web.office import Office
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --no-first-run --disable-component-update "
-    "--disable-sync --disable-features=OptimizationHints,MediaRouter"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-features=OptimizationHints,MediaRouter",
+]
 SCREENSHOTS = os.environ.get("POSTERN_SCREENSHOTS", "")
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
@@ -94,7 +99,7 @@ def visit(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
             reduced_motion="reduce",
         )
         page = context.new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(20_000)
         page.complaints, page.strangers = [], []
         page.on(
             "console",
@@ -137,7 +142,7 @@ def shoot() -> Callable[[Any, str], None]:
     def keep(page: Any, name: str) -> None:
         if SCREENSHOTS:
             Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
-            page.wait_for_function("document.fonts.status === 'loaded'")
+            page.evaluate("document.fonts.ready.then(() => true)")
             page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
     return keep

@@ -14,7 +14,8 @@ from postern.mail.models import Message
 from postern.mailboxes.models import Folder, Mailbox, MailboxHealth, Reader
 from postern.outbox.models import Delivery
 from postern.people.models import Address, Customer, Staff
-from tests.world import arrive, letter, make_folder, make_mailbox
+from tests.world import arrive, make_folder, make_mailbox
+from tests.world import letter as any_letter
 
 PASSWORD = "a long pass phrase"
 PNG = base64.b64decode(
@@ -22,6 +23,11 @@ PNG = base64.b64decode(
 )
 PLAN = "application/pdf; name=Floor-plan-Mill-Lane.pdf"
 HTML = "text/html; charset=utf-8"
+
+
+def letter(**parts: Any) -> bytes:
+    """A letter to Marta."""
+    return any_letter(**{"to": "Marta Lindqvist <marta@northlink.example>"} | parts)
 
 
 @dataclass

@@ -291,7 +291,13 @@ def _page(
 
 def _typed(pair: list[str]) -> str:
     name, address = pair
-    return f'"{name}" <{address}>' if name and "@" not in name else address
+    if not name or "@" in name:
+        return address
+    return f"{name} <{address}>" if name.replace(" ", "").isalnum() else f'"{_quoted(name)}" <{address}>'
+
+
+def _quoted(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _suggestions(staff: Staff, delivery: Delivery | None) -> list[str]:

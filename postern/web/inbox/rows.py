@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from django.db.models import Q
 from django.urls import reverse
 
 from postern.mail.actions import MessageAction, actions_for
 from postern.mail.models import Message
+from postern.mail.models.message import MessageQuerySet
 from postern.mailboxes.models import Mailbox, Reader
 from postern.people.models import Customer, Staff
 
@@ -116,6 +118,27 @@ def button(action: MessageAction, message: Message) -> RowAction:
         do=action.key,
         url=reverse("act", args=[message.pk, action.key]),
         post=action.key in ("delete", "unread", "unpair"),
+    )
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Where an open message stands in its list, and the ones next to it (None at an end)."""
+
+    place: int
+    newer: int | None
+    older: int | None
+
+
+def beside(rows: MessageQuerySet, message: Message) -> Beside:
+    """The place of a message among `rows`, newest first."""
+    at, pk = message.received_at, message.pk
+    newer = rows.filter(Q(received_at__gt=at) | Q(received_at=at, pk__gt=pk))
+    older = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=pk))
+    return Beside(
+        place=newer.count() + 1,
+        newer=newer.order_by("received_at", "pk").values_list("pk", flat=True).first(),
+        older=older.order_by("-received_at", "-pk").values_list("pk", flat=True).first(),
     )
 
 

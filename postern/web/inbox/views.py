@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -19,7 +20,10 @@ from postern.mail.pairing import suggestions
 from postern.mailboxes.models import DenyEntry
 from postern.mime.quoting import split_quote
 from postern.people.models import Staff
-from postern.web.inbox.rows import button, customer_of, inbox_rows, sent_rows, visibility
+from postern.web.inbox.rows import beside, button, customer_of, inbox_rows, sent_rows, visibility
+
+_PICTURE = re.compile(r"<img\b[^>]*>")
+_HEIGHT = re.compile(r'\bheight="(\d{1,4})"')
 
 CHIPS = (
     ("all", "All", ""),
@@ -59,8 +63,10 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         "waits": waits_for_own_mailbox(staff),
         "has_mailbox": has_own_mailbox(staff),
         "filtered": bool(query),
+        "unconnected": not (page.messages or query or has_own_mailbox(staff)),
         "back": "inbox",
-        **(reading(staff, message) if message else {}),
+        "opens": "message",
+        **(reading(staff, message) | {"beside": beside(rows, message)} if message else {}),
     }
     return render(request, "inbox/inbox.html", context)
 
@@ -80,8 +86,9 @@ def sent(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         "next": _query(request.GET, after=page.next_cursor) if page.next_cursor else "",
         "total": rows.count(),
         "back": "sent",
+        "opens": "sent-message",
         "has_mailbox": has_own_mailbox(staff),
-        **(reading(staff, message) if message else {}),
+        **(reading(staff, message) | {"beside": beside(rows, message)} if message else {}),
     }
     return render(request, "inbox/sent.html", context)
 
@@ -140,16 +147,21 @@ def reading(staff: Staff, message: Message) -> dict[str, Any]:
         "suggestions": suggestions(message) if unknown and mine else [],
         "triage": unknown,
         "buttons": {a.key: button(a, message) for a in actions_for(staff, message)},
+        "several": len(message.to) + len(message.cc) > 1,
         "bcc": message.blind.addresses if mine and hasattr(message, "blind") else [],
     }
 
 
 def frame_height(message: Message) -> int:
-    """Pixels for the body's frame: no script may run in there to measure it, so it is estimated."""
-    text = message.body.text
-    lines = sum(1 + len(line) // 80 for line in text.splitlines())
-    pictures = message.body.html.count("<img")
-    return max(140, min(80 + 22 * lines + 160 * min(pictures, 6), 1600))
+    """Pixels for the body's frame: no script may run in there to measure it, so it is estimated.
+
+    A line of 14 px is 22 high, an empty one is the gap between paragraphs; the frame can be pulled taller.
+    """
+    lines = message.body.text.splitlines()
+    text = sum(22 * (1 + len(line) // 88) if line.strip() else 12 for line in lines)
+    pictures = [tag for tag in _PICTURE.findall(message.body.html) if " src=" in tag]
+    heights = [int(found[1]) if (found := _HEIGHT.search(tag)) else 120 for tag in pictures]
+    return max(88, min(40 + text + sum(min(height, 480) for height in heights), 1600))
 
 
 def _day(text: str) -> date | None:

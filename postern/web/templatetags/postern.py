@@ -88,6 +88,27 @@ def when(moment: datetime | None, style: dates.Style = "row", classes: str = "")
     return format_html(shape, here.isoformat(), dates.exact(here), classes, dates.when(here, now, style))
 
 
+@register.simple_tag
+def recipients(message: Any, mine: bool = False, bcc: list[list[str]] | None = None) -> str:
+    """ "to you, copy to Office": who a letter went to; "you" is the owner of the mailbox."""
+    own = message.mailbox.address if mine else ""
+
+    def names_of(pairs: list[list[str]]) -> str:
+        return ", ".join("you" if own and address == own else name or address for name, address in pairs)
+
+    parts = [f"to {names_of(message.to) or 'nobody named'}"]
+    parts += [f"copy to {names_of(message.cc)}"] if message.cc else []
+    parts += [f"blind copy to {names_of(bcc)}"] if bcc else []
+    return ", ".join(parts)
+
+
+@register.filter
+def group(moment: datetime) -> str:
+    """The heading above a row of a list: Today, Yesterday, Earlier."""
+    found = day(moment)
+    return found if found in ("Today", "Yesterday") else "Earlier"
+
+
 @register.filter
 def day(moment: datetime) -> str:
     """Today, Yesterday, Fri 20 Nov: the heading of a group of rows."""
@@ -102,9 +123,12 @@ def ago(moment: datetime | None) -> str:
 
 @register.inclusion_tag("base/_field.html")
 def field(
-    bound: BoundField, span: str = "", label: str = "", help: str = "", keep: bool = False
+    bound: BoundField, span: str = "", label: str = "", help: str = "", keep: bool = False, beside: str = ""
 ) -> dict[str, Any]:
-    """Label, control, help and error of one form field; span f2, f3, f4 of six columns; keep: also on phones."""
+    """Label, control, help and error of one form field; span f2, f3, f4 of six columns; keep: also on phones.
+
+    beside: a template, drawn on the right of the control (a button).
+    """
     widget = bound.field.widget
     kind = getattr(widget, "input_type", "")
     classes = [widget.attrs.get("class", ""), "select" if kind == "select" else "input"]
@@ -117,7 +141,8 @@ def field(
     many = kind in ("radio", "checkbox") and hasattr(widget, "choices")
     control = bound if many else bound.as_widget(attrs=attrs)
     return {"bound": bound, "control": control, "many": many, "label": label or bound.label, "help": text} | {
-        "span": f"{span} keep" if keep else span
+        "span": f"{span} keep" if keep else span,
+        "beside": beside,
     }
 
 

@@ -14,7 +14,7 @@ const clock = () => new Date().toTimeString().slice(0, 5);
 // ---- rich text ---------------------------------------------------------------
 function paragraphs(text) {
   const escape = (line) => line.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
-  return text.split("\n").map((line) => `<p>${escape(line)}</p>`).join("");
+  return text.trimEnd().split(/\n{2,}/).map((part) => `<p>${escape(part).replaceAll("\n", "<br>")}</p>`).join("");
 }
 
 const MARKS = {
@@ -38,6 +38,11 @@ function startToolbar(editor) {
 }
 
 async function startEditor() {
+  // The editor would write a style tag, which the policy refuses; mail.css has those rules. It looks
+  // first whether its tag is there; this one has the name only and no style in it.
+  const tag = document.createElementNS("urn:postern", "style");
+  tag.setAttribute("data-tiptap-style", "");
+  document.head.append(tag);
   const { createEditor } = await import("django-prose-editor/configurable");
   const focused = document.activeElement === box;
   const plain = box.value;

@@ -1,5 +1,5 @@
 // Keys. The table is the one drawn under "All shortcuts" (base/shortcuts.py). A key presses the visible
-// element with data-action="<what it does>": in the row chosen in the list, else in the open message,
+// element with data-action="<what it does>": in the row that J and K chose, else in the open message,
 // else anywhere on the page. Pages add actions by adding that attribute; nothing is registered here.
 import { openPalette } from "postern/palette";
 
@@ -17,11 +17,13 @@ function table() {
 }
 
 const rows = () => [...document.querySelectorAll("[data-row]")];
-const chosenRow = () => document.activeElement?.closest("[data-row]") ?? document.querySelector("[data-row][aria-current=true]");
+const focusedRow = () => document.activeElement?.closest("[data-row]");
+const openRow = () => document.querySelector("[data-row][aria-current=true]");
+const chosenRow = () => focusedRow() ?? openRow();
 const visible = (one) => one.checkVisibility?.({ visibilityProperty: true }) ?? one.offsetParent !== null;
 
 function press(action) {
-  const places = [chosenRow(), document.querySelector("[data-reading]"), document.body];
+  const places = [focusedRow(), ...document.querySelectorAll("[data-reading]"), openRow(), document.body];
   for (const place of places) {
     const one = [...(place?.querySelectorAll(`[data-action="${action}"]`) ?? [])].find(visible);
     if (one) return one.click(), true;

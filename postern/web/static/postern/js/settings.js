@@ -11,6 +11,11 @@ for (const protocol of ["imap", "smtp"]) {
   });
 }
 
+form?.addEventListener("input", () => {
+  const place = document.querySelector("[data-dirty]");
+  if (place) place.textContent = "Unsaved changes";
+});
+
 function showSystem() {
   const system = form?.elements.use_system_smtp?.checked;
   document.querySelectorAll(".personal-smtp").forEach((one) => { one.hidden = Boolean(system); });
