@@ -103,6 +103,8 @@ def remove_address(*, staff: Staff, address: Address) -> None:
 
 def follow(*, staff: Staff, customer_ids: Collection[int]) -> int:
     """File the person's own mail about customers anew now, everybody else's by a job; returns how many changed."""
+    if not customer_ids:
+        return 0
     mailboxes = Mailbox.objects.filter(owner=staff)
     changed = sum(refile(customer_ids=customer_ids, mailbox=box, by_owner=True) for box in mailboxes)
     with connection.cursor() as cursor:
