@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers import dovecot, postfix
-from tests.stories.office import Admin, Office, Outsider, accounts
+from tests.servers.pocket import Pocket
+from tests.stories.office import Admin, Office, Outsider, PocketOffice, accounts
 from tests.stories.product import Product
 
 REASON = dovecot.available() or postfix.available()
@@ -29,6 +30,23 @@ def installation() -> Iterator[Office]:
         }
         with Product(environment) as product:
             yield Office(product, imap, smtp)
+
+
+@pytest.fixture(scope="session")
+def pocket_installation() -> Iterator[PocketOffice]:
+    """The product beside the demo's in-process mail server: runs everywhere."""
+    with (
+        Pocket(accounts(), answer_after=0.5) as server,
+        Product({"POSTERN_MAIL_HOSTS": "127.0.0.1"}) as product,
+    ):
+        yield PocketOffice(product, server)
+
+
+@pytest.fixture
+def pocket(pocket_installation: PocketOffice) -> Iterator[PocketOffice]:
+    """That installation for one story."""
+    yield pocket_installation
+    pocket_installation.dismiss_everybody()
 
 
 @pytest.fixture

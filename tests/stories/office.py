@@ -157,14 +157,10 @@ class Admin(Browser):
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         """What the form holds for an ordinary mailbox; None leaves a field (or an unticked box) out."""
-        imap, smtp = self.office.imap, self.office.smtp
         return {
             "address": self.address,
             "imap_username": self.address,
-            "imap_password": imap.passwords[self.address],
-            "imap_host": "localhost",
-            "imap_port": imap.tls_port,
-            "imap_security": "ssl",
+            "imap_password": self.imap.passwords[self.address],
             "sent_folder": "Sent",
             "tracking": "on",
             "process": "all",
@@ -172,13 +168,12 @@ class Admin(Browser):
             "deny_list": "",
             "sending": "on",
             "reply_to": "",
-            "smtp_host": "localhost",
-            "smtp_port": smtp.port,
-            "smtp_security": "starttls",
             "smtp_auth": "auto",
             "smtp_username": "",
             "smtp_password": "",
-        } | changes
+            **self.office.servers(),
+            **changes,
+        }
 
     def saves(self, **changes: Any) -> Page:
         """Save the settings with some changes; the page that follows, refused or not."""
@@ -367,6 +362,17 @@ class Office:
         assert self.boss.sign_in(BOSS, BOSS_PASSWORD).url.endswith("/messages/inbox/")
         self.boss.staff_id = self._staff_id(BOSS)
 
+    def servers(self) -> dict[str, Any]:
+        """Where the mail servers are, as the form asks."""
+        return {
+            "imap_host": "localhost",
+            "imap_port": self.imap.tls_port,
+            "imap_security": "ssl",
+            "smtp_host": "localhost",
+            "smtp_port": self.smtp.port,
+            "smtp_security": "starttls",
+        }
+
     def hire(self, role: str = "admin", *, sign_in: str = "") -> Admin:
         """Add an administrator in Config and sign them in; their mailbox is not set up yet."""
         number = next(self._numbers)
@@ -399,3 +405,21 @@ class Office:
 
     def _staff_id(self, address: str) -> int:
         return int(self.product.sql("SELECT id FROM people_staff WHERE email = %s", address)[0][0])
+
+
+class PocketOffice(Office):
+    """The same beside the demo's in-process server, without encryption; its customers answer by themselves."""
+
+    def __init__(self, product: Product, server: Any) -> None:
+        super().__init__(product, server, server)
+
+    def servers(self) -> dict[str, Any]:
+        """Where the pocket server is."""
+        return {
+            "imap_host": "127.0.0.1",
+            "imap_port": self.imap.port,
+            "imap_security": "none",
+            "smtp_host": "127.0.0.1",
+            "smtp_port": self.imap.smtp_port,
+            "smtp_security": "none",
+        }
