@@ -149,6 +149,23 @@ def test_import_customers_saves_the_good_rows_and_names_the_broken_ones(db, plac
     assert [c.name for c in Customer.objects.all()] == ["Ada"]
 
 
+def test_import_customers_files_the_mail_that_is_already_here(db, acting_as, place, capsys):
+    from postern.mail.models import Party
+    from postern.project.commands.customers import import_customers
+    from tests.world import arrive, letter, make_world
+
+    world = make_world(acting_as)
+    (message,) = arrive(acting_as, world.inbox, letter(sender="nina@new.example"))
+    file = place / "customers.csv"
+    file.write_text("name,email\nNina,nina@new.example\n")
+    assert import_customers(Namespace(file=file)) == 0
+    assert "1 added, 0 updated, 0 broken" in capsys.readouterr().out
+    with acting_as("superuser"):
+        assert Party.objects.get(message=message).customer.name == "Nina"
+        message.refresh_from_db()
+        assert message.known
+
+
 @pytest.mark.parametrize(
     ("content", "says"), [(None, "No such file"), (b"\0\0", "not a CSV"), (b"a,b\n1,2\n", "name")]
 )
