@@ -78,9 +78,9 @@ def _store(request: HttpRequest, delivery: Delivery) -> HttpResponse:
     if key and delivery.key == key and not delivery.editable:
         return redirect(_after(delivery))  # a second click on Send
     values: dict[str, Any] = {name: request.POST.get(name, "") for name in FIELDS}
-    body = {"html": request.POST.get("html"), "text": request.POST.get("text")}
+    values |= {"html": request.POST.get("html"), "text": request.POST.get("text")}
     try:
-        delivery = outbox.save(delivery=delivery, mailbox=_chosen_mailbox(request), **values, **body)
+        delivery = outbox.save(delivery=delivery, mailbox=_chosen_mailbox(request), **values)
         for upload in request.FILES.getlist("files"):
             _attach(delivery, upload)
         if request.POST.get("do") != "send":

@@ -132,7 +132,7 @@ def _still_there(request: HttpRequest, staff_id: int) -> bool:
     """True while the session exists and the person may sign in."""
     key = request.session.session_key
     return (
-        bool(key)
+        key is not None
         and request.session.exists(key)
         and Staff.objects.filter(pk=staff_id, is_active=True).exists()
     )

@@ -174,8 +174,8 @@ def _day(text: str) -> date | None:
 def _query(query: QueryDict, after: str | None = None) -> str:
     kept = QueryDict(mutable=True)
     for name in ("show", "q", "since", "until"):
-        if query.get(name):
-            kept[name] = query[name]
+        if value := query.get(name):
+            kept[name] = str(value)
     if after:
         kept["after"] = after
     return f"?{kept.urlencode()}" if kept else ""

@@ -58,7 +58,7 @@ def leads(request: HttpRequest) -> HttpResponse:
 
 def _list(request: HttpRequest, kind: str) -> HttpResponse:
     query = request.GET.get("q", "")[:200]
-    rows = Customer.objects.filter(kind=kind).search(query).prefetch_related("addresses")  # type: ignore[attr-defined]
+    rows = Customer.objects.filter(kind=kind).search(query).prefetch_related("addresses")
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     lead = kind == Customer.Kind.LEAD
     context = {

@@ -73,8 +73,7 @@ def typed(post: QueryDict, form: forms.BaseForm) -> dict[str, Any]:
 def show_refusal(form: forms.BaseForm, error: SettingsError) -> None:
     """Put each message beside its field; what belongs to no field stands on top."""
     form.full_clean()
-    if form._errors is not None:
-        form._errors.clear()
+    form.errors.clear()
     for name, messages in error.fields.items():
         for message in messages:
             form.add_error(name if name in form.fields else None, message)
