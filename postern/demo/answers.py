@@ -10,10 +10,11 @@ from postern.mime.read import Letter
 from postern.mime.write import write
 
 
-def answer(letter: Letter, *, person: str, words: str, now: datetime) -> bytes:
+def answer(letter: Letter, *, person: str, words: str, now: datetime, name: str = "") -> bytes:
     """Return the bytes of `person`'s answer to `letter`, with `words` above the quoted letter.
 
-    It goes where an answer should: to Reply-To, else to From. `person` is one of the recipients' addresses.
+    It goes where an answer should: to Reply-To, else to From. `person` is one of the recipients' addresses,
+    `name` how they call themselves; without it, as the letter calls them.
     """
     me = next(
         (one for one in (*letter.to, *letter.cc) if normalise(one.address) == normalise(person)),
@@ -21,7 +22,7 @@ def answer(letter: Letter, *, person: str, words: str, now: datetime) -> bytes:
     )
     subject = letter.subject
     return write(
-        sender=Mailaddr(me.name or name_from(person), person),
+        sender=Mailaddr(name or me.name or name_from(person), person),
         to=list(letter.reply_to or letter.from_),
         subject=subject if subject.lower().startswith("re:") else f"Re: {subject}",
         text=f"{words}\n\n{quoted(letter)}",

@@ -12,7 +12,7 @@ from uuid import uuid4
 from postern.demo.accounts import MARTA, PASSWORDS
 from postern.demo.arrivals import ARRIVALS, arriving, words
 from postern.demo.inboxes import BOXES
-from postern.demo.letters import Letter, arrival, as_bytes, ids
+from postern.demo.letters import Letter, arrival, as_bytes, ids, person
 from postern.demo.server import MailServer
 
 Result = TypeVar("Result")
@@ -23,11 +23,14 @@ class PostOffice:
     """`with PostOffice() as post:` has both servers listening and every mailbox filled."""
 
     def __init__(self, *, answer_after: tuple[float, float] = (20, 40)) -> None:
-        self.server = MailServer(PASSWORDS, answer_after=answer_after, words=words)
+        everybody = [letter for box in BOXES.values() for letter in box] + list(ARRIVALS)
+        authors = [person(letter.sender) for letter in everybody]
+        names = {author.address: author.name for author in authors if author.name}
+        self.server = MailServer(PASSWORDS, answer_after=answer_after, words=words, names=names)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="demo mail server")
         self._next = arriving()
-        self._known = ids([letter for box in BOXES.values() for letter in box] + list(ARRIVALS))
+        self._known = ids(everybody)
 
     def __enter__(self) -> Self:
         self._thread.start()

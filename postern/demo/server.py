@@ -36,6 +36,7 @@ class MailServer:
     Mail to an account lands in its INBOX. Mail to an unknown name in a domain of the accounts is refused.
     Mail to anybody else is answered by that simulated person after a random time between the two numbers of
     `answer_after` (seconds); None: nobody answers. words: (address, text of the letter) -> text of the answer.
+    names: address -> how that person signs.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class MailServer:
         *,
         answer_after: tuple[float, float] | None = (20, 40),
         words: Callable[[str, str], str] | None = None,
+        names: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.accounts = dict(accounts)
         self.answer_after = answer_after
         self.submitted: list[Submitted] = []
         self._words = words
+        self._names = dict(names or {})
         self._answers: set[asyncio.Task[None]] = set()
         self._imap = Imap(tls=tls)
         self._smtp = Smtp(
@@ -161,4 +164,6 @@ class MailServer:
             return
         await asyncio.sleep(random.uniform(*self.answer_after))  # noqa: S311 no secret
         words = self._words(person, letter.text) if self._words else "Thank you, got it."
-        await self.deliver(account, answer(letter, person=person, words=words, now=datetime.now(UTC)))
+        name = self._names.get(person, "")
+        raw = answer(letter, person=person, name=name, words=words, now=datetime.now(UTC))
+        await self.deliver(account, raw)

@@ -58,6 +58,7 @@ async function startEditor() {
 // ---- saving as you type --------------------------------------------------------
 let timer = null;
 let saving = null;
+let underWay = 0;
 
 function changed() {
   clearTimeout(timer);
@@ -65,6 +66,11 @@ function changed() {
 }
 
 async function save() {
+  underWay += 1;
+  try { await saveNow(); } finally { underWay -= 1; }
+}
+
+async function saveNow() {
   const data = new FormData(form);
   data.delete("files");
   data.set("do", "autosave");
@@ -134,8 +140,21 @@ function startFiles() {
 const MENTIONS = /\b(attach(ed|ment)?|enclosed)\b/i;
 
 function startSending() {
+  // Before the editor, which would make Ctrl Enter a line break.
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    form.requestSubmit(form.querySelector("[data-action=send]"));
+  }, true);
   form.addEventListener("submit", (event) => {
     clearTimeout(timer);
+    if (underWay) { // the draft has no address of its own yet: sent from here, a second one would stay behind
+      event.preventDefault();
+      const button = event.submitter;
+      saving.finally(() => form.requestSubmit(button));
+      return;
+    }
     if (event.submitter?.value !== "send") return;
     const own = (form.querySelector(".ProseMirror")?.textContent ?? box.value).split(/^On .* wrote:/m)[0];
     const forgotten = MENTIONS.test(own) && !form.querySelector("[data-files] .file");
