@@ -69,6 +69,7 @@ def test_a_connection_test_shows_its_steps(office: Office, visit: Visit, shoot: 
     finish(office, state="failed", steps=[*STEPS, REFUSED], result={"message": "No.", "fix": fix})
     page.get_by_text("535 5.7.8 authentication failed").wait_for()
     page.get_by_role("button", name="Test connection (IMAP)").click()
+    page.locator("#imap-result").get_by_text("Testing…").wait_for()
     finish(office, state="works", steps=STEPS)
     page.get_by_text("Works", exact=True).wait_for()
     shoot(page, "profile-email-tested-light")

@@ -53,7 +53,7 @@ def test_plain_text_is_sent(page: Any, office: Office) -> None:
     page.locator("button[value=send]").click()
     page.wait_for_url("**/communication/")
     page.get_by_text("Sending in 10 seconds").wait_for()
-    page.get_by_role("button", name="Undo", exact=True).click()
+    page.locator("#toast").get_by_role("button").click()
     page.wait_for_url("**/compose/**")
     assert "we come on Tuesday" in page.get_by_label("Message", exact=True).input_value()
 

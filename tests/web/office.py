@@ -95,7 +95,7 @@ def _people(acting_as: Any) -> Office:
         Staff.objects.filter(pk=people["marta"].pk).update(title="Customer care")
         box = make_mailbox(people["marta"])
         make_mailbox(people["elena"])
-        Mailbox.objects.filter(pk=box.pk).update(smtp_host="127.0.0.1", smtp_port=1025)
+        Mailbox.objects.filter(pk=box.pk).update(smtp_host="127.0.0.1", smtp_port=1025, has_smtp_secret=True)
         MailboxHealth.objects.create(
             mailbox=box, state="in_sync", last_sync_at=timezone.now(), settings_version=1
         )

@@ -23,7 +23,7 @@ const chosenRow = () => focusedRow() ?? openRow();
 const visible = (one) => one.checkVisibility?.({ visibilityProperty: true }) ?? one.offsetParent !== null;
 
 function press(action) {
-  const places = [focusedRow(), ...document.querySelectorAll("[data-reading]"), openRow(), document.body];
+  const places = [focusedRow(), ...document.querySelectorAll("[data-reading]"), openRow(), document.querySelector("main"), document.body];
   for (const place of places) {
     const one = [...(place?.querySelectorAll(`[data-action="${action}"]`) ?? [])].find(visible);
     if (one) return one.click(), true;
