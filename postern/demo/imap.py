@@ -49,6 +49,15 @@ class _Config(Config):
         return b"Northlink Fibre mail"  # pymap would ask the DNS for this machine's name
 
 
+class _Inbox(MailboxData):
+    """pymap tells a client that begins to IDLE nothing of what came just before; that letter would wait a minute."""
+
+    async def update_selected(self, selected: Any, *, wait_on: Any = None) -> Any:
+        """Wait for news only where there is none already."""
+        pending = selected.mod_sequence not in (None, self._mod_sequences.highest)
+        return await super().update_selected(selected, wait_on=None if pending else wait_on)
+
+
 class Imap:
     """Accounts with their folders, in memory, and the server that shows them. Use it in one event loop.
 
@@ -116,6 +125,7 @@ class Imap:
         """Make an account with the usual folders, empty."""
         self._login.users_dict[address] = UserMetadata(self._config, address, password=password)
         folders = MailboxSet()
+        folders._inbox = _Inbox(folders._content_cache, folders._thread_cache)
         for name in FOLDERS:
             await folders.add_mailbox(name)
             await folders.set_subscribed(name, True)

@@ -209,16 +209,21 @@ class Admin(Browser):
     def until_health(self, words: str, *, seconds: float = 30) -> str:
         """Wait until the page says so of the mailbox (and the worker has the settings of now)."""
 
-        def look() -> str:
+        state = {"Needs attention": "failed"}.get(words, words.lower().replace(" ", "_"))
+
+        def look() -> bool:
             ours = self.office.product.sql(
-                "SELECT h.settings_version = m.settings_version FROM mailboxes_mailbox m"
+                "SELECT h.settings_version = m.settings_version AND h.state = %s FROM mailboxes_mailbox m"
                 " JOIN mailboxes_mailboxhealth h ON h.mailbox_id = m.id WHERE m.owner_id = %s",
+                state,
                 self.staff_id,
             )
-            said = self.health()
-            return said if ours and ours[0][0] and words in said else ""
+            return bool(ours and ours[0][0])
 
-        return wait_for(look, f"“{words}” of {self.address} (now: {self.health()})", seconds=seconds)
+        wait_for(look, f"“{words}” of {self.address} (before: {self.health()})", seconds=seconds)
+        said = self.health()
+        assert words in said
+        return said
 
     def tests(self, kind: str, **changes: Any) -> Page:
         """Press Load, Test connection or Send; wait for the end and return the last fragment."""

@@ -57,6 +57,7 @@ class Product:
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self._database: psycopg.Connection[Any] | None = None
 
     @property
     def log(self) -> Path:
@@ -106,6 +107,9 @@ class Product:
 
     def stop(self) -> None:
         """Stop it as an operator does; a tree that does not stop is killed, and only that."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
         if self.process is None:
             return
         if self.process.poll() is None:
@@ -137,10 +141,11 @@ class Product:
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Look behind every wall, as PostgreSQL's superuser: what is truly stored."""
-        dsn = Server(self.home / "data").dsn("superuser")
-        with psycopg.connect(**dsn, autocommit=True) as database:
-            found = database.execute(query, values)
-            return list(found.fetchall()) if found.description else []
+        if self._database is None:
+            dsn = Server(self.home / "data").dsn("superuser")
+            self._database = psycopg.connect(**dsn, autocommit=True)
+        found = self._database.execute(query, values)
+        return list(found.fetchall()) if found.description else []
 
     def ledger(self, mailbox: int, role: str = "inbox") -> dict[int, tuple[str, str]]:
         """UID to (outcome, reason) for a folder of a mailbox."""

@@ -98,7 +98,8 @@ def test_row_21_five_actions_for_the_owner_and_only_view_for_a_reader(marta, ele
     marta.gets("Unknown", "nobody@nowhere.test")
     unknown, known = marta.sees("Unknown"), marta.sees("Known")
     assert unknown.actions == ("open", "pair", "add", "block", "delete")
-    page = marta.opens(known).text.partition('<section aria-label="Message">')[2]
+    beside_the_list = marta.opens(known).text.rsplit('<li class="row"', 1)[1]
+    page = beside_the_list.partition("</ul>")[2]
     for wanted in ("reply", "forward", "block", "delete"):
         assert f'data-action="{wanted}"' in page
     assert 'data-action="pair"' not in page and 'data-action="add"' not in page
