@@ -9,11 +9,14 @@ from django.http import Http404, HttpRequest
 from ninja import Field, Query, Router, Schema, Status
 
 from postern.api.auth import who
+from postern.api.errors import Refusal
 from postern.api.paging import newest_first
 from postern.api.settings import settings_schema, values
 from postern.api.shapes import Body, Cursor, Limit, Line, Text
+from postern.mail import lists
 from postern.mail.access import has_own_mailbox, waits_for_own_mailbox
 from postern.mail.models import Sighting
+from postern.mailboxes import denylist
 from postern.mailboxes.discover import hint
 from postern.mailboxes.health import in_words
 from postern.mailboxes.models import Mailbox, MailboxHealth, SystemEmail
@@ -100,6 +103,18 @@ class CertificateBody(Body):
     """SHA-256 of the certificate to trust, as health shows it."""
 
     sha256: Annotated[Line, Field(max_length=64)]
+
+
+class DenyList(Body):
+    """Lines as typed into the deny list."""
+
+    deny_list: Text
+
+
+class DenyPreview(Schema):
+    """The number of incoming messages here from senders on the list."""
+
+    hidden: int
 
 
 class CompanyServer(Schema):
@@ -263,6 +278,23 @@ def trust_certificate(request: HttpRequest, pk: int, data: CertificateBody) -> M
     """Only the one that was last seen."""
     accept_certificate(staff=who(request), mailbox=own_mailbox(request, pk), seen_sha256=data.sha256)
     return _out(own_mailbox(request, pk))
+
+
+@router.post(
+    "/mailboxes/{int:pk}/deny-list/preview",
+    response=DenyPreview,
+    operation_id="preview_deny_list",
+    summary="What a deny list would hide",
+)
+def preview_deny_list(request: HttpRequest, pk: int, data: DenyList) -> DenyPreview:
+    """How many messages that are here these lines would have hidden; nothing is saved."""
+    mailbox = own_mailbox(request, pk)
+    try:
+        lines = [line.pattern for line in denylist.parse(data.deny_list)]
+    except denylist.DenyListError as error:
+        told = [f"Line {number}: {reason}" for number, reason in error.lines.items()]
+        raise Refusal("invalid", str(error), {"deny_list": told}) from error
+    return DenyPreview(hidden=lists.hidden_by(mailbox.pk, lines))
 
 
 @router.get(

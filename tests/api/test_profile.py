@@ -171,6 +171,15 @@ def test_health_ledger_and_certificate(scene, acting_as):
     )
 
 
+def test_a_deny_list_is_tried_before_it_is_saved(scene):
+    path = f"/mailboxes/{scene.world.mailbox.pk}/deny-list/preview"
+    assert ok(scene.owner.post(path, {"deny_list": "tiling.example # spam"})) == {"hidden": 1}
+    told = refused(scene.owner.post(path, {"deny_list": "a.example\n\nno pattern"}), 422, "invalid")
+    assert told["fields"]["deny_list"][0].startswith("Line 3:")
+    assert ok(scene.owner.get("/blocked")) == []
+    refused(scene.reader.post(path, {"deny_list": ""}), 404, "not_found")
+
+
 def test_probes(scene, made):
     told = ok(scene.owner.post(f"/mailboxes/{made}/probes", {"kind": "imap"}), 202)
     assert told["state"] == "waiting"

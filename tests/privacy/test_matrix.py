@@ -1,0 +1,145 @@
+"""S-054 and S-055: every page and operation against its row of the matrix, for every actor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.urls import URLPattern, URLResolver
+
+from postern.api.urls import api
+from postern.web.urls import urlpatterns
+from tests.privacy import matrix
+from tests.privacy.matrix import ACTORS, Row
+from tests.privacy.scene import OKAPI, ZEBRA, Scene, content_of, whole_text
+
+
+def _pages(patterns: list[Any], before: str = "/") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        place = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            found |= _pages(pattern.url_patterns, place)
+        elif isinstance(pattern, URLPattern):
+            assert pattern.name and pattern.name not in found, f"{place} needs a name of its own"
+            found[pattern.name] = place
+    return found
+
+
+def _operations() -> dict[str, tuple[str, str]]:
+    paths = api.get_openapi_schema(path_prefix="/api/v1/")["paths"]
+    return {
+        told["operationId"]: (method.upper(), path)
+        for path, methods in paths.items()
+        for method, told in methods.items()
+    }
+
+
+PAGES, OPERATIONS = _pages(urlpatterns), _operations()
+WEB_CASES = [(name, row) for name, rows in matrix.WEB.items() for row in rows]
+API_CASES = [(name, row) for name, rows in matrix.API.items() for row in rows]
+
+
+ANY_METHOD = {"events"}
+"""The stream of events answers any method alike; it writes nothing."""
+
+
+def _label(value: Any) -> str | None:
+    return "-".join((value.method, *value.ids)) + value.query if isinstance(value, Row) else None
+
+
+_kept: list[Scene] = []
+
+
+@pytest.fixture
+def scene(request, database, acting_as) -> Scene:
+    """One scene for all rows, since every request is rolled back; a new one where another test emptied the tables."""
+    if not _kept or not _kept[0].still_there():
+        request.getfixturevalue("db")
+        _kept[:] = [Scene(acting_as)]
+    return _kept[0]
+
+
+def test_every_page_has_its_row():
+    assert set(PAGES) == set(matrix.WEB)
+
+
+def test_every_operation_has_its_row():
+    assert set(OPERATIONS) == set(matrix.API)
+    assert all(row.method == OPERATIONS[name][0] for name, row in API_CASES)
+
+
+@pytest.mark.parametrize("name", sorted(set(PAGES) - ANY_METHOD))
+def test_a_method_without_its_row_is_refused(scene, name):
+    rows = matrix.WEB[name]
+    actor = "boss" if rows[0].outcome == matrix.SUPER else "owner"
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {row.method for row in rows}:
+        path = scene.path(PAGES[name], rows[0], missing=False)
+        with transaction.atomic():
+            response = scene.browser(actor).generic(method, path)
+            transaction.set_rollback(True)
+        assert response.status_code == 405, (method, path)
+
+
+@pytest.mark.rule("S-054")
+@pytest.mark.parametrize(("name", "row"), WEB_CASES, ids=_label)
+def test_s054_pages(scene, name, row):
+    hold(scene, PAGES[name], row)
+
+
+@pytest.mark.rule("S-055")
+@pytest.mark.parametrize(("name", "row"), API_CASES, ids=_label)
+def test_s055_operations(scene, name, row):
+    hold(scene, OPERATIONS[name][1], row)
+
+
+def hold(scene: Scene, template: str, row: Row) -> None:
+    """Ask as every actor, each time from the same state, and compare with the outcome of the row."""
+    for actor, outcome in zip(ACTORS, row.outcome, strict=True):
+        with transaction.atomic():
+            before, owners = scene.tables(), scene.owners_rows()
+            response = scene.ask(actor, template, row)
+            after = scene.tables()
+            where = f"{actor} {row.method} {template}: {response.status_code}, not {outcome}"
+            check(outcome, response, where)
+            check_words(actor, response, where)
+            if outcome not in ("sees", "done"):
+                assert _changed(before, after) == [], where
+            if actor != "owner":
+                assert _changed(owners, scene.owners_rows()) == [], where
+            if outcome in ("absent", "same"):
+                missing = scene.ask(actor, template, row, missing=True)
+                assert missing.status_code == response.status_code, where
+                assert content_of(missing) == content_of(response), where
+                assert missing.headers.get("Location") == response.headers.get("Location"), where
+            transaction.set_rollback(True)
+
+
+def check(outcome: str, response: Any, where: str) -> None:
+    status = response.status_code
+    if outcome in ("sees", "done"):
+        assert status < 400, where
+        assert outcome == "done" or any(word in whole_text(response) for word in (ZEBRA, OKAPI)), where
+    elif outcome == "absent":
+        assert status == 404, where
+    elif outcome == "refused":
+        assert 400 <= status < 500 and status != 404, where
+    elif outcome == "door":
+        signing_in = status == 302 and response.headers["Location"].startswith("/sign-in/")
+        assert signing_in or status == 401, where
+    else:
+        assert outcome == "same" and status < 500, where
+
+
+def check_words(actor: str, response: Any, where: str) -> None:
+    """The owner's mail is the owner's and their reader's; what is the owner's alone reaches nobody else."""
+    text = whole_text(response)
+    if actor != "owner":
+        assert OKAPI not in text, where
+    if actor not in ("owner", "reader"):
+        assert ZEBRA not in text, where
+
+
+def _changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return [table for table, digest in before.items() if after[table] != digest]
