@@ -94,8 +94,7 @@ def read(file: Path) -> Contents:
 
 def refuse_newer(contents: Contents, known: set[tuple[str, str]]) -> None:
     """Raise Refused when the archive has had migrations that this program does not know."""
-    ours = {app for app, _ in known}
-    strange = sorted(f"{app}.{name}" for app, name in contents.migrations - known if app in ours)
+    strange = sorted(f"{app}.{name}" for app, name in contents.migrations - known)
     if strange:
         raise Refused(
             f"this backup was made by a newer Postern ({strange[0]} is unknown here). "
@@ -106,7 +105,7 @@ def refuse_newer(contents: Contents, known: set[tuple[str, str]]) -> None:
 def restore(file: Path, *, force: bool) -> None:
     """Put an archive in place of what the database holds, in one transaction. Raises Refused; then all is as before.
 
-    Without force only an empty database is taken: one in which there is neither staff nor a customer.
+    Without force only an empty database is taken: one without staff, customers and mail.
     """
     with psycopg.connect(**libpq("owner"), autocommit=True) as db:
         if not force and _holds_something(db):
@@ -115,7 +114,9 @@ def restore(file: Path, *, force: bool) -> None:
                 "POSTERN_DATABASE_URL), or say --force to replace all that is in it."
             )
         if others := _others(db):
-            raise Refused(f"{others} other processes use this database; stop Postern everywhere first")
+            raise Refused(
+                f"something else uses this database ({others} connections); stop Postern first, on every machine"
+            )
     bindir = pgbinaries.client(None)
     _pour(bindir, file)
 
@@ -234,7 +235,8 @@ def _environment(role: str) -> dict[str, str]:
 def _written_by_nobody_else(part: Path) -> Iterator[None]:
     """Make the file closed to others before the first byte is in it; remove it when it does not become whole."""
     try:
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise Refused(f"{part} cannot be written: {error.strerror}") from error
     try:

@@ -157,7 +157,7 @@ def test_a_database_in_use_or_not_empty_is_left_alone_unless_forced(full, target
     file = place / "postern.backup"
     backup.dump(file)
     target()
-    with psycopg.connect(**libpq("web")), pytest.raises(Refused, match="1 other process"):
+    with psycopg.connect(**libpq("web")), pytest.raises(Refused, match="something else uses this database"):
         backup.restore(file, force=True)
     backup.restore(file, force=False)
     with psycopg.connect(**libpq("superuser")) as db:
