@@ -156,3 +156,19 @@ def test_row_05_a_bad_line_is_named_and_nothing_is_saved(marta):
     assert "Nothing was saved" in refused.main
     page = marta.get("/profile/email/")
     assert "nonsense" not in page.text and "other@isp.test" not in page.text
+
+
+@pytest.mark.story(5)
+def test_row_05_a_preview_says_how_many_imported_messages_a_line_would_have_hidden(marta):
+    marta.connects()
+    for subject, sender in (("One", "a@shop.test"), ("Two", "b@mail.shop.test"), ("Three", "c@other.test")):
+        marta.gets(subject, sender)
+    for subject in ("One", "Two", "Three"):
+        marta.sees(subject)
+    page = marta.post("/profile/email/deny/", {"deny_list": "shop.test"})
+    assert page.status == 200 and "2" in page.words
+    number = marta.mailbox
+    told = marta.api("POST", f"/mailboxes/{number}/deny-list/preview", {"deny_list": "shop.test\nother.test"})
+    assert told.json() == {"hidden": 3}
+    assert "Line 2" in marta.post("/profile/email/deny/", {"deny_list": "shop.test\nnonsense"}).words
+    assert len(marta.subjects()) == 3  # a preview changes nothing
