@@ -11,7 +11,8 @@ import pytest
 
 from tests.servers import dovecot, postfix
 from tests.servers.pocket import Pocket
-from tests.stories.office import Admin, Office, Outsider, PocketOffice, accounts
+from tests.stories.office import Admin, Office, PocketOffice, accounts
+from tests.stories.outsider import Outsider
 from tests.stories.product import Product
 
 REASON = dovecot.available() or postfix.available()

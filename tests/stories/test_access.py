@@ -9,7 +9,7 @@ import pytest
 
 from postern.project.embedded import Server
 from tests.stories.browser import Browser
-from tests.stories.office import letter
+from tests.stories.outsider import letter
 from tests.stories.product import stays, wait_for
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.postfix]

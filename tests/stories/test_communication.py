@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stories.office import letter
+from tests.stories.outsider import letter
 from tests.stories.product import stays, wait_for
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.postfix]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.dovecot import Dovecot
-from tests.stories.office import letter
+from tests.stories.outsider import letter
 from tests.stories.product import stays
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.postfix]

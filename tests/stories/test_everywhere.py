@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.stories.office import letter, parsed
+from tests.stories.outsider import letter, parsed
 from tests.stories.product import stays, wait_for
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.stories.office import parsed
+from tests.stories.outsider import parsed
 from tests.stories.product import stays, wait_for
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.postfix]

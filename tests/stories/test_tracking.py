@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.stories.office import letter
+from tests.stories.outsider import letter
 from tests.stories.product import stays, wait_for
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.postfix]

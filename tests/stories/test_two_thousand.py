@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tests.stories.office import Admin, letter
+from tests.stories.office import Admin
+from tests.stories.outsider import letter
 from tests.stories.product import wait_for
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.postfix]
