@@ -18,6 +18,7 @@ import psycopg
 from asgiref.sync import sync_to_async
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.views.decorators.http import require_safe
 
 from postern.mail.access import viewing_as
 from postern.mail.models import Message
@@ -81,6 +82,7 @@ class Listener:
 LISTENER = Listener()
 
 
+@require_safe
 async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """The event stream of one page. Nobody signed in: 401 and no retry."""
     staff_id = await sync_to_async(_signed_in)(request)

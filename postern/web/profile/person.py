@@ -8,7 +8,7 @@ from django import forms
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -29,6 +29,13 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
 
+def _password_form(staff: Staff, data: QueryDict | None = None) -> PasswordChangeForm:
+    """Without the focus that Django gives it: the page opens at its top, and keys are shortcuts there."""
+    form = PasswordChangeForm(staff, data)
+    form.fields["old_password"].widget.attrs.pop("autofocus", None)
+    return form
+
+
 def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
     staff = person(request)
     fresh = Staff.objects.get(pk=staff.pk)
@@ -37,7 +44,7 @@ def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
         "page_title": "My Profile",
         "tab": "information",
         "form": PersonForm(instance=fresh),
-        "password_form": PasswordChangeForm(fresh),
+        "password_form": _password_form(fresh),
         "tokens": Token.objects.filter(staff=staff),
     } | context
     return render(request, "profile/information.html", context, status=status)
@@ -62,7 +69,7 @@ def information(request: HttpRequest) -> HttpResponse:
 @require_POST
 def password(request: HttpRequest) -> HttpResponse:
     """Change the password; other sessions end."""
-    form = PasswordChangeForm(person(request), request.POST)
+    form = _password_form(person(request), request.POST)
     if not form.is_valid():
         return _page(request, status=422, password_form=form)
     update_session_auth_hash(request, form.save())
