@@ -10,7 +10,7 @@ from datetime import datetime
 
 from postern.mail.conversations import ids_of, place, place_all
 from postern.mail.filing import Filer
-from postern.mail.models import Attachment, Body, Message, MessageRead, Party, Raw
+from postern.mail.models import Attachment, Bcc, Body, Message, MessageRead, Party, Raw
 from postern.mailboxes.models import Mailbox
 from postern.mime.addresses import Mailaddr, normalise
 from postern.mime.read import Letter, read
@@ -80,6 +80,11 @@ def create_all(mailbox: Mailbox, many: Sequence[Prepared], *, outgoing: bool) ->
         Party(message=message, mailbox=mailbox, customer_id=customer)
         for message, filing in zip(messages, filings, strict=True)
         for customer in filing.customers
+    )
+    Bcc.objects.bulk_create(
+        Bcc(message=message, mailbox=mailbox, addresses=listed(one.letter.bcc))
+        for message, one in zip(messages, many, strict=True)
+        if outgoing and one.letter.bcc
     )
     MessageRead.objects.bulk_create(
         MessageRead(message=message, staff_id=mailbox.owner_id, mailbox=mailbox)

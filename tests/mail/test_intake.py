@@ -241,3 +241,12 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(world, acting_as)
             arrive(acting_as, world.inbox, *(letter() for _ in range(size)))
         counted.append(len(queries))
     assert counted[1] <= counted[0] + 2
+
+
+def test_blind_copies_of_a_letter_sent_elsewhere_are_the_owners_alone(world, acting_as):
+    raw = letter(sender="owner@isp.example", to="a@b.example", headers="Bcc: Boss <boss@isp.example>\r\n")
+    arrive(acting_as, world.sent, raw)
+    with viewing_as(world.owner):
+        assert Bcc.objects.get().addresses == [["Boss", "boss@isp.example"]]
+    with viewing_as(world.reader):
+        assert not Bcc.objects.exists()
