@@ -29,7 +29,7 @@ class RowAction:
 
 @dataclass(frozen=True)
 class Row:
-    """What base/_row.html draws."""
+    """What inbox/_row.html draws."""
 
     pk: int
     url: str
