@@ -75,7 +75,7 @@ def test_another_user_of_the_machine_is_turned_away(place):
         server.socket_dir.chmod(0o777)  # even if the directory stood open, and the socket with it
         (server.socket_dir / ".s.PGSQL.5432").chmod(0o777)
         server.data_dir.chmod(0o755)
-        psql = pgbinaries.find(None, None, place) / "psql"
+        psql = pgbinaries.find(None, server.account, server.data_dir) / "psql"
         for user, wanted in (("daemon", 2), (unprivileged(server.data_dir).name, 0)):
             done = subprocess.run(
                 [str(psql), "-h", str(server.socket_dir), "-U", "postern_web", "-c", "SELECT 1", "postgres"],
