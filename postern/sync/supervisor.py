@@ -16,6 +16,8 @@ from postern.sync.watcher import Gates, Watcher
 
 log = logging.getLogger(__name__)
 
+DUTY_LOCK = 7010
+DUTY_SECONDS = 3.0
 CHANNELS = ("postern_mailboxes", "postern_errands", "postern_probes")
 LOOK_SECONDS = 20.0
 POLITE_SECONDS = 8.0
@@ -25,7 +27,11 @@ SPREAD_SECONDS_PER_HUNDRED = 5.0
 
 
 class Supervisor:
-    """Holds the watchers. Listens to the database, and looks itself every 20 seconds as a safety net."""
+    """Holds the watchers. Listens to the database, and looks itself every 20 seconds as a safety net.
+
+    One supervisor of a database is on duty, by a lock of its listening session; others stand by. Two would
+    do each errand twice. Who loses the session loses the duty and lets go of every mailbox.
+    """
 
     def __init__(self, keeper: Store, *, poll_seconds: float = 30.0) -> None:
         self._store = keeper
@@ -38,6 +44,7 @@ class Supervisor:
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
         self._spread = True
+        self._on_duty = False
 
     def stop(self) -> None:
         """Begin to end."""
@@ -59,11 +66,15 @@ class Supervisor:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
         finally:
-            listener.cancel()
             await self._end_all()
+            listener.cancel()  # last: with its session goes the duty
             await asyncio.gather(listener, return_exceptions=True)
 
     async def _look_around(self) -> None:
+        if not self._on_duty:
+            for number in list(self._watchers):
+                self._end(number)
+            return
         wanted = {box.id: box for box in await self._store.run(store.watched)}
         for gone in set(self._watchers) - set(wanted):
             self._end(gone)
@@ -143,6 +154,8 @@ class Supervisor:
             try:
                 address = await self._store.run(store.listening_address)
                 async with await psycopg.AsyncConnection.connect(address, autocommit=True) as db:
+                    await _take_duty(db)
+                    self._on_duty = True
                     for channel in CHANNELS:
                         await db.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
                     self._look.set()  # whatever was announced while nobody listened
@@ -150,6 +163,9 @@ class Supervisor:
                         self._hear(notice.channel, notice.payload)
             except (psycopg.Error, OSError) as error:
                 log.warning("listening to the database: %s", type(error).__name__)
+            if self._on_duty:
+                self._on_duty = False
+                self._look.set()
             await asyncio.sleep(2)
 
     def _hear(self, channel: str, payload: str) -> None:
@@ -166,6 +182,19 @@ class Supervisor:
             if mailbox in self._watchers:
                 self._end(mailbox)
         self._look.set()
+
+
+async def _take_duty(db: psycopg.AsyncConnection[tuple[bool]]) -> None:
+    """Wait until no other supervisor is on duty; the lock goes with the session."""
+    told = False
+    while True:
+        row = await (await db.execute("SELECT pg_try_advisory_lock(%s)", [DUTY_LOCK])).fetchone()
+        if row is not None and row[0]:
+            return
+        if not told:
+            log.warning("another sync process watches the mailboxes; this one stands by")
+            told = True
+        await asyncio.sleep(DUTY_SECONDS)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -86,6 +86,24 @@ def test_an_errand_is_heard_also_while_tracking_is_off(box, dovecot, acting_as):
     asyncio.run(story())
 
 
+def test_one_supervisor_is_on_duty_and_the_next_takes_over(box, dovecot, monkeypatch):
+    from postern.sync import supervisor as room
+
+    monkeypatch.setattr(room, "DUTY_SECONDS", 0.2)
+
+    async def story():
+        async with contextlib.AsyncExitStack() as second:
+            async with supervising():
+                await until(in_sync(box))
+                standing_by = await second.enter_async_context(supervising())
+                await asyncio.sleep(1)
+                assert not standing_by._watchers, "two would do each errand twice"
+            dovecot.deliver(USER, letter("after the change of duty"))
+            await until(lambda: box.subjects() == ["after the change of duty"])
+
+    asyncio.run(story())
+
+
 def test_a_probe_is_heard(box, acting_as):
     def ask():
         with acting_as("web", everywhere=False), viewing_as(box.owner):
