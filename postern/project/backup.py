@@ -8,6 +8,7 @@ a restore (R-012): nobody knows whether it went out since.
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ DELETE FROM procrastinate_workers;
 # Written by pg_restore 17 and newer, unknown to PostgreSQL 15 and 16; it says what is so anyway.
 NOT_FOR_OLDER = b"SET transaction_timeout = 0;\n"
 HEADER_LINES = 40
+GOING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def restore(file: Path, *, force: bool) -> None:
                 "this database is not empty. Restore into an empty one (another POSTERN_DATA_DIR or "
                 "POSTERN_DATABASE_URL), or say --force to replace all that is in it."
             )
-        if others := _others(db):
+        if others := _still_others(db):
             raise Refused(
                 f"something else uses this database ({others} connections); stop Postern first, on every machine"
             )
@@ -153,6 +155,14 @@ def _holds_something(db: psycopg.Connection[Any]) -> bool:
             if found and found[0]:
                 return True
     return False
+
+
+def _still_others(db: psycopg.Connection[Any]) -> int:
+    """Return how many other sessions stay. One whose program has just ended takes the server a moment to notice."""
+    until = time.monotonic() + GOING_SECONDS
+    while (others := _others(db)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return others
 
 
 def _others(db: psycopg.Connection[Any]) -> int:
