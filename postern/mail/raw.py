@@ -34,6 +34,11 @@ def without_bcc(raw: bytes) -> bytes:
     return (head.rstrip(b"\r\n") if rest else head) + rest
 
 
+def download_name(name: str) -> str:
+    """Return a file name that is safe in a Content-Disposition header (RFC 6266) and on any disk."""
+    return ("".join(c for c in name if c.isprintable() and c not in '/\\"').strip(". ") or "file")[:180]
+
+
 def file_of(message: Message, index: int) -> tuple[Part, bytes] | None:
     """Return a part of a letter that is listed as an attachment, with its decoded bytes; None for any other."""
     if not message.attachments.filter(index=index).exists():

@@ -11,7 +11,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from postern.mail.models import Message
-from postern.mail.raw import file_of, letter_for
+from postern.mail.raw import download_name, file_of, letter_for
 from postern.mime.read import part_bytes, read
 from postern.mime.sanitize import SANITIZER_VERSION, sanitize
 from postern.web.inbox.views import person
@@ -122,7 +122,6 @@ def as_file(data: bytes, name: str, content_type: str) -> HttpResponse:
     """A download: harmless content type, a safe name, no sniffing, a sandbox of its own."""
     kind = content_type if content_type in INLINE_IMAGES else "application/octet-stream"
     response = HttpResponse(data, content_type=kind)
-    safe = "".join(c for c in name if c.isprintable() and c not in '/\\"').strip(". ") or "file"
-    response.headers["Content-Disposition"] = str(content_disposition_header(True, safe[:180]))
+    response.headers["Content-Disposition"] = str(content_disposition_header(True, download_name(name)))
     response.headers["Content-Security-Policy"] = FILE_POLICY
     return response
