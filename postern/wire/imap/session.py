@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from postern.wire import errors
 from postern.wire.errors import MailError
-from postern.wire.imap import commands
+from postern.wire.imap import commands, fetching
 from postern.wire.imap.answers import Fetched, Listed, Selected, Status
 from postern.wire.imap.commands import Command, Literal, command
 from postern.wire.imap.connection import Connection, Exchange
@@ -145,32 +145,9 @@ class Session:
             if one.size is not None
         ]
 
-    async def uid_fetch_bodies(self, uids: Sequence[int]) -> AsyncGenerator[Fetched, None]:
-        """Whole letters one by one, as they come, in the order of ``uids`` by groups; ``\\Seen`` is not set.
-
-        At most one letter and some 1 MB are held; a caller who takes their time slows the server down.
-        Letters that are gone are left out. A caller who stops early ends the connection.
-        """
-        for some, text in commands.uid_sets(uids):
-            left = set(some)
-            sent = command("UID FETCH", text, b"(UID FLAGS INTERNALDATE BODY.PEEK[])")
-            uid_of: dict[int, int] = {}
-            async with self.connection.exchange(sent) as exchange:
-                while (event := await exchange.next()) is not None:
-                    if isinstance(event, Count) and event.what == "EXPUNGE":
-                        uid_of.clear()  # sequence numbers have moved
-                    if not isinstance(event, Fetch):
-                        continue
-                    if event.uid is not None:
-                        uid_of[event.sequence] = event.uid
-                    uid = event.uid or uid_of.get(event.sequence)
-                    if event.body is None or uid not in left:
-                        continue
-                    left.remove(uid)
-                    yield Fetched(
-                        uid, event.flags or NO_FLAGS, event.internaldate or UNKNOWN_DATE, event.body
-                    )
-                    exchange.extend()
+    def uid_fetch_bodies(self, uids: Sequence[int]) -> AsyncGenerator[Fetched, None]:
+        """Whole letters as they come; see ``fetching.bodies``."""
+        return fetching.bodies(self.connection, uids)
 
     async def uid_store(
         self, uids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
