@@ -4,7 +4,18 @@ What a server says in clear before TLS is forgotten, and nothing secret goes out
 operator allows that host without encryption (SECURITY.md A4).
 """
 
-from postern.wire.endpoint import Endpoint, Policy, Security, check_certificate, connect, resolve, start_tls
+import socket
+
+from postern.wire.endpoint import (
+    Endpoint,
+    Policy,
+    Security,
+    attach,
+    check_certificate,
+    open_socket,
+    resolve,
+    start_tls,
+)
 from postern.wire.errors import MailError
 from postern.wire.imap import commands
 from postern.wire.imap.commands import Command, command
@@ -38,15 +49,22 @@ async def open_session(
     connection: Connection | None = None
     certificate: CertificateSeen | None = None
     quirks: frozenset[str] = frozenset()
+    greeting = ""
     try:
+        at_once = endpoint.security is Security.SSL
         with step(on_step, "connect"):
-            _, link = await connect(resolved, lambda: Link(limits), timeout=min(timeout, 15))
-            connection = Connection(link, timeout=timeout)
-            greeting = await _greet(connection)
+            sock = await open_socket(resolved, timeout=min(timeout, 15))
+            if not at_once:
+                connection, greeting = await _greeted(sock, endpoint, limits, timeout)
         if endpoint.security is not Security.NONE:
+            # The greeting counts to the step in which it can first be read.
             with step(on_step, "secure") as note:
+                if at_once:
+                    connection, greeting = await _greeted(sock, endpoint, limits, timeout)
+                assert connection is not None
                 certificate = await _secure(connection, endpoint)
                 note.detail = certificate.tls_version
+        assert connection is not None
         if login is not None:
             with step(on_step, "sign_in"):
                 quirks = await _sign_in(connection, endpoint, login, greeting)
@@ -55,6 +73,19 @@ async def open_session(
             connection.abort()
         raise
     return Session(connection, certificate, quirks)
+
+
+async def _greeted(
+    sock: socket.socket, endpoint: Endpoint, limits: Limits | None, timeout: float
+) -> tuple[Connection, str]:
+    """Speak over a connected socket, encrypted at once for ``Security.SSL``; the connection, what greeted us."""
+    _, link = await attach(sock, endpoint, lambda: Link(limits), timeout=min(timeout, 15))
+    connection = Connection(link, timeout=timeout)
+    try:
+        return connection, await _greet(connection)
+    except BaseException:
+        connection.abort()
+        raise
 
 
 async def _greet(connection: Connection) -> str:
