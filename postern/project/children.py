@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE = 1.0  # seconds before a dead child is started again; doubles with each early death
 LONGEST_PAUSE = 30.0
 HEALTHY_AFTER = 60.0  # seconds of life after which the pause starts small again
+ORPHAN_GRACE = 10.0  # seconds a child gets to finish when its parent was killed
+PARENT = "PARENT_PID"  # environment variable by which a child knows whose child it is
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -29,6 +32,26 @@ def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
         return None
     libc = _libc
     return lambda: libc.prctl(1, int(number))  # 1 is PR_SET_PDEATHSIG
+
+
+def end_with_my_parent() -> None:
+    """End this process, whatever it is busy with, soon after the parent named in the environment has died.
+
+    The signal of end_with_parent() asks politely, but a killed `postern up` takes its PostgreSQL along, and
+    a worker that tidies up waits half a minute for a database that will not come back. Does nothing in a
+    process that was started by hand.
+    """
+    parent = int(os.environ.pop(PARENT, 0))  # not for our own children
+    if not parent:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        time.sleep(ORPHAN_GRACE)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end with my parent", daemon=True).start()
 
 
 def command_line(pid: int) -> str:
@@ -59,7 +82,7 @@ class Child:
         self._began = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
-            env=self.env,
+            env={**self.env, PARENT: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the tree in order
             preexec_fn=end_with_parent(signal.SIGTERM),

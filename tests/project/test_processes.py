@@ -15,6 +15,10 @@ from postern.project import children
 from postern.project.children import Child, command_line
 from postern.project.processes import Listen, Refused, StopSignal, this_program
 
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="looks into /proc, so Linux only"
+)
+
 
 def until(happened: Callable[[], object], seconds: float = 30) -> None:
     """Wait for something to become true."""
@@ -127,6 +131,28 @@ def test_a_child_that_ignores_the_wish_to_stop_is_killed(child):
     assert one.process is not None and one.process.returncode == -signal.SIGKILL
 
 
+@needs_proc
+def test_a_child_that_clings_to_life_ends_with_its_killed_parent(tmp_path):
+    clinging = (
+        "import signal, time; from postern.project import children\n"
+        "signal.signal(15, signal.SIG_IGN); children.ORPHAN_GRACE = 0.1\n"
+        "children.end_with_my_parent(); print('up', flush=True); time.sleep(60)"
+    )
+    parent = (
+        "import sys, time; from postern.project.children import Child\n"
+        f"one = Child('test', [sys.executable, '-c', {clinging!r}], {{}}); one.start()\n"
+        "print(one.process.pid, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = {process.stdout.readline().strip(), process.stdout.readline().strip()}
+    orphan = int(next(iter(said - {"up"})))
+    assert command_line(orphan)
+    process.kill()
+    process.wait()
+    until(lambda: not command_line(orphan), 20)
+
+
 def test_a_child_that_stops_in_time_is_not_killed(child):
     one = child("import time; time.sleep(60)")
     one.start()
@@ -176,11 +202,6 @@ class Up:
         """Return the process id of its server."""
         tasks = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return next((int(pid) for pid in tasks if "bin/postgres" in command_line(int(pid))), 0)
-
-
-needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="looks into /proc, so Linux only"
-)
 
 
 @needs_proc

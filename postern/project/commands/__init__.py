@@ -5,6 +5,8 @@ from argparse import Namespace
 from collections.abc import Callable
 from importlib import import_module
 
+from postern.project.children import end_with_my_parent
+
 Verb = Callable[[Namespace], int | None]
 
 
@@ -13,6 +15,7 @@ def in_process(target: str, role: str) -> Verb:
 
     def verb(chosen: Namespace) -> int | None:
         os.environ.setdefault("POSTERN_ROLE", role)
+        end_with_my_parent()
         module, name = target.split(":")
         result: int | None = getattr(import_module(module), name)()
         return result
