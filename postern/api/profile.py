@@ -82,6 +82,7 @@ class Health(Schema):
     done: int
     total: int
     seen_sha256: str
+    smtp_seen_sha256: str
 
 
 class MailboxOut(Schema):
@@ -100,9 +101,10 @@ class MailboxOut(Schema):
 
 
 class CertificateBody(Body):
-    """SHA-256 of the certificate to trust, as health shows it."""
+    """SHA-256 of the certificate to trust, as health shows it, and whose it is."""
 
     sha256: Annotated[Line, Field(max_length=64)]
+    server: Literal["imap", "smtp"] = "imap"
 
 
 class DenyList(Body):
@@ -276,7 +278,12 @@ def resume_mailbox(request: HttpRequest, pk: int) -> Status[None]:
 )
 def trust_certificate(request: HttpRequest, pk: int, data: CertificateBody) -> MailboxOut:
     """Only the one that was last seen."""
-    accept_certificate(staff=who(request), mailbox=own_mailbox(request, pk), seen_sha256=data.sha256)
+    accept_certificate(
+        staff=who(request),
+        mailbox=own_mailbox(request, pk),
+        seen_sha256=data.sha256,
+        server=data.server,
+    )
     return _out(own_mailbox(request, pk))
 
 
@@ -359,6 +366,7 @@ def _health(mailbox: Mailbox) -> Health | None:
         done=row.done,
         total=row.total,
         seen_sha256=row.seen_sha256,
+        smtp_seen_sha256=row.smtp_seen_sha256,
     )
 
 

@@ -144,6 +144,9 @@ class MailboxHealth(models.Model):
     advice = models.TextField(blank=True)
     server_text = models.TextField(blank=True)
     seen_sha256 = models.CharField(max_length=64, blank=True, help_text="Certificate seen when it differed.")
+    smtp_seen_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="The SMTP server's, seen when it differed."
+    )
     last_sync_at = models.DateTimeField(null=True)
     done = models.PositiveIntegerField(default=0, help_text="Letters of the first sync stored.")
     total = models.PositiveIntegerField(default=0, help_text="Letters of the first sync in all.")

@@ -17,9 +17,18 @@ from postern.mailboxes.connection import imap_endpoint, smtp_endpoint, system_en
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Secret, SmtpAuth, SystemEmail
 from postern.mailboxes.person import Person
 from postern.mailboxes.sections import FIELDS, SYSTEM_FIELDS
+from postern.wire.endpoint import Endpoint
 from postern.wire.imap.folders import sent_folder_refused
 
-__all__ = ["SettingsError", "accept_certificate", "candidate", "notify", "save_mailbox", "save_system_email"]
+__all__ = [
+    "SettingsError",
+    "accept_certificate",
+    "candidate",
+    "note_smtp_certificate",
+    "notify",
+    "save_mailbox",
+    "save_system_email",
+]
 
 _CHANGED = "Enter the password again: the server, port, user name or security mode has changed."
 _MISSING = "Enter the password."
@@ -161,6 +170,8 @@ def _write(new: Mailbox, plan: list[_Plan], lines: list[denylist.DenyLine] | Non
     else:
         new.settings_version += 1
         new.save()
+        if not new.smtp_pinned_sha256:
+            _forget_seen(new)
     for field, typed, keep in plan:
         if typed:
             secrets.store_secret(new, field, typed)
@@ -174,23 +185,42 @@ def _write(new: Mailbox, plan: list[_Plan], lines: list[denylist.DenyLine] | Non
     notify("postern_mailboxes", mailbox=new.pk)
 
 
-def accept_certificate(*, staff: Person, mailbox: Mailbox, seen_sha256: str) -> Mailbox:
+def accept_certificate(*, staff: Person, mailbox: Mailbox, seen_sha256: str, server: str = "imap") -> Mailbox:
     """Trust the certificate that the page showed after the pinned one had changed (row 12).
 
-    Raises SettingsError when it is no longer the one last seen; Mailbox.DoesNotExist for a stranger's mailbox.
+    `server` is imap or smtp. Raises SettingsError when it is no longer the one last seen;
+    Mailbox.DoesNotExist for a stranger's mailbox.
     """
     with transaction.atomic():
         row = own_mailbox(staff, mailbox, lock=True)
         health = MailboxHealth.objects.filter(mailbox=row).first()
-        if not seen_sha256 or health is None or health.seen_sha256 != seen_sha256:
+        seen = getattr(health, "smtp_seen_sha256" if server == "smtp" else "seen_sha256", "")
+        if not seen_sha256 or seen != seen_sha256:
             raise SettingsError(
-                {"imap_skip_validation": ["The server shows another certificate by now. Look again."]}
+                {f"{server}_skip_validation": ["The server shows another certificate by now. Look again."]}
             )
-        row.imap_pinned_sha256 = seen_sha256
-        row.settings_version += 1
-        row.save(update_fields=["imap_pinned_sha256", "settings_version"])
+        if server == "smtp":
+            row.smtp_pinned_sha256 = seen_sha256
+            row.save(update_fields=["smtp_pinned_sha256"])
+            _forget_seen(row)
+        else:
+            row.imap_pinned_sha256 = seen_sha256
+            row.settings_version += 1
+            row.save(update_fields=["imap_pinned_sha256", "settings_version"])
         notify("postern_mailboxes", mailbox=row.pk)
     return row
+
+
+def note_smtp_certificate(mailbox: Mailbox, endpoint: Endpoint, sha256: str) -> None:
+    """Keep the changed certificate that the mailbox's own SMTP server showed, for its owner to judge; workers only."""
+    place = (mailbox.smtp_host, mailbox.smtp_port, mailbox.smtp_pinned_sha256, mailbox.use_system_smtp)
+    if place == (endpoint.host, endpoint.port, endpoint.pinned_sha256, False):
+        MailboxHealth.objects.filter(mailbox=mailbox).update(smtp_seen_sha256=sha256)
+
+
+def _forget_seen(mailbox: Mailbox) -> None:
+    rows = MailboxHealth.objects.filter(mailbox=mailbox).exclude(smtp_seen_sha256="")
+    rows.update(smtp_seen_sha256="")
 
 
 def save_system_email(*, staff: Person, data: Mapping[str, Any]) -> SystemEmail:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from postern.mail.access import at_mailbox
 from postern.mailboxes import connection as settings_of
 from postern.mailboxes.models import Mailbox, SystemEmail
+from postern.mailboxes.save import note_smtp_certificate
 from postern.outbox import fate
 from postern.outbox.compose import defer_send
 from postern.outbox.letter import ComposeError, check_way_out, recipients
@@ -26,6 +27,7 @@ from postern.wire import smtp
 from postern.wire.endpoint import Endpoint, Policy
 from postern.wire.errors import MailError
 from postern.wire.login import Login
+from postern.wire.tls import CertificateChanged
 
 log = logging.getLogger(__name__)
 State = Delivery.State
@@ -215,6 +217,8 @@ def _write(attempt: Attempt, outcome: smtp.SendResult | MailError) -> None:
             _remember_certificate(attempt, outcome)
         else:
             fate.refused(row, outcome)
+            if isinstance(outcome, CertificateChanged):
+                note_smtp_certificate(row.mailbox, attempt.endpoint, outcome.sha256)
 
 
 def _remember_certificate(attempt: Attempt, result: smtp.SendResult) -> None:

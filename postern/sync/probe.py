@@ -21,7 +21,7 @@ from postern.wire import smtp
 from postern.wire.errors import MailError
 from postern.wire.imap import FolderInfo, Session, choose_sent_folder, open_session, sent_folder_refused
 from postern.wire.steps import OnStep, Step, step
-from postern.wire.tls import CertificateSeen
+from postern.wire.tls import CertificateChanged, CertificateSeen
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ async def run(keeper: Store, number: int) -> None:
             result = await _KINDS[claimed.kind](claimed, on_step)
         await keeper.run(store.finish, number, works=True, result=result)
     except MailError as error:
+        if isinstance(error, CertificateChanged):
+            await keeper.run(store.note_certificate, number, error.sha256)
         await keeper.run(store.finish, number, works=False, result=failure(claimed, error))
     except TimeoutError:
         slow = MailError("timeout", f"The test took longer than {PROBE_SECONDS:.0f} seconds.", temporary=True)

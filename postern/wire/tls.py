@@ -42,6 +42,20 @@ class CertificateSeen:
     tls_version: str
 
 
+class CertificateChanged(MailError):
+    """The server shows another certificate than the one remembered; ``sha256`` is the one it shows now."""
+
+    def __init__(self, host: str, sha256: str, pinned: str) -> None:
+        super().__init__(
+            "certificate_changed",
+            f"“{host}” shows another certificate than at the first connection "
+            f"(fingerprint {sha256}, expected {pinned}).",
+            "If the server's certificate was renewed on purpose, confirm the new fingerprint.",
+            temporary=False,
+        )
+        self.sha256 = sha256
+
+
 class _HasExtraInfo(Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any: ...
 
@@ -152,13 +166,7 @@ def _handshake_refused(error: ssl.SSLError, endpoint: Endpoint) -> MailError:
 def _require_same(sha256: str, endpoint: Endpoint) -> None:
     pinned = endpoint.pinned_sha256.replace(":", "").lower()
     if sha256 != pinned:
-        raise MailError(
-            "certificate_changed",
-            f"“{endpoint.host}” shows another certificate than at the first connection "
-            f"(fingerprint {sha256}, expected {pinned}).",
-            "If the server's certificate was renewed on purpose, confirm the new fingerprint.",
-            temporary=False,
-        )
+        raise CertificateChanged(endpoint.host, sha256, pinned)
 
 
 def _read_der(der: bytes) -> tuple[str, datetime | None]:

@@ -367,6 +367,12 @@ class Migration(migrations.Migration):
                         blank=True, help_text="Certificate seen when it differed.", max_length=64
                     ),
                 ),
+                (
+                    "smtp_seen_sha256",
+                    models.CharField(
+                        blank=True, help_text="The SMTP server's, seen when it differed.", max_length=64
+                    ),
+                ),
                 ("last_sync_at", models.DateTimeField(null=True)),
                 (
                     "done",

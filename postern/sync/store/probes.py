@@ -12,6 +12,7 @@ from postern.mail.events import tell
 from postern.mailboxes import connection as settings_of
 from postern.mailboxes import secrets
 from postern.mailboxes.models import Probe
+from postern.mailboxes.save import note_smtp_certificate
 from postern.wire.endpoint import Endpoint, Policy
 from postern.wire.login import Login
 from postern.wire.smtp import SmtpAuth
@@ -72,6 +73,13 @@ def show_steps(number: int, steps: list[dict[str, Any]]) -> None:
     """Write the steps so far and tell the page."""
     Probe.objects.filter(pk=number).update(steps=steps)
     _tell(number)
+
+
+def note_certificate(number: int, sha256: str) -> None:
+    """Keep the changed certificate that an SMTP test met, for the mailbox's owner to judge."""
+    probe = Probe.objects.select_related("mailbox").filter(pk=number).first()
+    if probe is not None and probe.mailbox is not None and probe.kind in (Probe.Kind.SMTP, Probe.Kind.SEND):
+        note_smtp_certificate(probe.mailbox, settings_of.probe_endpoint(probe), sha256)
 
 
 @transaction.atomic

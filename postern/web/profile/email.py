@@ -96,6 +96,7 @@ def page(
         "answers_to": (mailbox.reply_to or mailbox.address) if mailbox else staff.email,
         "probe": probe,
         "demo_hint": "" if mailbox else settings.DEMO_HINT,
+        "smtp_changed": bool(mailbox and health and health.smtp_seen_sha256 and mailbox.smtp_pinned_sha256),
         "stopped": health is not None
         and health.state in (MailboxHealth.State.PASSWORD_REJECTED, MailboxHealth.State.FAILED),
     }
@@ -140,8 +141,15 @@ def certificate(request: HttpRequest) -> HttpResponse:
         raise Http404
     response = redirect("profile-email")
     try:
-        accept_certificate(staff=staff, mailbox=mailbox, seen_sha256=request.POST.get("sha256", ""))
-        toast(request, response, "The new certificate is remembered. Postern connects again.")
+        smtp = request.POST.get("server") == "smtp"
+        accept_certificate(
+            staff=staff,
+            mailbox=mailbox,
+            seen_sha256=request.POST.get("sha256", ""),
+            server="smtp" if smtp else "imap",
+        )
+        then = "Send again what was refused." if smtp else "Postern connects again."
+        toast(request, response, f"The new certificate is remembered. {then}")
     except SettingsError as error:
         toast(request, response, str(error), red=True)
     return response
