@@ -1,0 +1,145 @@
+"""A real Courier of our own on loopback, unpacked beside the system (foreign.py).
+
+    with Courier() as server:
+        server.append("marta@example.test", "INBOX.Sent", raw, flags=["\\\\Seen"], date=when)
+        server.deliver("marta@example.test", raw)
+
+Looks at mail with the same methods as Dovecot does. Every folder lies below INBOX, with a dot. No CONDSTORE, no
+ESEARCH, no LITERAL+, no SPECIAL-USE, no MOVE: the plainest server that is still in use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.servers import foreign, running
+from tests.servers.looking import Looking
+
+AUTH = """authmodulelist="authuserdb"
+daemons=2
+authdaemonvar=/run/courier/authdaemon
+DEBUG_LOGIN=0
+DEFAULTOPTIONS=""
+LOGGEROPTS=""
+"""
+
+ENVIRONMENT = {
+    "IMAP_CAPABILITY": "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE",
+    "IMAP_KEYWORDS": "1",
+    "IMAP_ACL": "0",
+    "IMAP_IDLE_TIMEOUT": "1",
+    "IMAP_MAILBOX_SANITY_CHECK": "0",
+    "IMAP_CHECK_ALL_FOLDERS": "0",
+    "IMAP_USELOCKS": "1",
+    "IMAP_ENHANCEDIDLE": "0",
+    "IMAP_TRASHFOLDERNAME": "Trash",
+    "IMAP_EMPTYTRASH": "",
+    "IMAP_MOVE_EXPUNGE_TO_TRASH": "0",
+    "MAILDIRPATH": "Maildir",
+}
+"""What /etc/courier/imapd sets in Debian, with a quicker IDLE and a Trash that keeps its letters."""
+
+
+def available() -> str:
+    """Return '' when a private Courier can run here, else the reason why not."""
+    return foreign.available("courier")
+
+
+class Courier(Looking):
+    """A private Courier, plain text on `port`."""
+
+    sent = "INBOX.Sent"
+
+    def __init__(self, users: Mapping[str, str] | None = None) -> None:
+        self.passwords = dict(running.USERS if users is None else users)
+        self.host = "127.0.0.1"
+        (self.port,) = running.free_ports(1)
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        self.home = running.private_folder("courier")
+        self.log = self.home / "log"
+        try:
+            self._prepare()
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start (again); returns when it greets. The mail of before is still there."""
+        daemon = ["/usr/lib/courier/courier-authlib/authdaemond"]
+        self.processes.append(self.room.start(daemon, self.log, {"authmodulelist": "authuserdb"}))
+        socket = self.room.path("/run/courier/authdaemon/socket")
+        running.wait_until(socket.exists, "Courier's authdaemond", log=self.log)
+        imap = ["/usr/lib/courier/courier/imaplogin", "/usr/bin/imapd", "Maildir"]
+        tcpd = ["/usr/sbin/couriertcpd", "-address=127.0.0.1", "-maxprocs=100", "-maxperip=100"]
+        self.processes.append(
+            self.room.start(
+                [*tcpd, "-nodnslookup", "-noidentlookup", str(self.port), *imap], self.log, ENVIRONMENT
+            )
+        )
+        running.wait_until(lambda: running.greets(self.port, b"* OK"), "Courier's greeting", log=self.log)
+
+    def stop(self) -> None:
+        """Stop; every connection drops."""
+        for process in reversed(self.processes):
+            running.stop(process)
+        self.processes = []
+
+    def deliver(self, user: str, raw: bytes, *, date: datetime | None = None) -> None:
+        """Put a letter into the INBOX as a mail server does."""
+        name = f"{time.time_ns()}.P{os.getpid()}.tests"
+        path = self._maildir(user) / "tmp" / name
+        path.write_bytes(raw)
+        owner = running.mail_user().pw_uid
+        os.chown(path, owner, owner)
+        if date is not None:
+            os.utime(path, (date.timestamp(), date.timestamp()))
+        path.rename(self._maildir(user) / "new" / name)
+
+    def _maildir(self, user: str) -> Path:
+        return self.room.path(f"/var/mail/{user}/Maildir")
+
+    def _prepare(self) -> None:
+        owner = running.mail_user()
+        self.room = foreign.Room("courier", self.home, {"courier": owner.pw_uid})
+        self.room.folder("/run/courier/authdaemon", owner.pw_uid)
+        self.room.path("/etc/courier/authdaemonrc").write_text(AUTH)
+        lines = []
+        for user, password in self.passwords.items():
+            secret = self.room.run("/usr/sbin/userdbpw", "-md5", feed=f"{password}\n{password}\n").strip()
+            home = f"/var/mail/{user}"
+            lines.append(
+                f"{user}\tuid={owner.pw_uid}|gid={owner.pw_gid}|home={home}|mail={home}/Maildir|imappw={secret}\n"
+            )
+            self._make_maildir(user, owner.pw_uid)
+        table = self.room.path("/etc/courier/userdb")
+        table.write_text("".join(lines))
+        table.chmod(0o600)
+        self.room.run("/usr/sbin/makeuserdb")
+
+    def _make_maildir(self, user: str, owner: int) -> None:
+        for folder in ("", ".Sent", ".Drafts", ".Trash", ".Junk"):
+            for part in ("", "tmp", "new", "cur"):
+                self.room.folder(f"/var/mail/{user}/Maildir/{folder}/{part}", owner, 0o700)
+            if folder:
+                mark = self._maildir(user) / folder / "maildirfolder"
+                mark.touch()
+                os.chown(mark, owner, owner)
+        os.chown(self.room.path(f"/var/mail/{user}"), owner, owner)
