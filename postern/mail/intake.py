@@ -16,11 +16,19 @@ from django.db import OperationalError, transaction
 from postern.mail.access import at_mailbox
 from postern.mail.events import tell, tell_all
 from postern.mail.models import Bcc, Errand, Message, Party, Sighting
-from postern.mail.storing import Arrival, Prepared, create_all, listed, prepare, quarantine, reason_of
+from postern.mail.storing import (
+    Arrival,
+    Prepared,
+    create_all,
+    listed,
+    prepare,
+    quarantine,
+    reason_of,
+    senders_of,
+)
 from postern.mailboxes.denylist import DenyList
 from postern.mailboxes.models import DenyEntry, Folder, Mailbox
 from postern.mime.addresses import normalise
-from postern.mime.read import Letter
 
 __all__ = ["Arrival", "record_sent", "take_in"]
 
@@ -210,9 +218,3 @@ def _comes_back(message: Message, one: Prepared) -> bool:
         return bool(message.to + message.cc == listed(one.letter.to) + listed(one.letter.cc))
     same_author = message.from_address in [normalise(a) or a for a in senders_of(one.letter)]
     return same_author and message.received_at == one.arrival.internaldate
-
-
-def senders_of(letter: Letter) -> list[str]:
-    """The addresses of From and Sender, as written."""
-    senders = [a.address for a in letter.from_]
-    return [*senders, letter.sender.address] if letter.sender else senders

@@ -151,5 +151,5 @@ def hidden_by(mailbox_id: int, lines: Iterable[str]) -> int:
     """Return how many incoming messages that are here the deny patterns would have hidden."""
     deny = DenyList(lines)
     rows = Message.objects.filter(mailbox_id=mailbox_id, outgoing=False, deleted_at=None)
-    senders = rows.values_list("from_address").annotate(number=Count("pk"))
-    return sum(number for address, number in senders if deny.matches(address))
+    senders = rows.values_list("from_address", "also_from").annotate(number=Count("pk"))
+    return sum(number for address, others, number in senders if deny.matches(address, *others))

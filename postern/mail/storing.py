@@ -116,9 +116,21 @@ def listed(many: Sequence[Mailaddr]) -> list[list[str]]:
     return [[a.name, normalise(a.address) or a.address] for a in many]
 
 
+def senders_of(letter: Letter) -> list[str]:
+    """The addresses of From and Sender, as written: what a deny list looks at (row 5)."""
+    senders = [a.address for a in letter.from_]
+    return [*senders, letter.sender.address] if letter.sender else senders
+
+
+def _senders(letter: Letter) -> list[str]:
+    found = (normalise(address) for address in senders_of(letter))
+    return list(dict.fromkeys(address for address in found if address))[:50]
+
+
 def _fields(mailbox: Mailbox, one: Prepared, outgoing: bool) -> Message:
     letter = one.letter
     author = letter.from_[0] if letter.from_ else letter.sender or Mailaddr("", "")
+    from_address = (normalise(author.address) or author.address)[:320]
     return Message(
         mailbox=mailbox,
         sha256=one.sha256,
@@ -126,7 +138,8 @@ def _fields(mailbox: Mailbox, one: Prepared, outgoing: bool) -> Message:
         message_id=letter.message_id[:998],
         subject=letter.subject[:2000],
         from_name=author.name[:500],
-        from_address=(normalise(author.address) or author.address)[:320],
+        from_address=from_address,
+        also_from=[address for address in _senders(letter) if address != from_address],
         to=listed(letter.to),
         cc=listed(letter.cc),
         reply_to=listed(letter.reply_to),

@@ -194,5 +194,14 @@ def test_a_deny_preview_counts_what_new_lines_would_have_hidden(world, acting_as
     with viewing_as(world.owner):
         assert hidden_by(world.mailbox.pk, ["tiling.example"]) == 2
         assert hidden_by(world.mailbox.pk, ["nobody.example"]) == 0
+    arrive(
+        acting_as,
+        world.inbox,
+        letter(subject="for somebody", headers="Sender: Desk <desk@Service.example>\r\n"),
+    )
+    arrive(acting_as, world.inbox, letter(subject="two authors", sender="a@one.example, b@two.example"))
+    with viewing_as(world.owner):
+        assert hidden_by(world.mailbox.pk, ["service.example"]) == 1  # the deny list looks at Sender too
+        assert hidden_by(world.mailbox.pk, ["two.example", "one.example"]) == 1
     with viewing_as(world.colleague):
         assert hidden_by(world.mailbox.pk, ["tiling.example"]) == 0

@@ -64,6 +64,9 @@ class Message(models.Model):
     subject = models.TextField(blank=True)
     from_name = models.TextField(blank=True)
     from_address = models.CharField(max_length=320, blank=True, help_text="Normalised.")
+    also_from = models.JSONField(
+        default=list, help_text="Further authors and the Sender, normalised: a deny list looks at them too."
+    )
     to = models.JSONField(default=list, help_text="[[name, address], …]")
     cc = models.JSONField(default=list)
     reply_to = models.JSONField(default=list)
