@@ -39,14 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def office(db: None, acting_as: Any, monkeypatch: pytest.MonkeyPatch) -> Office:
+def office(db: None, acting_as: Any) -> Office:
     from django.core.cache import cache
 
     from tests.web.office import furnish
 
     cache.clear()
-    # Playwright keeps an event loop in this thread; the test may still ask the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     return furnish(lambda role: acting_as(role, everywhere=False))
 
 
@@ -69,11 +67,16 @@ def address(db: None) -> Iterator[str]:
     listener.close()
 
 
-@pytest.fixture
-def chromium(db: None) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """One browser a file: Playwright's event loop must be gone before other tests run loops of their own.
+
+    While it is there, Django has to be told that a test may still ask the database.
+    """
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as play:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as play:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
