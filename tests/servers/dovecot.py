@@ -11,9 +11,13 @@ signed by `server.authority`; unknown to the system, as on a small company's ser
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import grp
+import hmac
+import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -50,9 +54,10 @@ ssl = yes
 ssl_cert = <{home}/cert.pem
 ssl_key = <{home}/key.pem
 disable_plaintext_auth = {refuse_plain}
-auth_mechanisms = plain login
+auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
 auth_username_format = %Lu
+{tokens}
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {home}/passwords
@@ -119,6 +124,20 @@ namespace inbox {{
 {extra}
 """
 
+# Tokens are judged without asking anybody: signed with a key that lies in a file.
+TOKENS = """
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {home}/oauth2.conf
+}}
+"""
+OAUTH2 = """
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={home}/keys/
+username_attribute = email
+"""
+
 
 def available() -> str:
     """Return '' when a private Dovecot can run here, else the reason why not."""
@@ -132,7 +151,8 @@ class Dovecot(Looking):
 
     users: name to password. quotas: name to storage limit in bytes ("full mailbox"). storage: maildir or
     mdbox (deliver() and Postfix need maildir). connections: how many one user may hold open. sent: the name
-    of the folder marked \\Sent. refuse_plain: no sign-in before TLS. extra: further lines of dovecot.conf.
+    of the folder marked \\Sent. refuse_plain: no sign-in before TLS. mechanisms: ways to sign in, as
+    Dovecot names them; with xoauth2 or oauthbearer `token()` makes tokens. extra: further lines of dovecot.conf.
     """
 
     def __init__(
@@ -144,12 +164,14 @@ class Dovecot(Looking):
         connections: int = 100,
         sent: str = "Sent",
         refuse_plain: bool = False,
+        mechanisms: str = "plain login",
         extra: str = "",
     ) -> None:
         self.passwords = dict(running.USERS if users is None else users)
         self.quotas = dict(quotas or {})
         self.storage, self.connections, self.sent = storage, connections, sent
-        self.refuse_plain, self.extra = refuse_plain, extra
+        self.refuse_plain, self.mechanisms, self.extra = refuse_plain, mechanisms, extra
+        self._token_key = secrets.token_bytes(32)
         self.host = "localhost"
         self.port, self.tls_port = running.free_ports(2)
         self.process: subprocess.Popen[bytes] | None = None
@@ -166,6 +188,7 @@ class Dovecot(Looking):
             self._give(self.home / "homes" / user)
         self.new_certificate()
         self._write_passwords()
+        self._write_token_key()
         self.config.write_text(self._settings())
         try:
             self.start()
@@ -230,6 +253,14 @@ class Dovecot(Looking):
         self._write_passwords()
         time.sleep(1.1)  # Dovecot looks at the file at most once in each second of the clock
 
+    def token(self, user: str, *, seconds: int = 3600) -> str:
+        """An access token of this user, as an identity provider would have made it; `seconds` may be negative."""
+        now = int(time.time())
+        head = {"alg": "HS256", "typ": "JWT"}
+        claims = {"email": user, "sub": user, "iat": now - 10, "nbf": now - 7200, "exp": now + seconds}
+        signed = ".".join(_url64(json.dumps(part).encode()) for part in (head, claims))
+        return f"{signed}.{_url64(hmac.digest(self._token_key, signed.encode(), 'sha256'))}"
+
     def deliver(self, user: str, raw: bytes, *, date: datetime | None = None) -> None:
         """Put a letter into the INBOX as a mail server does; an idling client is told. Maildir only."""
         assert self.storage == "maildir"
@@ -280,6 +311,12 @@ class Dovecot(Looking):
         os.utime(fresh, (self._passwords_written, self._passwords_written))
         fresh.rename(path)
 
+    def _write_token_key(self) -> None:
+        folder = self.home / "keys" / "default" / "HS256"  # no issuer and no key named in the token
+        folder.mkdir(parents=True)
+        (folder / "default").write_text(base64.b64encode(self._token_key).decode())
+        (self.home / "oauth2.conf").write_text(OAUTH2.format(home=self.home))
+
     def _settings(self) -> str:
         root = os.geteuid() == 0
         me = running.mail_user()
@@ -296,5 +333,11 @@ class Dovecot(Looking):
             port=self.port,
             tls_port=self.tls_port,
             sent=self.sent,
+            mechanisms=self.mechanisms,
+            tokens=TOKENS.format(home=self.home) if "oauth" in self.mechanisms else "",
             extra=self.extra,
         )
+
+
+def _url64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

@@ -141,6 +141,12 @@ class Room:
         return ["unshare", "--mount", "--propagation", "private", *enter]
 
 
+def maildir(box: Path) -> list[bytes]:
+    """The letters of a maildir, in order of arrival."""
+    files = sorted([*box.glob("new/*"), *box.glob("cur/*")], key=lambda path: path.stat().st_mtime_ns)
+    return [path.read_bytes() for path in files]
+
+
 def _unpacked(name: str) -> bool:
     return (cache() / name / PROGRAMS[name]).exists()
 

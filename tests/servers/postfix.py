@@ -79,7 +79,7 @@ disable_dns_lookups = yes
 MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
 127.0.0.1:{tls_port} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
-127.0.0.1:{plain_port} inet n - n - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no
+127.0.0.1:{plain_port} inet n - n - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no -o smtpd_sasl_mechanism_filter=plain,login
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -120,6 +120,7 @@ def available() -> str:
 class Postfix:
     """A private Postfix. `port` offers STARTTLS, `tls_port` TLS from the first byte, `plain_port` no TLS.
 
+    The first two offer every way to sign in that its Dovecot has, the last PLAIN and LOGIN alone.
     size_limit: largest letter in bytes. extra: further lines of main.cf.
     """
 
