@@ -108,7 +108,7 @@ def _walk(node: Node, body: Body, *, first: bool) -> None:
 
 def _is_body(node: Node, first: bool) -> bool:
     """Disposition is a hint only: a nameless text is read, a named one only in first place."""
-    if not node.headers.raw("content-disposition") and "name" not in node.params:
+    if "content-disposition" not in node.headers and "name" not in node.params:
         return True
     disposition, parameters = node.disposition()
     named = bool(file_name(parameters, node.params))

@@ -2,32 +2,31 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 
 from postern.mime.charset import decode
+from postern.mime.transfer import Raw
 from postern.mime.words import decode_words, one_line
 
 MAX_BYTES = 256 * 1024
 MAX_FIELDS = 2000
 
 _LEAD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:>?From [^\r\n]*\r?\n)?")
+_END = re.compile(rb"\n\r?\n")
+_FIRST_IS_BLANK = re.compile(rb"\r?\n")
+# The block is cut as latin-1 text: one character a byte, so 8-bit values can still be taken back to bytes.
+_FIELD = re.compile(r"^([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 # A run of well-formed fields; possessive, so that a long line without a colon costs its length once.
-_RUN = re.compile(rb"(?:[!-9;-~]++[ \t]*+:[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*+)*+")
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)")
+_RUN = re.compile(r"(?:[!-9;-~]++[ \t]*+:[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*+)*+")
 _BLANK_LINE = re.compile(rb"\n[ \t]*\r?\n")
-_FOLD = re.compile(rb"[\r\n]+[ \t]*")
+_FOLD = re.compile(r"[\r\n]+[ \t]*")
+_ASCII_BLANK = " \t\r\n\v\f"  # str.strip() alone would take latin-1's 0x85 and 0xa0 too
 # After a broken line, only these show that the header block goes on.
 _GOES_ON = re.compile(
-    rb"(?:From|To|Cc|Bcc|Subject|Date|Message-ID|In-Reply-To|References|Reply-To|Sender|MIME-Version|Received|"
-    rb"Return-Path|Delivered-To|DKIM-Signature|Content-[A-Za-z-]+|X-[A-Za-z0-9-]+|List-[A-Za-z-]+|"
-    rb"Authentication-Results|Precedence|Importance|Priority|User-Agent|Organization)[ \t]*:",
+    r"(?:From|To|Cc|Bcc|Subject|Date|Message-ID|In-Reply-To|References|Reply-To|Sender|MIME-Version|Received|"
+    r"Return-Path|Delivered-To|DKIM-Signature|Content-[A-Za-z-]+|X-[A-Za-z0-9-]+|List-[A-Za-z-]+|"
+    r"Authentication-Results|Precedence|Importance|Priority|User-Agent|Organization)[ \t]*:",
     re.IGNORECASE,
 )
-
-
-@lru_cache(maxsize=1024)
-def _key(name: str) -> bytes:
-    return name.lower().encode("ascii", "replace")
 
 
 class Headers:
@@ -35,99 +34,121 @@ class Headers:
 
     __slots__ = ("_fields", "fallback")
 
-    def __init__(self, fields: dict[bytes, list[bytes]], fallback: str = "") -> None:
-        self._fields = fields
+    def __init__(self, fields: list[tuple[str, str]] | None = None, fallback: str = "") -> None:
+        self._fields: dict[str, list[str]] = {}
         self.fallback = fallback
+        for name, value in fields or ():
+            name = name.lower()
+            if name in self._fields:
+                self._fields[name].append(value)
+            else:
+                self._fields[name] = [value]
 
-    def raw(self, name: str) -> list[bytes]:
-        """Every value of that field as it stands in the letter, folds included."""
-        return self._fields.get(_key(name), [])
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields or name.lower() in self._fields
 
     def count(self, name: str) -> int:
-        return len(self.raw(name))
+        """How many fields have that name."""
+        return len(self._values(name))
 
     def text(self, name: str) -> str:
         """The first value, unfolded, 8-bit decoded, encoded words left alone (for tokenising)."""
-        values = self._fields.get(_key(name))
+        values = self._values(name)
         return unfolded(values[0], self.fallback) if values else ""
 
     def texts(self, name: str) -> list[str]:
         """Every value as `text` gives it."""
-        return [unfolded(value, self.fallback) for value in self.raw(name)]
+        return [unfolded(value, self.fallback) for value in self._values(name)]
 
     def get(self, name: str) -> str:
         """The first value decoded to one line of readable text; '' when absent."""
-        return decode_words(self.text(name))
+        values = self._values(name)
+        return decode_words(unfolded(values[0], self.fallback)) if values else ""
 
     def names(self) -> list[str]:
         """Lower-case field names in order of first appearance."""
-        return [name.decode("ascii") for name in self._fields]
+        return list(self._fields)
+
+    def _values(self, name: str) -> list[str]:
+        return self._fields.get(name) or self._fields.get(name.lower()) or []
 
 
-def unfolded(value: bytes, fallback: str = "") -> str:
-    """One header value as one line of text: UTF-8 first, else the fallback charset, else the detector."""
-    value = value.strip()
-    if b"\n" in value or b"\r" in value:
-        value = _FOLD.sub(b" ", value)
+def unfolded(value: str, fallback: str = "") -> str:
+    """One value (latin-1 text of its bytes) as a line: UTF-8 first, else the fallback charset, else the detector."""
+    value = value.strip(_ASCII_BLANK)
+    if "\n" in value or "\r" in value:
+        value = _FOLD.sub(" ", value)
     if value.isascii():
-        return value.decode("ascii")
+        return value
+    data = value.encode("latin-1")
     try:
-        return value.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
-        return one_line(decode(value, fallback))
+        return one_line(decode(data, fallback))
 
 
-def read_headers(data: bytes, start: int, end: int, note: Callable[[str], None]) -> tuple[Headers, int]:
-    """Headers in data[start:end] and the offset where the body begins. Defects go to `note`; never raises."""
-    lead = _LEAD.match(data, start, end)
-    if lead:
-        start = lead.end()
+def read_headers(
+    data: Raw, start: int, end: int, note: Callable[[str], None], *, root: bool = True
+) -> tuple[Headers, int]:
+    """Headers in data[start:end] and the offset where the body begins. Defects go to `note`; never raises.
+
+    Only a whole letter (`root`) may begin with blank lines, a byte order mark or mbox's From line: in a part
+    an empty first line says that it has no headers (RFC 2046 5.1).
+    """
+    if root:
+        lead = _LEAD.match(data, start, end)
+        start = lead.end() if lead else start
+    elif blank := _FIRST_IS_BLANK.match(data, start, end):
+        return Headers(), blank.end()
     limit = min(end, start + MAX_BYTES)
-    fields: dict[bytes, list[bytes]] = {}
-    position, left = start, MAX_FIELDS
+    stop = _END.search(data, start, limit)
+    if stop:
+        block = data[start : stop.start()].decode("latin-1")
+        fields = _FIELD.findall(block)
+        # every line is the first of a field or the fold of one: nothing is broken, nothing was passed over
+        if len(fields) == 1 + block.count("\n") - block.count("\n ") - block.count("\n\t") <= MAX_FIELDS:
+            return Headers(fields), stop.end()
+    return _with_care(data, start, end, limit, note)
+
+
+def _with_care(
+    data: Raw, start: int, end: int, limit: int, note: Callable[[str], None]
+) -> tuple[Headers, int]:
+    """The same for a block that has broken lines, no end, or too much of everything."""
+    text = data[start:limit].decode("latin-1")
+    fields: list[tuple[str, str]] = []
+    position, left = 0, MAX_FIELDS
     while True:
-        run = _RUN.match(data, position, limit)
+        run = _RUN.match(text, position)
         stop = run.end() if run else position
-        left = _collect(data, position, stop, fields, left, note)
-        position, go_on = _after_run(data, stop, limit, bool(fields))
-        if not go_on:
+        found = _FIELD.findall(text[position:stop])
+        if len(found) > left:
+            note("truncated: headers")
+        fields += found[:left]
+        left -= len(found)
+        position, goes_on = _after_run(text, stop, bool(fields))
+        if not goes_on:
             break
         note("header line without a name")
         left -= 1
         if left <= 0:
             break
-    if position >= limit < end:
+    body = start + position
+    if body >= limit < end:
         note("truncated: headers")
         blank = _BLANK_LINE.search(data, limit, end)
-        position = blank.end() if blank else end
-    return Headers(fields), position
+        body = blank.end() if blank else end
+    return Headers(fields), body
 
 
-def _collect(
-    data: bytes,
-    start: int,
-    stop: int,
-    fields: dict[bytes, list[bytes]],
-    left: int,
-    note: Callable[[str], None],
-) -> int:
-    for found in _FIELD.finditer(data, start, stop):
-        if left <= 0:
-            note("truncated: headers")
-            break
-        left -= 1
-        fields.setdefault(found[1].lower(), []).append(found[2])
-    return left
-
-
-def _after_run(data: bytes, stop: int, limit: int, have_fields: bool) -> tuple[int, bool]:
+def _after_run(text: str, stop: int, have_fields: bool) -> tuple[int, bool]:
     """Where the body begins, or (next line, True) when one broken line stands between two fields."""
-    if stop >= limit:
+    if stop >= len(text):
         return stop, False
-    line_end = data.find(b"\n", stop, limit)
-    after = line_end + 1 if line_end >= 0 else limit
-    if not data[stop:after].strip(b" \t\r\n"):
+    line_end = text.find("\n", stop)
+    after = line_end + 1 if line_end >= 0 else len(text)
+    if not text[stop:after].strip(" \t\r\n"):
         return after, False
-    if have_fields and line_end >= 0 and _GOES_ON.match(data, after, limit):
+    if have_fields and line_end >= 0 and _GOES_ON.match(text, after):
         return after, True
     return stop, False

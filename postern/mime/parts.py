@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from postern.mime.headers import Headers, read_headers
 from postern.mime.parameters import content_type, parameters
-from postern.mime.transfer import encoding_name, undo
+from postern.mime.transfer import Raw, encoding_name, undo_range
 
 MAX_PARTS = 2000
 MAX_DEPTH = 40
@@ -23,7 +23,7 @@ _DISPOSITION = re.compile(r"[A-Za-z-]{1,40}")
 class Node:
     """One part: its headers, and where its body lies in `data` (the letter, or bytes decoded from it)."""
 
-    data: bytes
+    data: Raw
     start: int
     end: int
     headers: Headers
@@ -36,7 +36,7 @@ class Node:
 
     def content(self) -> bytes:
         """The decoded body."""
-        return undo(self.data[self.start : self.end], self.encoding)
+        return undo_range(self.data, self.start, self.end, self.encoding)
 
     def disposition(self) -> tuple[str, dict[str, str]]:
         """('attachment' | 'inline' | '' | ..., parameters) of Content-Disposition."""
@@ -63,11 +63,11 @@ class Tree:
         self.defects[defect] = None
 
     def read(
-        self, data: bytes, start: int, end: int, parent: str = "", depth: int = 0, outer: Outer = ()
+        self, data: Raw, start: int, end: int, parent: str = "", depth: int = 0, outer: Outer = ()
     ) -> Node:
         """The part whose headers begin at `start`, with everything inside it."""
         self.count += 1
-        headers, body = read_headers(data, start, end, self.note)
+        headers, body = read_headers(data, start, end, self.note, root=not depth)
         kind, params = content_type(headers.text("content-type"))
         if not kind:
             kind = "message/rfc822" if parent == "multipart/digest" else "text/plain"
@@ -111,7 +111,7 @@ class Tree:
         self.note("boundary guessed")
         return self._ranges(node.data, node.start, node.end, guess[1])
 
-    def _ranges(self, data: bytes, start: int, end: int, boundary: bytes) -> list[tuple[int, int]]:
+    def _ranges(self, data: Raw, start: int, end: int, boundary: bytes) -> list[tuple[int, int]]:
         """(start, end) of each part between delimiter lines (RFC 2046 5.1.1)."""
         ranges: list[tuple[int, int]] = []
         opened = -1  # where the current part begins; -1 in preamble and epilogue
@@ -132,7 +132,7 @@ class Tree:
         return ranges
 
 
-def _delimiters(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int, bool]]:
+def _delimiters(data: Raw, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int, bool]]:
     """(line start, offset after the line, is closing) of every line that is this boundary and nothing more."""
     mark = b"--" + boundary
     position = data.find(mark, start, end)
@@ -146,7 +146,7 @@ def _delimiters(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[
         position = data.find(mark, after, end)
 
 
-def _without_line_end(data: bytes, start: int, end: int) -> int:
+def _without_line_end(data: Raw, start: int, end: int) -> int:
     """The line end before a delimiter belongs to the delimiter."""
     if end > start and data[end - 1] == 10:
         end -= 1
@@ -155,12 +155,12 @@ def _without_line_end(data: bytes, start: int, end: int) -> int:
     return end
 
 
-def rooted(raw: bytes) -> bytes:
+def rooted(raw: Raw) -> Raw:
     """The letter with CR line ends turned to LF when it has no LF at all; offsets stay the same."""
-    return raw.replace(b"\r", b"\n") if b"\n" not in raw else raw
+    return raw[:].replace(b"\r", b"\n") if raw.find(b"\n") < 0 else raw
 
 
-def read_tree(raw: bytes) -> tuple[Node, list[str]]:
+def read_tree(raw: Raw) -> tuple[Node, list[str]]:
     """The root part of a letter and the defects met on the way."""
     tree = Tree()
     data = rooted(raw)

@@ -10,7 +10,7 @@ from postern.mime.body import Part, read_body
 from postern.mime.dates import read_date
 from postern.mime.headers import Headers
 from postern.mime.parts import Node, read_tree, rooted
-from postern.mime.transfer import undo
+from postern.mime.transfer import Raw, undo_range
 from postern.mime.words import one_line
 
 __all__ = ["Letter", "Mailaddr", "Part", "part_bytes", "read"]
@@ -45,17 +45,19 @@ class Letter:
     parts: tuple[Part, ...] = ()
     defects: tuple[str, ...] = ()
     automatic: str = ""
-    headers: Headers = field(default_factory=lambda: Headers({}), repr=False, compare=False)
-    raw: bytes = field(default=b"", repr=False, compare=False)
+    headers: Headers = field(default_factory=Headers, repr=False, compare=False)
+    raw: Raw = field(default=b"", repr=False, compare=False)
 
     def header(self, name: str) -> str:
         """The first header of that name, decoded to one line; '' when absent."""
         return self.headers.get(name)
 
 
-def read(raw: bytes) -> Letter:
-    """Read a raw letter. Never raises: an unreadable one comes back with the reason in `defects`."""
-    raw = bytes(raw)
+def read(raw: Raw) -> Letter:
+    """Read a raw letter. Never raises: an unreadable one comes back with the reason in `defects`.
+
+    A mapped file is read where it lies, and stays referenced by the letter's `raw`.
+    """
     try:
         root, defects = read_tree(raw)
     except Exception as error:  # a bug of ours must cost one letter's view, never the mailbox
@@ -74,12 +76,12 @@ def _safely(step: Any, default: dict[str, Any], name: str, defects: list[str]) -
         return default
 
 
-def part_bytes(raw: bytes, part: Part) -> bytes:
+def part_bytes(raw: Raw, part: Part) -> bytes:
     """The decoded bytes of one part, taken from the raw letter without reading it again."""
     data = rooted(raw)
     for offset, length, encoding in part.outer:
-        data = undo(data[offset : offset + length], encoding)
-    return undo(data[part.offset : part.offset + part.length], part.encoding)
+        data = undo_range(data, offset, offset + length, encoding)
+    return undo_range(data, part.offset, part.offset + part.length, part.encoding)
 
 
 def _head(headers: Headers, defects: list[str]) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def _automatic(headers: Headers) -> str:
     if headers.get("precedence").strip().lower() in ("bulk", "list", "junk", "auto_reply"):
         return headers.get("precedence").strip().lower()
     for name, reason in _MARKS:
-        if headers.raw(name):
+        if name in headers:
             return reason
     if headers.text("return-path").strip() == "<>":
         return "empty return path"

@@ -7,11 +7,14 @@ from postern.mime.charset import codec_for, decode, storable
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+_B64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 _NOT_B64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
 def one_line(text: str) -> str:
     """Text that cannot start a new header line or end a C string; runs of control characters become one space."""
+    if text.isprintable():  # then it holds neither control characters nor surrogates
+        return text.strip()
     return _CONTROL.sub(" ", storable(text)).strip()
 
 
@@ -79,10 +82,14 @@ def _payload(text: str, coding: str, charset: str) -> bytes:
             data = text.encode(codec_for(charset) or "utf-8")
         except UnicodeError:
             data = text.encode("utf-8", "replace")
+    if b"==" not in data and data[-1:] != b"=":  # there binascii drops what should stay
+        return binascii.a2b_qp(data, header=True)
     return _HEX.sub(lambda found: bytes.fromhex(found[1].decode()), data.replace(b"_", b" "))
 
 
 def _base64(text: str) -> bytes:
+    if len(text) % 4 == 0 and _B64.fullmatch(text):
+        return binascii.a2b_base64(text)
     text = _NOT_B64.sub("", text)
     if len(text) % 4 == 1:  # one stray character carries no byte
         text = text[:-1]
