@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from postern.mail.intake import Arrival
 from postern.mailboxes.models import Folder
 from postern.sync import plan, store
-from postern.sync.plan import Case, Listed, Remembered, Said, Wishes
+from postern.sync.bringing import Bringing
+from postern.sync.memory import Memory, Progress
+from postern.sync.plan import Case, Remembered, Said, Wishes
 from postern.sync.store import Place, Store
 from postern.wire.errors import MailError
-from postern.wire.imap import UNKNOWN_DATE, Selected, Session
+from postern.wire.imap import Selected, Session
 
 SIZE_PASS = 500
-# Letters are handed over in smaller portions than they are asked for, so that the first show up soon.
-KEEP_LETTERS = 50
-HISTORY_SECONDS = 10.0
+HISTORY_SECONDS = 5.0
 # After a listing that was not believed: when to ask for the next.
 SUSPECT_SECONDS = 20.0
 DOUBT_SECONDS = 60.0
 MOST_RECREATIONS_A_DAY = 3
-# A letter that breaks the connection is left out in the end, listed with the reason. A network that is
-# down breaks it as well, so plain losses count for much less than nonsense.
-WEIGHT = {"protocol_error": 4, "too_large": 4}
-TOO_HEAVY = 8
-
-
-@dataclass
-class Memory:
-    """What a watcher remembers of a folder from one connection to the next."""
-
-    suspected: bool = False
-    interrupted: bool = False
-    listing_after: float = 0.0
-    stuck: Counter[int] = field(default_factory=Counter)
-    recreations: list[datetime] = field(default_factory=list)
-
-
-@dataclass
-class Progress:
-    """Letters of a first sync, done and in all; and how many new messages came of this connection."""
-
-    done: int = 0
-    total: int = 0
-    stored: int = 0
 
 
 class Reading:
@@ -72,6 +46,7 @@ class Reading:
         self._on_progress = on_progress
         self._session = session
         self._store = keeper
+        self._bringing = Bringing(session, keeper, place.row, self.memory, self.progress)
         self._history: list[int] | None = None
         self._not_before: datetime | None = None
         self._seen: tuple[int, int | None, int] | None = None
@@ -106,12 +81,16 @@ class Reading:
 
         True when history is left to do. Raises MailError.
         """
+        until = asyncio.get_running_loop().time() + seconds
         said = await self._ask()
         await self._open(said)
-        accounted = await self._new_letters()
+        accounted, behind = await self._new_letters(until)
+        if behind:
+            await self._remember(replace(self.state, exists=self.state.exists + accounted))
+            return True
         await self._compare(said, accounted)
         self._seen = (said.uidvalidity, said.uidnext, said.exists)
-        return await self._old_letters(seconds)
+        return await self._old_letters(until)
 
     async def _ask(self) -> Said:
         selected = await self.look()
@@ -158,27 +137,27 @@ class Reading:
         await self._store.run(store.remember, self.folder, state)
         self.state = state
 
-    async def _new_letters(self) -> int:
-        """Fetch what lies at and above the cursor; how many letters that explains."""
+    async def _new_letters(self, until: float) -> tuple[int, bool]:
+        """Fetch what lies at and above the cursor: how many letters that explains, and whether more are left."""
+        assert self.state.uidvalidity is not None
         found = await self._session.uid_search(["UID", f"{self.state.next_uid}:*"])
         fresh = plan.new_uids(self.state, found)
         accounted = 0
-        here = await self._kept_before_it_broke() if fresh else set()
+        # Letters that were kept before a connection broke or a process died are not fetched again.
+        here = (
+            await self._store.run(store.met, self.folder, self.state.uidvalidity, fresh[0])
+            if fresh
+            else set()
+        )
         for start in range(0, len(fresh), SIZE_PASS):
             some = fresh[start : start + SIZE_PASS]
             accounted += len(here.intersection(some))
             accounted += await self._bring_in([uid for uid in some if uid not in here], moving=True)
-            await self._keep([], next_uid=some[-1] + 1)
+            await self._store.run(store.keep, self.folder, self.state.uidvalidity, (), next_uid=some[-1] + 1)
             self.state = replace(self.state, next_uid=some[-1] + 1)
-        return accounted
-
-    async def _kept_before_it_broke(self) -> set[int]:
-        if not self.memory.interrupted:
-            return set()
-        self.memory.interrupted = False
-        assert self.state.uidvalidity is not None
-        known = await self._store.run(store.ledger, self.folder, self.state.uidvalidity)
-        return set(known.here | known.gone)
+            if some[-1] != fresh[-1] and asyncio.get_running_loop().time() >= until:
+                return accounted, True
+        return accounted, False
 
     async def _compare(self, said: Said, accounted: int) -> None:
         """Where the count is not what was expected: what left, what came back, what was overlooked?"""
@@ -215,14 +194,13 @@ class Reading:
             wait = SUSPECT_SECONDS if verdict.suspect else DOUBT_SECONDS
             self.memory.listing_after = asyncio.get_running_loop().time() + wait
 
-    async def _old_letters(self, seconds: float) -> bool:
-        """Import history newest first; True when some is left after `seconds`."""
+    async def _old_letters(self, until: float) -> bool:
+        """Import history newest first; True when some is left when the time is over."""
         if self.state.history_done:
             return False
         if self._history is None:
             self._history = await self._find_history()
             self.progress.total += len(self._history)
-        until = asyncio.get_running_loop().time() + seconds
         while self._history:
             some = self._history[: plan.MAX_BATCH_LETTERS]
             await self._bring_in(some, since=self.state.history_since)
@@ -296,76 +274,6 @@ class Reading:
             not_before=self._not_before if since else None,
             rematching=self.state.rematching,
         )
-        skipped = [*sorted_out.skipped, *self._unfetchable(sorted_out.fetch)]
-        if skipped:
-            await self._keep([], skipped=skipped)
-        left_out = {uid for uid, _ in skipped}
-        fetch = [letter for letter in sorted_out.fetch if letter.uid not in left_out]
-        for batch in self._batches(fetch):
-            await self._fetch(batch, next_uid=batch[-1].uid + 1 if moving else None)
-        for batch in self._batches(sorted_out.recognise):
-            await self._fetch(batch, only_known=plan.READ_ELSEWHERE)
-        return len(listed)
-
-    def _unfetchable(self, letters: Sequence[Listed]) -> list[tuple[int, str]]:
-        reason = "The mail server could not hand it over, at several attempts."
-        return [(letter.uid, reason) for letter in letters if self.memory.stuck[letter.uid] >= TOO_HEAVY]
-
-    def _batches(self, letters: Sequence[Listed]) -> list[list[Listed]]:
-        """Batches in which a letter that broke a connection before goes alone."""
-        cut: list[list[Listed]] = [[]]
-        for letter in letters:
-            if self.memory.stuck[letter.uid]:
-                cut += [[letter], []]
-            else:
-                cut[-1].append(letter)
-        return [batch for run in cut for batch in plan.batches(run)]
-
-    async def _fetch(
-        self, batch: Sequence[Listed], *, next_uid: int | None = None, only_known: str = ""
-    ) -> None:
-        wanted = [letter.uid for letter in batch]
-        missed = set(wanted)
-        arrivals: list[Arrival] = []
-        try:
-            async for letter in self._session.uid_fetch_bodies(wanted):
-                missed.discard(letter.uid)
-                arrivals.append(Arrival(letter.uid, letter.flags, _when(letter.internaldate), letter.raw))
-                if len(arrivals) >= KEEP_LETTERS:
-                    # The cursor waits for the whole batch: servers may answer in any order.
-                    await self._keep(arrivals, only_known=only_known)
-                    arrivals = []
-        except MailError as error:
-            if missed:
-                self.memory.stuck[min(missed)] += WEIGHT.get(error.code, 1)
-            # A line that breaks every few letters gets them home all the same, bit by bit.
-            self.memory.interrupted = True
-            await self._keep(arrivals, only_known=only_known)
-            raise
-        await self._keep(arrivals, next_uid=next_uid, only_known=only_known)
-        for uid in wanted:
-            self.memory.stuck.pop(uid, None)
-
-    async def _keep(
-        self,
-        arrivals: Sequence[Arrival],
-        *,
-        skipped: Sequence[tuple[int, str]] = (),
-        next_uid: int | None = None,
-        only_known: str = "",
-    ) -> None:
         assert self.state.uidvalidity is not None
-        self.progress.stored += await self._store.run(
-            store.keep,
-            self.folder,
-            self.state.uidvalidity,
-            arrivals,
-            skipped=skipped,
-            next_uid=next_uid,
-            only_known=only_known,
-        )
-
-
-def _when(internaldate: datetime) -> datetime:
-    """A letter of which the server tells no date has arrived now."""
-    return datetime.now(UTC) if internaldate == UNKNOWN_DATE else internaldate
+        await self._bringing.bring(self.state.uidvalidity, sorted_out, moving=moving)
+        return len(listed)

@@ -32,7 +32,7 @@ def sync_once(mailbox_id: int) -> str:
 
 async def _sync_once(mailbox_id: int) -> str:
     from postern.sync import store
-    from postern.sync.reading import Progress
+    from postern.sync.memory import Progress
     from postern.sync.store import Store
     from postern.sync.visit import open_visit
     from postern.wire.errors import MailError

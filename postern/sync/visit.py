@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from postern.mailboxes.models import Mailbox
 from postern.sync import errands, store
+from postern.sync.memory import Memories, Progress
 from postern.sync.plan import Wishes
-from postern.sync.reading import Memory, Progress, Reading
+from postern.sync.reading import Reading
 from postern.sync.store import Store
 from postern.wire.errors import MailError
 from postern.wire.imap import Session
@@ -22,17 +22,6 @@ SHORTEST_WAIT = 1.0
 
 # What the server may say of the sent folder without any harm to INBOX.
 _FOLDER_ONLY = {"folder_missing", "server_refused", "server_busy"}
-
-
-@dataclass
-class Memories:
-    """What a watcher remembers from one connection to the next, by folder."""
-
-    folders: dict[int, Memory] = field(default_factory=dict)
-
-    def of(self, folder_id: int) -> Memory:
-        """Return the memory of a folder."""
-        return self.folders.setdefault(folder_id, Memory())
 
 
 class Visit:

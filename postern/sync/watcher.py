@@ -15,9 +15,9 @@ from typing import Any
 from postern.mailboxes.models import MailboxHealth
 from postern.sync import errands, store
 from postern.sync.backoff import Backoff
-from postern.sync.reading import Progress
+from postern.sync.memory import Memories, Progress
 from postern.sync.store import Account, Store, Watched
-from postern.sync.visit import Memories, Visit, open_visit
+from postern.sync.visit import Visit, open_visit
 from postern.wire.errors import MailError
 from postern.wire.imap import Session, open_session
 

@@ -16,9 +16,9 @@ from postern.mailboxes.save import save_mailbox
 from postern.people.models import Staff
 from postern.sync import store
 from postern.sync.backoff import Backoff
-from postern.sync.reading import Progress
+from postern.sync.memory import Memories, Progress
 from postern.sync.store import Store
-from postern.sync.visit import Memories, open_visit
+from postern.sync.visit import open_visit
 from postern.sync.watcher import Gates, Watcher
 from postern.wire.imap import open_session
 from tests.servers.dovecot import Dovecot

@@ -6,8 +6,9 @@ import pytest
 
 from postern.mailboxes.models import Mailbox
 from postern.sync import store
+from postern.sync.memory import Memory
 from postern.sync.plan import Wishes
-from postern.sync.reading import Memory, Reading
+from postern.sync.reading import Reading
 from postern.sync.store import Store
 from postern.wire.errors import MailError
 

@@ -23,7 +23,7 @@ from postern.sync.store.folders import (
     rewind,
     window_start,
 )
-from postern.sync.store.letters import Ledger, keep, ledger, mark_gone
+from postern.sync.store.letters import Ledger, keep, ledger, mark_gone, met
 from postern.sync.store.mailboxes import Account, Watched, history_date, load, note_health, pin, watched
 from postern.sync.store.pool import Store, listening_address
 from postern.sync.store.probes import claim, finish, note_certificate, show_steps, waiting
@@ -51,6 +51,7 @@ __all__ = [
     "listening_address",
     "load",
     "mark_gone",
+    "met",
     "note_certificate",
     "note_health",
     "pin",

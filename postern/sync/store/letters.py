@@ -39,6 +39,13 @@ def ledger(folder: Folder, uidvalidity: int) -> Ledger:
     )
 
 
+def met(folder: Folder, uidvalidity: int, first: int) -> set[int]:
+    """Return the UIDs from `first` on that have a line in the ledger."""
+    with at_mailbox(folder.mailbox_id):
+        rows = Sighting.objects.filter(folder=folder, uidvalidity=uidvalidity, uid__gte=first)
+        return set(rows.values_list("uid", flat=True))
+
+
 def keep(
     folder: Folder,
     uidvalidity: int,

@@ -1,0 +1,38 @@
+"""What is remembered of a folder while the process lives, and how far a first sync is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a watcher remembers of a folder from one connection to the next."""
+
+    suspected: bool = False
+    interrupted: bool = False
+    listing_after: float = 0.0
+    stuck: Counter[int] = field(default_factory=Counter)
+    recreations: list[datetime] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Memories:
+    """What a watcher remembers, by folder."""
+
+    folders: dict[int, Memory] = field(default_factory=dict)
+
+    def of(self, folder_id: int) -> Memory:
+        """Return the memory of a folder."""
+        return self.folders.setdefault(folder_id, Memory())
+
+
+@dataclass(slots=True)
+class Progress:
+    """Letters of a first sync, done and in all; and how many new messages came of this connection."""
+
+    done: int = 0
+    total: int = 0
+    stored: int = 0
