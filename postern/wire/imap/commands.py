@@ -13,7 +13,7 @@ from typing import Literal as Choice
 
 from postern.wire.errors import MailError, control_bytes
 from postern.wire.imap.grammar import MONTHS
-from postern.wire.imap.responses import MAX_UID
+from postern.wire.imap.uidset import MAX_UID
 
 MAX_LINE = 8000
 MAX_UIDS = 200
@@ -150,11 +150,15 @@ def written_set(text: str) -> bytes:
     return text.encode()
 
 
-def search(criteria: "str | Sequence[str | bytes | int | date]") -> Command:
+def search(
+    criteria: "str | Sequence[str | bytes | int | date]", *, compact: bool = False, utf8: bool = False
+) -> Command:
     """UID SEARCH. A string is a constant of keywords; a sequence holds keywords and arguments of any text.
 
-    Text beyond ASCII turns on ``CHARSET UTF-8`` (RFC 3501 section 6.4.4).
+    Text beyond ASCII turns on ``CHARSET UTF-8`` (RFC 3501 section 6.4.4), but for a server whose text is
+    UTF-8 anyhow (``utf8``, RFC 6855). ``compact`` asks for ranges (RFC 4731).
     """
+    returning = [b"RETURN", b"(ALL)"] if compact else []
     if isinstance(criteria, str):
         words = criteria.split()
         if (
@@ -163,13 +167,13 @@ def search(criteria: "str | Sequence[str | bytes | int | date]") -> Command:
             or not all(_CRITERIA.fullmatch(word) for word in words)
         ):
             raise control_bytes("The search")
-        return command("UID SEARCH", *(word.encode() for word in words))
+        return command("UID SEARCH", *returning, *(word.encode() for word in words))
     arguments = [_criterion(item) for item in criteria]
     if not arguments:
         raise ValueError("a search needs criteria")
-    if any(isinstance(argument, Literal) for argument in arguments):
+    if not utf8 and any(isinstance(argument, Literal) for argument in arguments):
         arguments = [b"CHARSET", b"UTF-8", *arguments]
-    return command("UID SEARCH", *arguments)
+    return command("UID SEARCH", *returning, *arguments)
 
 
 def _criterion(item: "str | bytes | int | date") -> bytes | Literal:

@@ -9,7 +9,7 @@ from postern.wire import errors
 from postern.wire.imap.commands import Command
 from postern.wire.imap.link import Deadline, Link
 from postern.wire.imap.refusals import farewell, refusal
-from postern.wire.imap.responses import Capability, Count, Event, Line, Vanished, names
+from postern.wire.imap.responses import Capability, Count, Enabled, Event, Line, Vanished, names
 
 
 class Exchange:
@@ -74,10 +74,14 @@ class Exchange:
 
 
 class Connection:
-    """The link with what is known of its server: ``exists`` letters in the open folder, ``news`` among them."""
+    """The link with what is known of its server: ``exists`` letters in the open folder, ``news`` among them.
+
+    ``enabled`` are the extensions that ENABLE turned on.
+    """
 
     def __init__(self, link: Link, *, timeout: float) -> None:
         self.capabilities: frozenset[str] = frozenset()
+        self.enabled: frozenset[str] = frozenset()
         self.link = link
         self.timeout = timeout
         self.busy = False
@@ -115,10 +119,15 @@ class Connection:
         if isinstance(event, Count):
             self._count(event)
         elif isinstance(event, Vanished):
-            self.exists = max(0, self.exists - len(event.uids))
+            if not event.earlier:
+                self.exists = max(0, self.exists - len(event.uids))
         elif isinstance(event, Capability):
             self.learn(event.names)
+        elif isinstance(event, Enabled):
+            self.enabled |= event.names
         elif isinstance(event, Line):
+            if event.code == "CLOSED":  # what came so far was about the folder open before (RFC 7162)
+                self.exists, self.news = 0, False
             if event.code == "CAPABILITY":
                 self.learn(names(event.arguments))
             if event.status == "BYE" and during != "LOGOUT":

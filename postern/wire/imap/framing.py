@@ -1,13 +1,17 @@
 """Cuts the stream of bytes into complete responses; every length a server may claim is limited here (S-115).
 
-The common FETCH response is recognised by one anchored pattern and never sees the tokenizer.
+The common FETCH response is recognised by one anchored pattern and never sees the tokenizer. A letter of a
+mean size is copied once, from where the socket put it into its ``bytes``; a large one is received in place
+or goes to a file (``spool``). Nothing here keeps a reference to the buffer that bytes came in.
 """
 
 import re
 from dataclasses import dataclass
 
+from postern.wire.imap import spool
 from postern.wire.imap.grammar import ProtocolError, read_date
-from postern.wire.imap.responses import MAX_UID, Fetch, read_flags
+from postern.wire.imap.responses import Fetch, read_flags
+from postern.wire.imap.uidset import MAX_UID
 
 
 @dataclass(frozen=True)
@@ -18,9 +22,12 @@ class Limits:
     # SEARCH answers with one line: a million UIDs of ten digits.
     long_line: int = 12 << 20
     literal: int = 1 << 20
-    letter: int = 128 << 20
+    letter: int = spool.LARGEST_LETTER
     literals: int = 1000
 
+
+# An unfinished line above this is collected in a buffer of its own, so that it is searched only once.
+_LONG_LINE = 16 * 1024
 
 _HOT = re.compile(
     rb"\* ([0-9]{1,10}) FETCH \(UID ([0-9]{1,10}) FLAGS \(([^()\"{}\[\]\r\n\x00]{0,2000})\)"
@@ -35,30 +42,93 @@ _LITERAL = re.compile(rb"~?\{([^{}\s\"]{0,30})\}\Z")
 
 
 class Framer:
-    """Bytes in, responses out. ``announced`` is how many bytes of the literal on its way are missing."""
+    """Bytes in, responses out.
+
+    Give it bytes by ``feed``, or put them where ``room`` says and tell by ``got``; ask ``next`` until None;
+    then say ``keep``, for the buffer of the bytes is not its own. ``announced`` is how many bytes of the
+    literal on its way are missing.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.announced = 0
-        self._buffer = bytearray()
-        self._start = 0
+        # What is being read: a part of somebody's buffer, or of our own.
+        self._data: bytes | bytearray = b""
+        self._at = 0
+        self._end = 0
+        # What is unfinished between two readings: a short piece, or a long line with how far it was searched.
+        self._tail = b""
+        self._line: bytearray | None = None
         self._scanned = 0
+        # The response under way: its parts, and the literal that comes next.
         self._parts: list[bytes] = []
         self._literal: int | None = None
+        self._filling: spool.InMemory | spool.Spool | None = None
         self._literal_bytes = 0
 
     @property
     def buffered(self) -> int:
         """Bytes received and not yet handed out, parts of an unfinished response included."""
-        return len(self._buffer) - self._start + sum(map(len, self._parts))
+        waiting = len(self._tail) + len(self._line or b"") + sum(map(len, self._parts))
+        return waiting + (self._filling.length - self._filling.missing if self._filling else 0)
+
+    def room(self, scratch: memoryview) -> memoryview:
+        """Where to put the bytes that come next: into the literal on its way, or into ``scratch``."""
+        if self._filling is not None:
+            return self._filling.room(scratch)
+        if not self._tail:
+            return scratch
+        scratch[: len(self._tail)] = self._tail
+        return scratch[len(self._tail) :]
+
+    def got(self, count: int, scratch: bytearray) -> None:
+        """``count`` bytes were put where ``room`` said."""
+        if self._filling is not None:
+            with memoryview(scratch) as view:
+                self._filling.got(view[:count])
+            return
+        self._read(scratch, 0, len(self._tail) + count)
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Take what came from the server; the bytes are copied."""
-        if self._start:
-            del self._buffer[: self._start]
-            self._scanned = max(0, self._scanned - self._start)
-            self._start = 0
-        self._buffer += data
+        """Take bytes from anywhere."""
+        if self._filling is not None:
+            with memoryview(data) as view:
+                count = min(self._filling.missing, len(view))
+                self._filling.write(view[:count])
+                data = bytes(view[count:])
+        whole = self._tail + data if self._tail else bytes(data)
+        self._read(whole, 0, len(whole))
+
+    def _read(self, data: bytes | bytearray, at: int, end: int) -> None:
+        self._tail = b""
+        if self._line is None:
+            self._data, self._at, self._end = data, at, end
+        else:
+            with memoryview(data) as view:
+                self._line += view[at:end]
+            self._data, self._at, self._end = self._line, 0, len(self._line)
+
+    def keep(self) -> None:
+        """Copy what is unfinished: the buffer that was read may be used for something else."""
+        if self._line is not None and self._at == 0:
+            return
+        self._tail = bytes(self._data[self._at : self._end]) if self._at < self._end else b""
+        self._line = None
+        if len(self._tail) > _LONG_LINE and self._literal is None and not self.announced:
+            self._line, self._tail = bytearray(self._tail), b""
+        else:
+            self._scanned = 0
+        self._data, self._at, self._end = b"", 0, 0
+
+    def surplus(self) -> bytes:
+        """Give up all that was received and not handed out."""
+        kept, self._tail, self._line = self._tail + (self._line or b""), b"", None
+        return kept
+
+    def discard(self) -> None:
+        """No more bytes will come: a literal on its way to a file leaves none behind."""
+        if self._filling is not None:
+            self._filling.discard()
 
     def next(self) -> Fetch | list[bytes] | None:
         """The next complete response, as an event or cut into line, literal, ..., line; None: more is needed.
@@ -66,7 +136,7 @@ class Framer:
         Raises ``ProtocolError`` at the first length beyond the limits.
         """
         if not self._parts:
-            hot = _HOT.match(self._buffer, self._start)
+            hot = _HOT.match(self._data, self._at, self._end)
             if hot is not None:
                 found, complete = self._hot(hot)
                 if found is not None or not complete:
@@ -93,15 +163,17 @@ class Framer:
         body = None
         end = hot.end()
         if literal is not None:
-            length = self._allowed(int(literal), self.limits.letter)
-            self.announced = max(0, end + length + 3 - len(self._buffer))
+            length = int(literal)
+            if length >= spool.IN_PLACE_FROM or length > self.limits.letter:
+                return None, True
+            self.announced = max(0, end + length + 3 - self._end)
             if self.announced:
                 return None, False
-            if self._buffer[end + length : end + length + 3] != b")\r\n":
+            if not self._data.startswith(b")\r\n", end + length):
                 return None, True
-            body = bytes(memoryview(self._buffer)[end : end + length])
+            body = self._slice(end, end + length)
             end += length + 3
-        self._start = self._scanned = end
+        self._at = end
         return Fetch(
             int(sequence),
             int(uid),
@@ -111,30 +183,48 @@ class Framer:
             body,
         ), True
 
+    def _slice(self, start: int, end: int) -> bytes:
+        if isinstance(self._data, bytes):
+            return self._data[start:end]
+        with memoryview(self._data) as view:
+            return bytes(view[start:end])
+
     def _take_literal(self, length: int) -> bool:
-        end = self._start + length
-        self.announced = max(0, end - len(self._buffer))
+        """Move a whole literal to the parts, or remember what came of it."""
+        if self._filling is None:
+            end = self._at + length
+            self.announced = max(0, end - self._end)
+            if length < spool.IN_PLACE_FROM or (not self.announced and length <= spool.SPOOL_FROM):
+                if self.announced:
+                    return False
+                self._parts.append(self._slice(self._at, end))
+                self._at, self._literal = end, None
+                return True
+            self._filling = spool.begin(length)
+            with memoryview(self._data) as view:
+                self._filling.write(view[self._at : min(end, self._end)])
+            self._at = min(end, self._end)
+        self.announced = self._filling.missing
         if self.announced:
             return False
-        self._parts.append(bytes(memoryview(self._buffer)[self._start : end]))
-        self._start = self._scanned = end
-        self._literal = None
+        self._parts.append(self._filling.value())
+        self._filling = self._literal = None
         return True
 
     def _take_line(self) -> bytes | None:
-        end = self._buffer.find(b"\r\n", max(self._scanned, self._start))
-        length = (end if end >= 0 else len(self._buffer)) - self._start
+        end = self._data.find(b"\r\n", max(self._at, self._scanned), self._end)
+        length = (end if end >= 0 else self._end) - self._at
         if length > self.limits.line and length > self._line_limit():
             raise ProtocolError("a line is too long")
         if end < 0:
-            self._scanned = max(self._start, len(self._buffer) - 1)
+            self._scanned = max(0, length - 1)
             return None
-        line = bytes(memoryview(self._buffer)[self._start : end])
-        self._start = self._scanned = end + 2
+        line = self._slice(self._at, end)
+        self._at, self._scanned = end + 2, 0
         return line
 
     def _line_limit(self) -> int:
-        first = not self._parts and _LONG.match(self._buffer, self._start)
+        first = not self._parts and _LONG.match(self._data, self._at)
         return self.limits.long_line if first else self.limits.line
 
     def _literal_after(self, line: bytes) -> int | None:

@@ -59,6 +59,14 @@ def number(digits: bytes) -> int:
     return int(digits)
 
 
+def number_or_none(digits: bytes | None, most: int) -> int | None:
+    """A server's number up to ``most``, None for anything else. ``most`` has 19 digits or fewer."""
+    if not digits or len(digits) > MAX_DIGITS or not digits.isdigit():
+        return None
+    found = int(digits)
+    return found if found <= most else None
+
+
 class Tokens:
     """Reads one response from left to right."""
 

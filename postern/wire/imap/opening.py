@@ -171,6 +171,7 @@ async def _sign_in(connection: Connection, endpoint: Endpoint, login: Login, gre
     )
     if "signed_in_not_connected" in quirks:
         await connection.do(command("NAMESPACE"))
+    await _enable(connection)
     return quirks
 
 
@@ -194,6 +195,18 @@ def _without_password(error: MailError, password: str) -> MailError:
     if len(password) >= 3:
         error.server_text = error.server_text.replace(password, "…")
     return error
+
+
+async def _enable(connection: Connection) -> None:
+    """Turn on what must be turned on before it helps (RFC 5161); a server that refuses is used without."""
+    wanted = [name for name in ("QRESYNC",) if name in connection.capabilities]
+    if not wanted or "ENABLE" not in connection.capabilities:
+        return
+    try:
+        await connection.do(command("ENABLE", *(commands.atom(name) for name in wanted)))
+    except MailError as error:
+        if connection.closed or error.temporary:
+            raise
 
 
 async def _introduce(connection: Connection, *, send: bool) -> str:

@@ -1,15 +1,18 @@
 """What a server can say: one small type per response, and the reading of a complete response into it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import TypeVar
 
-from postern.wire.imap.grammar import ProtocolError, Tokens, Unreadable, Value, number, read_date
+from postern.wire.imap.grammar import MAX_DIGITS, Tokens, Unreadable, Value, number, number_or_none, read_date
+from postern.wire.imap.uidset import MAX_UID, UidSet, read_uid
 
+T = TypeVar("T")
 NO_FLAGS: frozenset[str] = frozenset()
-MAX_UID = 2**32 - 1
-MAX_UIDS_IN_SET = 1_000_000
+# RFC 7162: mod-sequences have 63 bits, and so have the sizes of RFC 9051.
+MAX_MODSEQ = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -63,14 +66,15 @@ class Count:
 
 @dataclass(slots=True)
 class Found:
-    """The UIDs of SEARCH or ESEARCH."""
+    """The UIDs of SEARCH or ESEARCH; ``tag`` is the command that ESEARCH says it answers."""
 
-    uids: list[int]
+    uids: UidSet
+    tag: str = ""
 
 
 @dataclass(slots=True)
 class FolderStatus:
-    """The items of STATUS, by their names in upper case."""
+    """The items of STATUS, by their names in upper case; what is no number of its kind is left out."""
 
     wire_name: bytes
     items: dict[str, int]
@@ -91,9 +95,10 @@ class Fetch:
 
 @dataclass(slots=True)
 class Vanished:
-    """RFC 7162."""
+    """Letters that are gone (RFC 7162); ``earlier``: since before, so that EXISTS counts them no more."""
 
-    uids: list[int] = field(default_factory=list)
+    uids: UidSet
+    earlier: bool = False
 
 
 @dataclass(slots=True)
@@ -119,6 +124,7 @@ Event = (
 )
 
 _STATUSES = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
+_MOST = {"HIGHESTMODSEQ": MAX_MODSEQ, "SIZE": MAX_MODSEQ, "DELETED-STORAGE": MAX_MODSEQ}
 _COUNTS = frozenset({b"EXISTS", b"RECENT", b"EXPUNGE"})
 
 
@@ -138,7 +144,9 @@ def read_response(parts: list[bytes]) -> Event:
             return Continuation(first[1:].strip())
         return _tagged(parts)
     except Unreadable:
-        return Other(first[:80].split(b" ")[0].decode("ascii", "replace").upper(), first[:400])
+        words = first[:80].split(maxsplit=3)
+        word = next((word for word in words if word != b"*" and not word.isdigit()), b"")
+        return Other(word.decode("ascii", "replace").upper(), first[:400])
 
 
 def _tagged(parts: list[bytes]) -> Event:
@@ -171,6 +179,8 @@ def _untagged(parts: list[bytes]) -> Event:
 
 def _numbered(count: int, tokens: Tokens) -> Event:
     word = tokens.atom().upper()
+    if count > MAX_UID:
+        raise Unreadable("more letters than UIDs")
     if word in _COUNTS:
         return Count(word.decode(), count)
     if word == b"FETCH":
@@ -221,6 +231,13 @@ def _flags(value: list[Value]) -> frozenset[str]:
     return frozenset(flag.decode("latin-1") for flag in value if isinstance(flag, bytes))
 
 
+def _uid(word: bytes) -> int:
+    try:
+        return read_uid(word)
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
+
+
 def _list(tokens: Tokens) -> Folder:
     flags = _flags(tokens.items_of_list())
     tokens.spaces()
@@ -233,38 +250,30 @@ def _list(tokens: Tokens) -> Folder:
 
 def _search(tokens: Tokens) -> Found:
     words = tokens.rest().partition(b"(")[0].split()
-    return Found([_uid(word) for word in words])
-
-
-def _uid(word: bytes) -> int:
-    found = number(word)
-    if not 0 < found <= MAX_UID:
-        raise Unreadable("not a UID")
-    return found
+    if any(len(word) > 10 or not word.isdigit() for word in words):
+        raise Unreadable("not UIDs")
+    return Found(_set_of(UidSet.of, map(int, words)))
 
 
 def _esearch(tokens: Tokens) -> Found:
+    """RFC 4731. Without the word UID its numbers would count letters, which nobody here asks for."""
+    tag = ""
     if tokens.peek() == b"(":
-        tokens.items_of_list()
+        told = tokens.items_of_list()
+        tag = told[1].decode("ascii", "replace") if len(told) == 2 and isinstance(told[1], bytes) else ""
         tokens.spaces()
-    words = tokens.rest().split()
-    pairs = dict(zip(words[::2], words[1::2], strict=False))
-    if words[:1] == [b"UID"]:
-        pairs = dict(zip(words[1::2], words[2::2], strict=False))
-    return Found(read_uid_set(pairs.get(b"ALL", b"")))
+    words = [word.upper() for word in tokens.rest().split()]
+    if words[:1] != [b"UID"]:
+        raise Unreadable("no UIDs")
+    pairs = dict(zip(words[1::2], words[2::2], strict=False))
+    return Found(_set_of(UidSet.parse, pairs.get(b"ALL", b"")), tag)
 
 
-def read_uid_set(text: bytes) -> list[int]:
-    """``1:3,7`` as a list; the set may not name more than a million (a range is cheap to claim)."""
-    found: list[int] = []
-    for piece in text.split(b",") if text else []:
-        low, colon, high = piece.partition(b":")
-        first, last = _uid(low), _uid(high) if colon else _uid(low)
-        first, last = min(first, last), max(first, last)
-        if len(found) + last - first >= MAX_UIDS_IN_SET:
-            raise ProtocolError("a set of UIDs is too large")
-        found.extend(range(first, last + 1))
-    return found
+def _set_of(make: Callable[[T], UidSet], told: T) -> UidSet:
+    try:
+        return make(told)
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
 
 
 def _status(tokens: Tokens) -> FolderStatus:
@@ -274,14 +283,15 @@ def _status(tokens: Tokens) -> FolderStatus:
     items = {
         key.decode("ascii", "replace").upper(): number(value)
         for key, value in zip(pairs[::2], pairs[1::2], strict=False)
-        if value.isdigit()
+        if value.isdigit() and len(value) <= MAX_DIGITS
     }
+    items = {key: value for key, value in items.items() if value <= _MOST.get(key, MAX_UID)}
     return FolderStatus(b"NIL" if name is None else name, items)
 
 
 def _vanished(tokens: Tokens) -> Vanished:
-    tokens.take(b"(EARLIER)")
-    return Vanished(read_uid_set(tokens.rest().strip()))
+    earlier = tokens.peek() == b"(" and tokens.items_of_list() != []
+    return Vanished(_set_of(UidSet.parse, tokens.rest().strip()), earlier)
 
 
 def _fetch(sequence: int, tokens: Tokens) -> Fetch:
@@ -304,11 +314,11 @@ def _fetch_item(event: Fetch, name: bytes, tokens: Tokens) -> None:
     elif name == b"INTERNALDATE" and isinstance(value, bytes):
         event.internaldate = read_date(value)
     elif name == b"RFC822.SIZE" and isinstance(value, bytes):
-        event.size = number(value) if value.isdigit() else None
+        event.size = number_or_none(value, MAX_MODSEQ)
     elif name in (b"BODY[]", b"RFC822") and isinstance(value, bytes):
         event.body = value
     elif name == b"MODSEQ" and isinstance(value, list) and value and isinstance(value[0], bytes):
-        event.modseq = number(value[0])
+        event.modseq = number_or_none(value[0], MAX_MODSEQ)
 
 
 _READERS: dict[bytes, Callable[[Tokens], Event]] = {

@@ -6,19 +6,20 @@ error other than a refusal the connection is closed and every further call says 
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from postern.wire import errors
 from postern.wire.errors import MailError
-from postern.wire.imap import commands, fetching
-from postern.wire.imap.answers import Fetched, Listed, Selected, Status
+from postern.wire.imap import changes, commands, fetching, selecting
+from postern.wire.imap.answers import Changed, Fetched, Known, Listed, Selected, Status
 from postern.wire.imap.commands import Command, Literal, command
 from postern.wire.imap.connection import Connection, Exchange
 from postern.wire.imap.folders import FolderInfo, folder_info
-from postern.wire.imap.grammar import UNKNOWN_DATE
+from postern.wire.imap.grammar import UNKNOWN_DATE, ProtocolError, number_or_none
 from postern.wire.imap.link import Deadline
 from postern.wire.imap.mutf7 import encode_mutf7
 from postern.wire.imap.responses import (
+    MAX_MODSEQ,
     NO_FLAGS,
     Continuation,
     Count,
@@ -27,15 +28,15 @@ from postern.wire.imap.responses import (
     Fetch,
     Folder,
     FolderStatus,
-    Found,
-    Line,
     Vanished,
 )
+from postern.wire.imap.uidset import MAX_UID, UidSet
 from postern.wire.tls import CertificateSeen
 
 # RFC 2177 allows 29 minutes; routers in between forget a silent connection sooner.
 LONGEST_IDLE = 9 * 60.0
 SHORT_IDLE = 5 * 60.0
+MOST_LISTED = 1_000_000
 
 
 class Session:
@@ -90,28 +91,41 @@ class Session:
         self._wire_names = {info.name: info.wire_name for info in found.values()}
         return list(found.values())
 
-    async def select(self, name: str, *, readonly: bool = False) -> Selected:
-        """Open a folder (SELECT or EXAMINE). Raises folder_missing when there is none of this name."""
-        self.connection.exists, self.connection.news = 0, False
-        word = "EXAMINE" if readonly else "SELECT"
-        async with self.connection.exchange(command(word, self._folder(name))) as exchange:
-            events = await exchange.end()
-        assert exchange.line is not None
-        self.connection.news = False
-        numbers = {event.code: event.arguments for event in events if isinstance(event, Line)}
-        return Selected(
-            _number(numbers.get("UIDVALIDITY")) or 0,
-            _number(numbers.get("UIDNEXT")),
-            self.connection.exists,
-            _number(numbers.get("HIGHESTMODSEQ")),
-            exchange.line.code == "READ-ONLY" or readonly,
+    @property
+    def ladder(self) -> changes.Ladder:
+        """The best way this server offers to learn what changed in a folder."""
+        return changes.ladder(self.connection)
+
+    async def select(self, name: str, *, readonly: bool = False, known: Known | None = None) -> Selected:
+        """Open a folder (SELECT or EXAMINE). Raises folder_missing when there is none of this name.
+
+        With ``known`` a server with QRESYNC tells in the same answer what happened since.
+        """
+        return await selecting.open_folder(
+            self.connection, self._folder(name), readonly=readonly, known=known
         )
 
-    async def uid_search(self, criteria: "str | Sequence[str | bytes | int | date]") -> list[int]:
-        """UIDs that match, in ascending order; see ``commands.search`` for the criteria."""
+    async def uid_changes(self, since: int) -> list[Changed]:
+        """Letters that came or changed after the mod-sequence ``since``; see ``changes.changed_since``."""
         self.connection.news = False
-        events = await self.connection.do(commands.search(criteria))
-        return sorted({uid for event in events if isinstance(event, Found) for uid in event.uids})
+        return await changes.changed_since(self.connection, since)
+
+    async def uid_flags(self, uids: str) -> list[Changed]:
+        """The flags of letters, for the windowed compare where the server has no CONDSTORE."""
+        return await changes.flags_of(self.connection, uids)
+
+    async def uid_search_set(self, criteria: changes.Criteria) -> UidSet:
+        """The UIDs that match, however many; see ``commands.search`` for the criteria."""
+        self.connection.news = False
+        return await changes.search(self.connection, criteria)
+
+    async def uid_search(self, criteria: changes.Criteria) -> list[int]:
+        """UIDs that match, in ascending order; at most a million."""
+        try:
+            return (await self.uid_search_set(criteria)).listed(MOST_LISTED)
+        except ValueError as error:
+            self.abort()
+            raise ProtocolError(str(error)) from None
 
     async def uid_fetch_headers(self, uids: Sequence[int] | str) -> list[Listed]:
         """Flags, date and size of letters, in ascending order of UID; a set may be written, as ``"100:*"``.
@@ -202,12 +216,12 @@ class Session:
         pair = exchange.line.arguments.split()
         if exchange.line.code != "APPENDUID" or len(pair) != 2:
             return None
-        uidvalidity, uid = _number(pair[0]), _number(pair[1])
+        uidvalidity, uid = (number_or_none(one, MAX_UID) for one in pair)
         return (uidvalidity, uid) if uidvalidity and uid else None
 
     def _check_size(self, size: int) -> None:
         told = [name[12:] for name in self.capabilities if name.startswith("APPENDLIMIT=")]
-        limit = _number(told[0].encode()) if told else None
+        limit = number_or_none(told[0].encode(), MAX_MODSEQ) if told else None
         if limit is not None and size > limit:
             raise MailError(
                 "too_large",
@@ -293,11 +307,6 @@ class Session:
 
 def _is_change(event: Event | None) -> bool:
     return isinstance(event, Fetch | Vanished) or (isinstance(event, Count) and event.what == "EXPUNGE")
-
-
-def _number(text: bytes | None) -> int | None:
-    """A server's number of at most 19 digits, None for anything else."""
-    return int(text) if text and len(text) <= 19 and text.isdigit() else None
 
 
 async def _unless(wake: asyncio.Event | None, waiting: Coroutine[None, None, Event | None]) -> Event | None:

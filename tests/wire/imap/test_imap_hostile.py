@@ -272,7 +272,6 @@ def answers(*lines: bytes) -> Script:
         b"* 1 FETCH (UID 1 BODY[] {}\r\n",
         b'* 1 FETCH (UID 1 FLAGS () INTERNALDATE "01-Jan-2020 00:00:00 +0000" BODY[] {4294967295}\r\n',
         b"* X " + b"(" * 100_000 + b"\r\n* LIST " + b"(" * 5000 + b")" * 5000 + b"\r\n",
-        b"* VANISHED 1:4294967295\r\n",
         b"x" * (3 << 20),
         b"* 1 FETCH (UID 1 FLAGS (" + b"a " * (2 << 20),
         b"* LIST (" + b"{0}\r\n " * 5000,
