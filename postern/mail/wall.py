@@ -152,6 +152,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     },
     "mailboxes_denyentry": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
     "mailboxes_folder": {("web", "SELECT"): OWNED, ("worker", "ALL"): ANY},
+    "mailboxes_lease": {("worker", "ALL"): ANY},
     "mailboxes_probe": {("web", "SELECT"): MINE, ("web", "WRITE"): MINE, ("worker", "ALL"): ANY},
     "mailboxes_probesecret": {
         ("web", "WRITE"): "EXISTS (SELECT FROM mailboxes_probe p WHERE p.id = {table}.probe_id)",

@@ -257,6 +257,22 @@ class Folder(models.Model):
         constraints = [models.UniqueConstraint(fields=["mailbox", "name"], name="folder_once_a_mailbox")]
 
 
+class Lease(models.Model):
+    """Which sync process is at a mailbox, and until when. Whoever takes it over counts `epoch` up.
+
+    A write of sync is refused unless it knows the epoch of this moment: a process that was frozen and wakes
+    up cannot harm what its successor does.
+    """
+
+    mailbox = models.OneToOneField(Mailbox, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    owner = models.CharField(max_length=100, blank=True)
+    epoch = models.BigIntegerField(default=0)
+    expires_at = models.DateTimeField()
+    not_before = models.DateTimeField(
+        help_text="Nobody tries before: the wait after a failure outlives the process."
+    )
+
+
 class Probe(models.Model):
     """One run of Load, Test connection or Send a test email, worked off by the worker, its steps as they happen."""
 

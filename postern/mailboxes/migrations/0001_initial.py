@@ -327,6 +327,30 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Lease",
+            fields=[
+                (
+                    "mailbox",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="mailboxes.mailbox",
+                    ),
+                ),
+                ("owner", models.CharField(blank=True, max_length=100)),
+                ("epoch", models.BigIntegerField(default=0)),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "not_before",
+                    models.DateTimeField(
+                        help_text="Nobody tries before: the wait after a failure outlives the process."
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
             name="MailboxHealth",
             fields=[
                 (
