@@ -253,6 +253,14 @@ class Dovecot(Looking):
         self._write_passwords()
         time.sleep(1.1)  # Dovecot looks at the file at most once in each second of the clock
 
+    def set_quota(self, user: str, limit: int | None) -> None:
+        """Give a user so many bytes for mail from the next sign-in on; None takes the limit away."""
+        self.quotas.pop(user, None)
+        if limit is not None:
+            self.quotas[user] = limit
+        self._write_passwords()
+        time.sleep(1.1)
+
     def token(self, user: str, *, seconds: int = 3600) -> str:
         """An access token of this user, as an identity provider would have made it; `seconds` may be negative."""
         now = int(time.time())

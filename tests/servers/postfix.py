@@ -5,7 +5,7 @@
 
 Mail to the users of that Dovecot lands in their INBOX. Nothing ever leaves this machine: an address
 elsewhere is accepted from a signed-in sender and comes back as a bounce, as from a big relay. An unknown
-name in a local domain is refused at RCPT (550); LATER is refused for now (450).
+name in a local domain is refused at RCPT (550); LATER is refused for now (450), FULL for good (552).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from tests.servers.dovecot import Dovecot
 
 LATER = "later@example.test"
 """An address that is always refused with 450: try again later."""
+FULL = "full@example.test"
+"""An address that is always refused with 552 5.2.2: its mailbox is over quota."""
 ELSEWHERE = "somebody@elsewhere.test"
 """An address outside: accepted from whoever signed in, and returned with a delivery report."""
 
@@ -212,8 +214,10 @@ class Postfix:
         names = {"owner": owner.pw_name, "home": self.home}
         (self.conf / "main.cf").write_text(MAIN.format(**values))
         (self.conf / "master.cf").write_text(MASTER.format(**ports, **names))
-        (self.home / "mailboxes").write_text("".join(f"{user} {user}/\n" for user in (*users, LATER)))
-        (self.home / "refused").write_text(f"{LATER} 450 4.2.1 Mailbox busy, try again later\n")
+        (self.home / "mailboxes").write_text("".join(f"{user} {user}/\n" for user in (*users, LATER, FULL)))
+        (self.home / "refused").write_text(
+            f"{LATER} 450 4.2.1 Mailbox busy, try again later\n{FULL} 552 5.2.2 Mailbox full\n"
+        )
         # Postfix would refuse its own `error` transport at RCPT already; the far server's no comes later.
         (self.home / "outside").write_text("echo '5.1.1 No such user at the far end'\nexit 67\n")
         for name, made in (

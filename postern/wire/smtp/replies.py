@@ -45,6 +45,9 @@ class _Meaning:
 
 _ANY = frozenset(Stage)
 _ENVELOPE = frozenset({Stage.SENDER, Stage.DATA})
+_CHECK = "Check the addresses."
+# RFC 3463: x.2.2 is a full mailbox. Some servers say it in words alone.
+_FULL = re.compile(r"[45]\d\d (?:[45]\.2\.2\b|.*(?:over ?quota|mailbox (?:is )?full))", re.IGNORECASE)
 _TRY_LATER = "Nothing needs to be done; Postern tries again."
 
 # First match counts. 4xx replies that match no row are "server_busy", 5xx ones the stage's own refusal.
@@ -163,12 +166,16 @@ class RecipientsRefused(MailError):
         # One that may be taken later is reason enough to try again: nobody has got the letter yet.
         temporary = any(refusal.temporary for refusal in refusals)
         first = refusals[0]
+        code, message, advice = "recipients_refused", f"The server refused “{first.address}”.", _CHECK
+        if all(_FULL.match(f"{refusal.code} {refusal.text}") for refusal in refusals):
+            code, message = "mailbox_full", f"The mailbox of “{first.address}” is full."
+            advice = "Nothing is wrong with your message. Reach them another way, or send it again later."
+        if len(refusals) > 1:
+            message = "The server refused every recipient."
         super().__init__(
-            "recipients_refused",
-            "The server refused every recipient."
-            if len(refusals) > 1
-            else f"The server refused “{first.address}”.",
-            _TRY_LATER if temporary else "Check the addresses.",
+            code,
+            message,
+            _TRY_LATER if temporary else advice,
             temporary=temporary,
             server_text=f"{first.code} {first.text}",
         )
