@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from postern.mail.models import Message
-from postern.mime.body import Part
+from postern.mime.parts import Part
 from postern.mime.read import part_bytes, read
 from postern.people.models import Staff
 

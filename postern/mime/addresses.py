@@ -11,6 +11,11 @@ from postern.mime.words import decode_words, one_line
 # The two shapes nearly every header has; neither can backtrack further than its own length.
 _SIMPLE = re.compile(r'([^"(),;:<>@\\]*+)<([^\s<>@"(),;:\\]++@[^\s<>@"(),;:\\]++)>\Z')
 _BARE = re.compile(r'([^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++)\Z')
+# One recipient of a plain list, with its comma: bare, named, or named in quotes without backslashes.
+_ADDRESS = r'[^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++'
+_LISTED = re.compile(
+    rf'\s*+(?:({_ADDRESS})|(?:"([^"\\]*+)"\s*+|([^"(),;:<>@\\]*+))<({_ADDRESS})>)\s*+(?:,(?=.)|\Z)', re.DOTALL
+)
 _TOKEN = re.compile(
     r'=\?[^?\s]{1,75}\?[bBqQ]\?[^?\r\n]*+\?=|"(?:[^"\\]|\\.)*+"|\\.|[^\s"(),;:<>\\=]++|\s++|.', re.DOTALL
 )
@@ -36,10 +41,27 @@ def parse_addresses(header: str) -> list[Mailaddr]:
     simple = _SIMPLE.match(header) or _BARE.match(header)
     if simple:
         last = simple.lastindex or 1
-        return [
-            Mailaddr(decode_words(_BLANKS.sub(" ", simple[1])) if last == 2 else "", one_line(simple[last]))
-        ]
-    return _Scan().run(header)
+        return [Mailaddr(_phrase(simple[1]) if last == 2 else "", one_line(simple[last]))]
+    return _plain_list(header) or _Scan().run(header)
+
+
+def _plain_list(header: str) -> list[Mailaddr]:
+    """The addresses of a list without groups, comments and surprises; empty when it holds any."""
+    found = []
+    position = 0
+    while match := _LISTED.match(header, position):
+        bare, quoted, name, address = match.groups()
+        if bare:
+            found.append(Mailaddr("", one_line(bare)))
+        else:
+            found.append(Mailaddr(_phrase(quoted or name or ""), one_line(address)))
+        position = match.end()
+    return found if position == len(header) else []
+
+
+def _phrase(words: str) -> str:
+    """A display name: blanks collapsed, encoded words decoded."""
+    return decode_words(" ".join(words.split())) if words else ""
 
 
 class _Scan:

@@ -8,9 +8,10 @@ from urllib.parse import unquote
 from postern.mime.charset import decode
 from postern.mime.flowed import unflow
 from postern.mime.headers import read_headers
+from postern.mime.inside import coordinates, without_files
 from postern.mime.parameters import file_name, safe_name
-from postern.mime.parts import Node, Outer
-from postern.mime.transfer import undo
+from postern.mime.parts import Node, Part
+from postern.mime.transfer import decoded_size, undo_range
 from postern.mime.words import one_line
 
 _CID = re.compile(r"""cid:([^"'\s>)]{1,500})""", re.IGNORECASE)
@@ -20,35 +21,17 @@ _EXCUSE = re.compile(
     r"(?:does not|doesn't|cannot|can't|unable to|not able to)[^.]{0,40}(?:html|display|support)",
     re.IGNORECASE,
 )
-_VISIBLE = re.compile(
-    r"<(?:style|script|title|head)\b.*?(?:</(?:style|script|title|head)\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>",
+# One thing that shows nothing. (Not one possessive pattern for all of them: Python 3.11's re fails on such.)
+_NOTHING = re.compile(
+    r"\s+|&nbsp;|<!--.*?(?:-->|\Z)|<style\b.*?(?:</style\s*>|\Z)|<script\b.*?(?:</script\s*>|\Z)|"
+    r"<title\b.*?(?:</title\s*>|\Z)|(?!<img\b)<[^<>]*>",
     re.IGNORECASE | re.DOTALL,
 )
-_WORDS = re.compile(r">\s*[^\s<&]")  # text after a tag: the quick answer for most pages
-_UU = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n(?=[!-`][^\r\n]*\r?\n)", re.MULTILINE)
-_UU_END = re.compile(rb"^end[ \t]*\r?$", re.MULTILINE)
-_YENC = re.compile(rb"^=ybegin [^\r\n]{0,200}?name=([^\r\n]{1,255})\r?\n", re.MULTILINE)
-_YENC_END = re.compile(rb"^=yend [^\r\n]{0,200}", re.MULTILINE)
+_LOOKED_AT = 200_000  # characters
 # Other shapes of the same text, never files of their own.
 _ONLY_ALTERNATIVES = ("text/x-amp-html", "text/enriched", "text/richtext", "text/watch-html")
+MAX_BYTES = 16_000_000  # looked at of one text or html part
 MAX_BODY = 4_000_000  # characters kept of the text and of the html; the raw letter stays whole
-
-
-@dataclass(frozen=True)
-class Part:
-    """An attachment or inline image. offset and length lie in the raw letter, or in the innermost `outer` bytes."""
-
-    index: int
-    filename: str
-    content_type: str
-    size: int  # decoded bytes
-    content_id: str  # without <>
-    inline: bool  # an image the html shows
-    offset: int
-    length: int
-    encoding: str  # a name transfer.undo knows
-    outer: Outer = ()  # (offset, length, encoding) to undo first, outermost first
-    charset: str = ""
 
 
 @dataclass
@@ -58,9 +41,15 @@ class Body:
     texts: list[str] = field(default_factory=list)
     pages: list[tuple[str, bool]] = field(default_factory=list)  # (html or text, is html)
     files: list[Part] = field(default_factory=list)
+    defects: list[str] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        """One more file; its index is its place in the list."""
+        self.files.append(replace(part, index=len(self.files)) if part.index != len(self.files) else part)
 
     def text(self) -> str:
-        return "\n".join(text for text in self.texts if text.strip())[:MAX_BODY]
+        """The texts that hold more than blanks, one below the other."""
+        return "\n".join([text for text in self.texts if text and not text.isspace()])[:MAX_BODY]
 
     def html(self) -> str:
         """The html pages joined; plain text between them is escaped and kept in its place."""
@@ -79,16 +68,20 @@ def read_body(root: Node) -> Body:
     """Walk the tree: alternatives chosen, related images told from attachments, embedded files taken out."""
     body = Body()
     _walk(root, body, first=True)
-    shown = {
-        unquote(found).strip("<>") for page, is_html in body.pages if is_html for found in _CID.findall(page)
-    }
-    if shown:
-        body.files = [replace(part, inline=True) if _used(part, shown) else part for part in body.files]
+    if any(part.content_id for part in body.files):
+        body.files = _inline(body)
     return body
 
 
-def _used(part: Part, shown: set[str]) -> bool:
+def _inline(body: Body) -> list[Part]:
     """An image is inline when the html shows it; one that nothing shows is an attachment."""
+    shown = {
+        unquote(found).strip("<>") for page, is_html in body.pages if is_html for found in _CID.findall(page)
+    }
+    return [replace(part, inline=True) if shown and _used(part, shown) else part for part in body.files]
+
+
+def _used(part: Part, shown: set[str]) -> bool:
     if not part.content_id or not part.content_type.startswith("image/"):
         return False
     return part.content_id in shown or unquote(part.content_id) in shown
@@ -103,12 +96,12 @@ def _walk(node: Node, body: Body, *, first: bool) -> None:
     elif node.kind in ("text/plain", "text/html") and _is_body(node, first):
         _show(node, body)
     elif not (node.parent == "multipart/alternative" and node.kind in _ONLY_ALTERNATIVES):
-        body.files.append(_part(node, len(body.files)))
+        body.add(_part(node, len(body.files)))
 
 
 def _is_body(node: Node, first: bool) -> bool:
     """Disposition is a hint only: a nameless text is read, a named one only in first place."""
-    if "content-disposition" not in node.headers and "name" not in node.params:
+    if "name" not in node.params and "content-disposition" not in node.headers:
         return True
     disposition, parameters = node.disposition()
     named = bool(file_name(parameters, node.params))
@@ -119,16 +112,13 @@ def _is_body(node: Node, first: bool) -> bool:
 
 def _alternative(node: Node, body: Body) -> None:
     """The text of the first plain child, the html of the last child that has one; other kinds are files."""
-    kept = Body(files=body.files)
-    choices: list[Body] = []
+    choices: list[tuple[str, str]] = []
     for child in node.children:
-        choice = Body(files=kept.files)
+        choice = Body(files=body.files, defects=body.defects)
         _walk(child, choice, first=True)
-        choices.append(choice)
-    html = next((c.html() for c in reversed(choices) if _shows_something(c.html())), "")
-    text = next((c.text() for c in choices if c.text().strip()), "")
-    if not text:
-        text = _enriched(node)
+        choices.append((choice.text(), choice.html()))
+    html = next((html for _, html in reversed(choices) if _shows_something(html)), "")
+    text = next((text for text, _ in choices if text), "") or _enriched(node)
     if html and len(text) < 400 and _EXCUSE.search(text):
         text = ""
     if text:
@@ -141,35 +131,47 @@ def _enriched(node: Node) -> str:
     """text/enriched without a plain alternative: read without its formatting commands (RFC 1896)."""
     for child in node.children:
         if child.kind in ("text/enriched", "text/richtext"):
-            text = re.sub(r"<[^<>]{1,60}>", "", _text(child).replace("<<", "\0"))
+            text = re.sub(r"<[^<>]{1,60}>", "", _decoded(_start_of(child), child).replace("<<", "\0"))
             return text.replace("\0", "<")
     return ""
 
 
 def _shows_something(html: str) -> bool:
-    if not html:
-        return False
-    head = html[:200_000]
-    lower = head.lower()
-    if not any(mark in lower for mark in ("<style", "<script", "<title", "<!--")) and _WORDS.search(head):
-        return True
-    return "<img" in lower or bool(_VISIBLE.sub("", head).replace("&nbsp;", "").strip())
+    """True when a picture or a visible sign stands somewhere; only looked for until the first."""
+    end = min(len(html), _LOOKED_AT)
+    position = 0
+    while found := _NOTHING.match(html, position, end):
+        position = found.end()
+    return position < end
 
 
 def _show(node: Node, body: Body) -> None:
+    if node.end - node.start > MAX_BYTES:
+        body.defects.append("truncated: text")
     if node.kind == "text/html":
-        page = decode(node.content(), node.params.get("charset", ""), html=True)
+        page = decode(_start_of(node), node.params.get("charset", ""), html=True)
         body.pages.append((_lines(page).rstrip("\n"), True))
         return
-    text = _text(node, body)
+    text = _decoded(_own_text(node, body), node)
     body.texts.append(text)
     body.pages.append((text, False))
 
 
-def _text(node: Node, body: Body | None = None) -> str:
-    data = node.content()
-    if body is not None and (b"begin " in data or b"=ybegin " in data):
-        data = _take_files_out(node, data, body)
+def _own_text(node: Node, body: Body) -> bytes:
+    """The bytes of a text without the files that lie in it."""
+    if node.encoding or node.end - node.start <= MAX_BYTES:
+        data = node.content()
+        if b"begin " not in data:
+            return data[:MAX_BYTES]
+    return without_files(*coordinates(node), body.add, MAX_BYTES)
+
+
+def _start_of(node: Node) -> bytes:
+    """The decoded bytes of a text, of a very long one only the beginning."""
+    return undo_range(node.data, node.start, min(node.end, node.start + MAX_BYTES), node.encoding)
+
+
+def _decoded(data: bytes, node: Node) -> str:
     text = _lines(decode(data, node.params.get("charset", "")))
     if node.params.get("format", "").lower() == "flowed":
         text = unflow(text, delete_space=node.params.get("delsp", "").lower() == "yes")
@@ -180,51 +182,24 @@ def _lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _take_files_out(node: Node, data: bytes, body: Body) -> bytes:
-    """uuencoded and yEnc files inside a text become parts; the text keeps what stands around them."""
-    kept, position = [], 0
-    for begin, finish, encoding in ((_UU, _UU_END, "uuencode"), (_YENC, _YENC_END, "yenc")):
-        while len(body.files) < 200 and (found := begin.search(data, position)):
-            end = finish.search(data, found.end())
-            if not end:
-                break
-            outer = node.outer
-            if node.encoding or node.outer:
-                outer = (*node.outer, (node.start, node.end - node.start, node.encoding))
-            shift = 0 if outer else node.start
-            name = safe_name(decode(found[1]).strip())
-            body.files.append(
-                _file(data, found.start(), end.end(), shift, encoding, name, outer, len(body.files))
-            )
-            kept.append(data[position : found.start()])
-            position = end.end()
-    return b"".join([*kept, data[position:]])
-
-
-def _file(
-    data: bytes, start: int, end: int, shift: int, encoding: str, name: str, outer: Outer, index: int
-) -> Part:
-    size = len(undo(data[start:end], encoding))
-    return Part(
-        index, name, "application/octet-stream", size, "", False, start + shift, end - start, encoding, outer
-    )
-
-
 def _part(node: Node, index: int) -> Part:
-    _, parameters = node.disposition()
-    name = file_name(parameters, node.params)
+    name = ""
+    if node.params or "content-disposition" in node.headers:
+        name = file_name(node.disposition()[1], node.params)
     if not name and node.kind == "message/rfc822":
         name = _enclosed_name(node)
     cid = one_line(node.headers.text("content-id")).strip("<> ")
-    size = node.end - node.start if not node.encoding else len(node.content())
+    length = node.end - node.start
+    size = decoded_size(node.data, node.start, node.end, node.encoding)
     return Part(
-        index, name, node.kind, size, cid, False, node.start, node.end - node.start, node.encoding, node.outer,
+        index, name, node.kind, size, cid, False, node.start, length, node.encoding, node.outer,
         node.params.get("charset", ""),
     )  # fmt: skip
 
 
 def _enclosed_name(node: Node) -> str:
     """An enclosed letter is called by its subject."""
-    data = node.content()[:65_536]
+    data = undo_range(node.data, node.start, min(node.end, node.start + 90_000), node.encoding)[:65_536]
     headers, _ = read_headers(data, 0, len(data), lambda defect: None)
-    return safe_name(headers.get("subject").replace("/", "-")[:80] + ".eml") or "letter.eml"
+    subject = safe_name(headers.get("subject").replace("/", "-")[:80])
+    return f"{subject or 'letter'}.eml"

@@ -127,9 +127,10 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
     """
     if not data:
         return ""
-    for mark, codec in _BOMS:
-        if data.startswith(mark):
-            return storable(data[len(mark) :].decode(codec, "replace"))
+    if data[0] in b"\xef\xff\xfe\0":
+        for mark, codec in _BOMS:
+            if data.startswith(mark):
+                return storable(data[len(mark) :].decode(codec, "replace"))
     codec = codec_for(declared)
     if not codec and html and not declared:
         declared, codec = _from_meta(data)

@@ -31,13 +31,33 @@ _ZONES = {
 }  # fmt: skip
 
 
+# What nearly every letter says, RFC 5322 to the letter.
+_USUAL = re.compile(
+    r"(?:[A-Z][a-z]{2}, )?([0-9]{1,2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"
+)
+
+
 def read_date(text: str) -> datetime | None:
     """An aware datetime, or None when the text gives no date between 1900 and 9998. No zone counts as UTC."""
-    text = _COMMENT.sub(" ", text[:300]).strip()
     try:
+        if usual := _usual(text):
+            return usual
+        text = _COMMENT.sub(" ", text[:300]).strip()
         return _day_first(text) or _month_first(text) or _iso(text)
     except (ValueError, OverflowError):
         return None
+
+
+def _usual(text: str) -> datetime | None:
+    found = _USUAL.fullmatch(text)
+    if not found or found[4] == "24" or found[6] >= "60":
+        return None
+    day, month, year, hour, minute, second, sign, hours, minutes = found.groups()
+    number, offset = _MONTHS.get(month.lower(), 0), int(hours) * 60 + int(minutes)
+    if not number or offset > 14 * 60 or not 1900 <= int(year) <= 9998:
+        return None
+    zone = UTC if not offset else timezone(timedelta(minutes=-offset if sign == "-" else offset))
+    return datetime(int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=zone)
 
 
 def _day_first(text: str) -> datetime | None:

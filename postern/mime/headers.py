@@ -32,24 +32,26 @@ _GOES_ON = re.compile(
 class Headers:
     """Fields by lower-case name, in order. `get` gives the first: a second From or Subject never counts."""
 
-    __slots__ = ("_fields", "fallback")
+    __slots__ = ("_fields", "fallback", "repeated")
 
     def __init__(self, fields: list[tuple[str, str]] | None = None, fallback: str = "") -> None:
         self._fields: dict[str, list[str]] = {}
         self.fallback = fallback
+        self.repeated: set[str] = set()
         for name, value in fields or ():
             name = name.lower()
             if name in self._fields:
                 self._fields[name].append(value)
+                self.repeated.add(name)
             else:
                 self._fields[name] = [value]
 
     def __contains__(self, name: str) -> bool:
-        return name in self._fields or name.lower() in self._fields
+        return self._values(name) is not None
 
     def count(self, name: str) -> int:
         """How many fields have that name."""
-        return len(self._values(name))
+        return len(self._values(name) or ())
 
     def text(self, name: str) -> str:
         """The first value, unfolded, 8-bit decoded, encoded words left alone (for tokenising)."""
@@ -58,7 +60,7 @@ class Headers:
 
     def texts(self, name: str) -> list[str]:
         """Every value as `text` gives it."""
-        return [unfolded(value, self.fallback) for value in self._values(name)]
+        return [unfolded(value, self.fallback) for value in self._values(name) or ()]
 
     def get(self, name: str) -> str:
         """The first value decoded to one line of readable text; '' when absent."""
@@ -69,8 +71,12 @@ class Headers:
         """Lower-case field names in order of first appearance."""
         return list(self._fields)
 
-    def _values(self, name: str) -> list[str]:
-        return self._fields.get(name) or self._fields.get(name.lower()) or []
+    def any_of(self, names: frozenset[str]) -> bool:
+        """True when a field of one of these lower-case names is there."""
+        return not names.isdisjoint(self._fields)
+
+    def _values(self, name: str) -> list[str] | None:
+        return self._fields.get(name if name.islower() else name.lower())
 
 
 def unfolded(value: str, fallback: str = "") -> str:

@@ -10,6 +10,8 @@ from postern.mime.words import decode_words
 MAX_PARAMETERS = 200
 _TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]{1,100})\s*/\s*([A-Za-z0-9!#$&^_.+-]{1,100})")
 _PARAMETER = re.compile(r""";\s*([^\s=;"]{1,100})\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))""", re.DOTALL)
+# A type with one plain parameter: nearly all of them.
+_ONE = re.compile(r"""[^;"]*+; *+([A-Za-z-]{1,30}+)=(?:"([^"\\]++)"|([A-Za-z0-9._-]++)) *+""")
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*?)$")
 _BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -20,7 +22,11 @@ def content_type(header: str) -> tuple[str, dict[str, str]]:
     """('text/plain', {'charset': ...}); the type is '' when the header is missing or nonsense."""
     found = _TYPE.match(header)
     kind = f"{found[1]}/{found[2]}".lower() if found else ""
-    return kind, parameters(header) if ";" in header else {}
+    if ";" not in header:
+        return kind, {}
+    if one := _ONE.fullmatch(header):
+        return kind, {one[1].lower(): one[2] if one[3] is None else one[3]}
+    return kind, parameters(header)
 
 
 def parameters(header: str) -> dict[str, str]:

@@ -19,6 +19,23 @@ _TAIL = re.compile(rb"(--)?+(?:[ \t]*+(?:\r?\n|\r|\Z)|(?<=--)[ \t][^\r\n]*+\r?\n
 _DISPOSITION = re.compile(r"[A-Za-z-]{1,40}")
 
 
+@dataclass(frozen=True)
+class Part:
+    """An attachment or inline image. offset and length lie in the raw letter, or in the innermost `outer` bytes."""
+
+    index: int
+    filename: str
+    content_type: str
+    size: int  # decoded bytes
+    content_id: str  # without <>
+    inline: bool  # an image the html shows
+    offset: int
+    length: int
+    encoding: str  # a name transfer.undo knows
+    outer: Outer = ()  # (offset, length, encoding) to undo first, outermost first
+    charset: str = ""
+
+
 @dataclass(slots=True)
 class Node:
     """One part: its headers, and where its body lies in `data` (the letter, or bytes decoded from it)."""

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from postern.mime.addresses import Mailaddr, parse_addresses
-from postern.mime.body import Part, read_body
+from postern.mime.body import read_body
 from postern.mime.dates import read_date
 from postern.mime.headers import Headers
-from postern.mime.parts import Node, read_tree, rooted
+from postern.mime.parts import Node, Part, read_tree, rooted
 from postern.mime.transfer import Raw, undo_range
 from postern.mime.words import one_line
 
@@ -63,7 +63,7 @@ def read(raw: Raw) -> Letter:
     except Exception as error:  # a bug of ours must cost one letter's view, never the mailbox
         return Letter(defects=(f"unreadable: {type(error).__name__}",), raw=raw)
     values = _safely(lambda: _head(root.headers, defects), {}, "headers", defects)
-    body = _safely(lambda: _content(root), {}, "body", defects)
+    body = _safely(lambda: _content(root, defects), {}, "body", defects)
     return Letter(**values, **body, defects=tuple(dict.fromkeys(defects)), headers=root.headers, raw=raw)
 
 
@@ -85,9 +85,12 @@ def part_bytes(raw: Raw, part: Part) -> bytes:
 
 
 def _head(headers: Headers, defects: list[str]) -> dict[str, Any]:
-    _warn(headers, defects)
+    if headers.repeated:
+        _warn(headers, defects)
+    if not headers.names():
+        defects.append("no headers")
     date_text = headers.get("date")
-    sender = parse_addresses(headers.text("sender"))
+    sender = _people(headers, "sender")
     date = read_date(date_text)
     if date_text and date is None:
         defects.append("date unreadable")
@@ -109,13 +112,11 @@ def _head(headers: Headers, defects: list[str]) -> dict[str, Any]:
 
 
 def _warn(headers: Headers, defects: list[str]) -> None:
-    if headers.count("from") > 1:
+    if "from" in headers.repeated:
         defects.append("several From headers")
     for name in ("Subject", "Date", "Content-Type", "Message-ID"):
-        if headers.count(name) > 1:
+        if name.lower() in headers.repeated:
             defects.append(f"duplicate {name}")
-    if not headers.names():
-        defects.append("no headers")
 
 
 def _people(headers: Headers, name: str) -> tuple[Mailaddr, ...]:
@@ -139,14 +140,15 @@ def _ids(value: str) -> tuple[str, ...]:
 
 def _automatic(headers: Headers) -> str:
     """Why nothing should answer this letter by itself (RFC 3834); '' for a person's letter."""
-    submitted = headers.get("auto-submitted").partition(";")[0].strip().lower()
-    if submitted and submitted != "no":
-        return submitted[:60]
-    if headers.get("precedence").strip().lower() in ("bulk", "list", "junk", "auto_reply"):
-        return headers.get("precedence").strip().lower()
-    for name, reason in _MARKS:
-        if name in headers:
-            return reason
+    if headers.any_of(_TELLING):
+        submitted = headers.get("auto-submitted").partition(";")[0].strip().lower()
+        if submitted and submitted != "no":
+            return submitted[:60]
+        if headers.get("precedence").strip().lower() in ("bulk", "list", "junk", "auto_reply"):
+            return headers.get("precedence").strip().lower()
+        for name, reason in _MARKS:
+            if name in headers:
+                return reason
     if headers.text("return-path").strip() == "<>":
         return "empty return path"
     return "mailer daemon" if _ROBOT.search(headers.text("from")) else ""
@@ -160,8 +162,10 @@ _MARKS = (
     ("x-auto-response-suppress", "asks for no automatic answer"),
     ("feedback-id", "bulk"),
 )
+_TELLING = frozenset(("auto-submitted", "precedence", *(name for name, _ in _MARKS)))
 
 
-def _content(root: Node) -> dict[str, Any]:
+def _content(root: Node, defects: list[str]) -> dict[str, Any]:
     body = read_body(root)
+    defects += body.defects
     return {"text": body.text().rstrip(), "html": body.html(), "parts": tuple(body.files)}
