@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from postern.wire.imap.spool import Raw
 from postern.wire.imap.uidset import NOTHING, UidSet
 
 
@@ -64,9 +65,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A whole letter as the server has it."""
+    """A whole letter as the server has it; a large one as an ``mmap`` of a file without a name."""
 
     uid: int
     flags: frozenset[str]
     internaldate: datetime
-    raw: bytes
+    raw: Raw

@@ -1,7 +1,9 @@
 """The IMAP conversation on a live connection: asyncio moves the bytes, nothing here knows a command.
 
-Bytes are parsed only when somebody asks for an event, so a slow reader slows the server down: above
-``HIGH_WATER`` unread bytes the socket is no longer read (back-pressure by TCP).
+Bytes are read into events as they come. When those that nobody has asked for cost more than ``HIGH_WATER``
+the socket is not read any more, and the server must wait (back-pressure by TCP) until a slow reader has
+come down to ``LOW_WATER``. So one connection holds ``HIGH_WATER``, one literal that lies in memory and one
+scratch buffer at most, whatever a letter's size.
 """
 
 import asyncio
@@ -11,24 +13,31 @@ from dataclasses import dataclass
 from typing import cast
 
 from postern.wire import errors
+from postern.wire.errors import MailError
 from postern.wire.imap.commands import Command
+from postern.wire.imap.compress import Codec
 from postern.wire.imap.framing import Limits
 from postern.wire.imap.protocol import Protocol
 from postern.wire.imap.responses import Event
 
 SCRATCH = 256 * 1024
 HIGH_WATER = 1 << 20
-# A promised literal may take its time, but not for ever: what is slower than this is a stalled server.
+LOW_WATER = HIGH_WATER // 2
+# A literal on its way may take its time, but not for ever: what is slower than this is a stalled server.
 SLOWEST_BYTES_PER_SECOND = 4096
 
 _scratches = threading.local()
 
 
-def _scratch() -> memoryview:
-    """One receive buffer per thread, that is per event loop: an idle connection holds none."""
-    if not hasattr(_scratches, "view"):
-        _scratches.view = memoryview(bytearray(SCRATCH))
-    return cast(memoryview, _scratches.view)
+def _scratch() -> tuple[bytearray, memoryview]:
+    """One receive buffer per thread, that is per event loop: an idle connection holds none.
+
+    asyncio asks for a buffer, fills it and tells of it without anything in between.
+    """
+    if not hasattr(_scratches, "pair"):
+        buffer = bytearray(SCRATCH)
+        _scratches.pair = buffer, memoryview(buffer)
+    return cast(tuple[bytearray, memoryview], _scratches.pair)
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,12 @@ class Link(asyncio.BufferedProtocol):
         self.protocol = Protocol(limits)
         self.transport: asyncio.Transport | None = None
         self.lost = False
+        self.received = 0
         self._paused = False
-        self._fresh = False
         self._news: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._full = False
+        self._codec: Codec | None = None
 
     # What asyncio calls.
 
@@ -67,13 +77,22 @@ class Link(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """asyncio: where to put bytes."""
-        return _scratch()
+        scratch = _scratch()[1]
+        return scratch if self._codec is not None else self.protocol.room(scratch)
 
     def buffer_updated(self, nbytes: int) -> None:
         """asyncio: bytes have come."""
-        self.protocol.receive(_scratch()[:nbytes])
-        self._fresh = True
-        if self.protocol.buffered > HIGH_WATER:
+        self.received += nbytes
+        buffer, view = _scratch()
+        try:
+            if self._codec is not None:
+                self._codec.take(view[:nbytes])
+                self._inflate()
+            else:
+                self.protocol.got(nbytes, buffer)
+        except MailError as error:
+            self.protocol.fail(error)
+        if self.protocol.queued > HIGH_WATER or self.protocol.stopped or self.protocol.failed:
             self._pause()
         self._tell(self._news)
 
@@ -104,30 +123,47 @@ class Link(asyncio.BufferedProtocol):
         return found
 
     async def event_until(self, deadline: Deadline) -> Event | None:
-        """The next event, or None when the deadline passes first."""
+        """The next event, or None when the deadline passes first.
+
+        While a literal is on its way the deadline is put off, as long as it comes at a useful pace.
+        """
+        until, since, mark = deadline.at, asyncio.get_running_loop().time(), self.received
         while True:
-            self._fresh = False
-            found = self.protocol.next_event()
             await self._flush(deadline)
-            if found is not None:
+            if (found := self.take()) is not None:
                 return found
             if self.lost:
                 raise errors.connection_lost(deadline.what)
-            if self._fresh:  # more came while we were sending
-                continue
             self._resume()
+            if self.protocol.queued:
+                continue
             self._news = asyncio.get_running_loop().create_future()
             try:
-                await self._wait(self._news, deadline.at + self.protocol.announced / SLOWEST_BYTES_PER_SECOND)
+                await self._wait(self._news, until)
             except TimeoutError:
-                return None
+                now = asyncio.get_running_loop().time()
+                slow = self.received - mark < SLOWEST_BYTES_PER_SECOND * (now - since)
+                if not self.protocol.announced or slow:
+                    return None
+                until, since, mark = now + deadline.seconds, now, self.received
 
-    async def start(self, command: Command, deadline: Deadline) -> None:
-        """Send a command, or as much of it as may go before the server asks for its literals."""
+    def take(self) -> Event | None:
+        """The next event if it is here already; None says to wait for it. Raises what the protocol raises."""
+        found = self.protocol.next_event()
+        if self._paused and self.protocol.queued < LOW_WATER:
+            self._resume()
+        return found
+
+    async def start(self, command: Command, deadline: Deadline, *, beside: bool = False) -> str:
+        """Send a command, or as much of it as may go before the server asks for its literals; its tag.
+
+        ``beside``: others that are under way may go on.
+        """
         if self.lost:
             raise errors.connection_lost(deadline.what)
-        self.protocol.start(command)
+        tag = self.protocol.start(command, beside=beside)
         await self._flush(deadline)
+        return tag
 
     async def done(self, deadline: Deadline) -> None:
         """End IDLE."""
@@ -137,12 +173,19 @@ class Link(asyncio.BufferedProtocol):
     def hold(self) -> bool:
         """Read no more; True when nothing is left unread. Before STARTTLS hands the socket over (S-035)."""
         self._pause()
-        return self.protocol.buffered == 0
+        return self.protocol.buffered == 0 and self.protocol.queued == 0
 
     def secured(self, transport: asyncio.Transport) -> None:
         """From now on ``transport``, the encrypted one, carries the conversation."""
         self.transport = transport
         self._paused = False
+        self.protocol.proceed()
+
+    def compressed(self, codec: Codec) -> None:
+        """From now on every byte goes through ``codec``, those already here first (RFC 4978)."""
+        self._codec = codec
+        self.protocol.proceed()
+        codec.take(memoryview(self.protocol.surplus()))
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
@@ -153,7 +196,7 @@ class Link(asyncio.BufferedProtocol):
     async def _flush(self, deadline: Deadline) -> None:
         assert self.transport is not None
         for piece in self.protocol.outgoing():
-            self.transport.write(piece)
+            self.transport.write(piece if self._codec is None else self._codec.deflate(piece))
             if self._full and not self.lost:
                 self._room = asyncio.get_running_loop().create_future()
                 try:
@@ -177,12 +220,30 @@ class Link(asyncio.BufferedProtocol):
             self.transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._paused and self.transport is not None and not self.lost:
+        """Read on: first what the codec still holds, then, if there is room left, from the socket."""
+        if self._codec is not None:
+            self._inflate()
+        if (
+            self._paused
+            and self.transport is not None
+            and not (self.lost or self.protocol.failed or self.protocol.stopped)
+            and self.protocol.queued < LOW_WATER
+        ):
             self._paused = False
             self.transport.resume_reading()
 
+    def _inflate(self) -> None:
+        """Read what the codec holds, no more of it than there is room for."""
+        assert self._codec is not None
+        try:
+            while self.protocol.queued < HIGH_WATER and (piece := self._codec.inflate()):
+                self.protocol.receive(piece)
+        except MailError as error:
+            self.protocol.fail(error)
+
     def _end(self) -> None:
         self.lost = True
+        self.protocol.discard()
         self._tell(self._news)
         self._tell(self._room)
 

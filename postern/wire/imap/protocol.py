@@ -5,6 +5,7 @@ May not live here: sockets, time, capabilities, what a folder is.
 """
 
 import secrets
+from collections import deque
 
 from postern.wire.errors import MailError
 from postern.wire.imap.commands import DEFAULT_UNTAGGED, Command, Literal
@@ -12,37 +13,57 @@ from postern.wire.imap.framing import Framer, Limits
 from postern.wire.imap.grammar import ProtocolError
 from postern.wire.imap.quirks import busy_line
 from postern.wire.imap.responses import Continuation, Event, Fetch, Line, Other, read_response
+from postern.wire.imap.spool import Spooled
 
 # LITERAL- allows this much; under LITERAL+ we still ask first for more, so that a letter that the
 # server does not want is refused before its megabytes travel (RFC 7888).
 SMALL_LITERAL = 4096
 LARGE_LITERAL = 65536
+# What an event costs besides its letter, roughly, so that many small ones are counted honestly.
+EVENT_BYTES = 300
+# After their OK the bytes mean something else; nothing behind it may be read as IMAP (S-035).
+_SWITCHES = frozenset({"STARTTLS", "COMPRESS"})
 
 
 class Protocol:
-    """Feed it by ``receive``, ask it by ``next_event`` until None, and send what ``outgoing`` gives."""
+    """Feed it by ``receive``, ask it by ``next_event`` until None, and send what ``outgoing`` gives.
+
+    ``queued`` is about how many bytes the events cost that nobody has asked for yet. ``stopped`` is True
+    when an answer was read after which the bytes are no IMAP; ``proceed`` goes on.
+    """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._framer = Framer(limits or Limits())
         self._prefix = secrets.token_hex(4).upper()
         self._count = 0
-        self._tag = ""
-        self._command: Command | None = None
+        # By tag, in the order in which they were given; only the last may still be sending.
+        self._running: dict[str, Command] = {}
+        self._last = ""
         self._waiting: list[bytes | Literal] = []
         self._outgoing: list[bytes] = []
         self._untagged = 0
+        self._most_untagged = DEFAULT_UNTAGGED
+        self._events: deque[tuple[Event, int]] = deque()
+        self._error: MailError | None = None
+        self.queued = 0
         self.greeted = False
+        self.stopped = False
         self.immediate_literal = 0
 
     @property
     def buffered(self) -> int:
-        """Bytes received but not yet told as events."""
+        """Bytes received that make no complete response yet."""
         return self._framer.buffered
 
     @property
     def announced(self) -> int:
         """Bytes of a literal that the server has promised and not yet sent."""
         return self._framer.announced
+
+    @property
+    def failed(self) -> bool:
+        """True when the server broke the protocol; what came before it can still be asked for."""
+        return self._error is not None
 
     def learn(self, capabilities: frozenset[str]) -> None:
         """Literals up to a size may go out unasked where the server says so (RFC 7888)."""
@@ -52,25 +73,31 @@ class Protocol:
         if "LITERAL+" in capabilities:
             self.immediate_literal = LARGE_LITERAL
 
-    def start(self, command: Command) -> None:
-        """Begin a command; one at a time."""
-        if self._command is not None:
-            raise RuntimeError(f"{self._command.name} is still under way")
+    def start(self, command: Command, *, beside: bool = False) -> str:
+        """Begin a command and return its tag. One at a time, unless it may run ``beside`` those under way.
+
+        Raises ``RuntimeError`` otherwise, and while the command before is not sent whole.
+        """
+        if self._running and (not beside or self._waiting or self._running[self._last].flow != "plain"):
+            raise RuntimeError(f"{self._running[self._last].name} is still under way")
         self._count += 1
         # A tag that cannot be guessed: nobody can answer a command that was not sent yet (S-036).
-        self._tag = f"{self._prefix}{secrets.token_hex(2).upper()}{self._count}"
-        self._command = command
+        self._last = f"{self._prefix}{secrets.token_hex(2).upper()}{self._count}"
+        self._running[self._last] = command
         self._untagged = 0
-        self._waiting = [self._tag.encode() + b" ", *command.parts, b"\r\n"]
+        self._most_untagged = sum(each.max_untagged for each in self._running.values())
+        self._waiting = [self._last.encode() + b" ", *command.parts, b"\r\n"]
         self._release()
+        return self._last
 
     def done(self) -> None:
         """End IDLE."""
-        if self._command is None or self._command.flow != "idle":
+        command = self._running.get(self._last)
+        if command is None or command.flow != "idle":
             raise RuntimeError("no IDLE is under way")
         self._waiting = []
         self._outgoing.append(b"DONE\r\n")
-        self._command = Command(self._command.name, [], max_untagged=self._command.max_untagged)
+        self._running[self._last] = Command(command.name, [], max_untagged=command.max_untagged)
 
     def outgoing(self) -> list[bytes]:
         """What must be sent now, in order; each byte is handed out once."""
@@ -78,29 +105,78 @@ class Protocol:
         return ready
 
     def receive(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the server."""
+        """Take bytes from the server; they are read at once."""
         self._framer.feed(data)
+        self._read()
+
+    def room(self, scratch: memoryview) -> memoryview:
+        """Where the socket should put what comes next: in ``scratch``, or where a large letter is to lie."""
+        return self._framer.room(scratch)
+
+    def got(self, count: int, scratch: bytearray) -> None:
+        """``count`` bytes were put where ``room`` said. Raises ``MailError`` when the disk is full."""
+        self._framer.got(count, scratch)
+        self._read()
 
     def next_event(self) -> Event | None:
         """The next event, None when more bytes are needed.
 
         Raises ``ProtocolError`` or another ``MailError``; then the connection must be closed.
         """
-        while (response := self._framer.next()) is not None:
-            if not self.greeted:
-                return self._greeting(response)
-            event = response if isinstance(response, Fetch) else read_response(response)
-            if isinstance(event, Continuation):
-                if self._continue():
-                    return event
-                continue
-            if isinstance(event, Line) and event.tag:
-                return self._end(event)
-            if isinstance(event, Other) and not event.raw.startswith(b"* "):
-                raise busy_line(event.raw) or ProtocolError("a line that is no answer")
-            self._count_untagged()
+        if self._events:
+            event, cost = self._events.popleft()
+            self.queued -= cost
             return event
+        if self._error is not None:
+            raise self._error
         return None
+
+    def surplus(self) -> bytes:
+        """Give up the bytes behind the answer that stopped the reading."""
+        return self._framer.surplus()
+
+    def proceed(self) -> None:
+        """The bytes that come from now on are IMAP again."""
+        self.stopped = False
+
+    def fail(self, error: MailError) -> None:
+        """The bytes cannot be had any more: ``error`` comes after the events that came before it."""
+        self._error = self._error or error
+
+    def discard(self) -> None:
+        """No more bytes will come."""
+        self._framer.discard()
+
+    def _read(self) -> None:
+        try:
+            while not self.stopped and self._error is None:
+                response = self._framer.next()
+                if response is None:
+                    break
+                event = self._event(response)
+                if event is not None:
+                    cost = EVENT_BYTES + _size(response)
+                    self._events.append((event, cost))
+                    self.queued += cost
+        except MailError as error:
+            self._error = error
+        self._framer.keep()
+
+    def _event(self, response: Fetch | list[bytes]) -> Event | None:
+        """What a response tells; None when it only asked for more of our own words."""
+        if not self.greeted:
+            return self._greeting(response)
+        event = response if isinstance(response, Fetch) else read_response(response)
+        if isinstance(event, Continuation):
+            return event if self._continue() else None
+        if isinstance(event, Line) and event.tag:
+            return self._end(event)
+        if isinstance(event, Other) and not event.raw.startswith(b"* "):
+            raise busy_line(event.raw) or ProtocolError("a line that is no answer")
+        if isinstance(event, Fetch) and isinstance(event.body, Spooled):
+            event.body = event.body.raw
+        self._count_untagged()
+        return event
 
     def _greeting(self, response: Fetch | list[bytes]) -> Line:
         event = response if isinstance(response, Fetch) else read_response(response)
@@ -116,22 +192,24 @@ class Protocol:
 
     def _count_untagged(self) -> None:
         self._untagged += 1
-        if self._untagged > (self._command.max_untagged if self._command else DEFAULT_UNTAGGED):
+        if self._untagged > self._most_untagged:
             raise ProtocolError("too many answers to one command")
 
     def _end(self, line: Line) -> Line:
-        if self._command is None or line.tag != self._tag:
+        command = self._running.pop(line.tag, None)
+        if command is None:
             raise ProtocolError("an answer to a command that was not given")
-        unsent = bool(self._waiting) or bool(self._command.answers) or self._command.flow == "idle"
-        if line.status == "OK" and unsent:
-            raise ProtocolError("a command was answered before it was sent")
-        self._command = None
-        self._waiting = []
+        if line.tag == self._last:
+            unsent = bool(self._waiting) or bool(command.answers) or command.flow == "idle"
+            if line.status == "OK" and unsent:
+                raise ProtocolError("a command was answered before it was sent")
+            self._waiting = []
+        self.stopped = line.status == "OK" and command.name in _SWITCHES
         return line
 
     def _continue(self) -> bool:
         """The server asked for more. True when that is news for the caller."""
-        command = self._command
+        command = self._running.get(self._last)
         if command is None:
             raise ProtocolError("it asks for more where there is nothing")
         self._count_untagged()
@@ -143,7 +221,9 @@ class Protocol:
         elif command.flow == "auth":
             # Without an answer left this is the server's explanation of a refusal; "*" asks for the refusal.
             answer = command.answers[0] if command.answers else b"*"
-            self._command = Command(command.name, [], "auth", command.answers[1:], command.max_untagged)
+            self._running[self._last] = Command(
+                command.name, [], "auth", command.answers[1:], command.max_untagged
+            )
             self._outgoing.append(answer + b"\r\n")
         elif command.flow == "idle":
             return True
@@ -163,3 +243,10 @@ class Protocol:
                 self._outgoing.append(b"{%d}\r\n" % len(part.data))
                 return
             self._waiting.pop(0)
+
+
+def _size(response: Fetch | list[bytes]) -> int:
+    """The bytes of a response that matter; a letter in a file counts as if it were in memory."""
+    if isinstance(response, Fetch):
+        return len(response.body or b"")
+    return sum(len(part.raw) if isinstance(part, Spooled) else len(part) for part in response)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from postern.wire.imap.grammar import MAX_DIGITS, Tokens, Unreadable, Value, number, number_or_none, read_date
+from postern.wire.imap.spool import Raw
 from postern.wire.imap.uidset import MAX_UID, UidSet, read_uid
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class Fetch:
     flags: frozenset[str] | None = None
     internaldate: datetime | None = None
     size: int | None = None
-    body: bytes | None = None
+    body: Raw | None = None
     modseq: int | None = None
 
 
