@@ -7,7 +7,7 @@ import hashlib
 import os
 import warnings
 
-from postern.project.database import connection_settings
+from postern.project.database import connection_settings, data_dir
 from postern.project.keyfile import key_file
 
 ROLE = os.environ.get("POSTERN_ROLE", "web")
@@ -27,6 +27,12 @@ MAIL_HOSTS = os.environ.get("POSTERN_MAIL_HOSTS", "")
 
 POLL_SECONDS = float(os.environ.get("POSTERN_POLL_SECONDS", "30"))
 """How often a server without IDLE is asked for news."""
+
+LETTERS = os.environ.get("POSTERN_LETTERS", "database")
+"""Where new raw letters are kept: database, files, files:/a/folder or s3://bucket/prefix."""
+
+LETTERS_DIR = data_dir() / "letters"
+"""Where files go when POSTERN_LETTERS names no folder."""
 
 KEY_FILE = key_file()
 """The file of the installation's keys, outside the data directory and its backups."""
