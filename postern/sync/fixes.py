@@ -54,7 +54,7 @@ def suggest(kind: str, settings: Mapping[str, Any], error: MailError, address: s
     if error.code == "starttls_missing":
         return _fix(protocol, "security", "ssl", "The server offers no STARTTLS: use SSL/TLS.")
     if error.code in _MISFIT:
-        return _pair(protocol, settings)
+        return _pair(protocol, settings, error)
     if error.code == "password_rejected":
         return _password(protocol, settings, address)
     if error.code == "folder_missing" and protocol == "imap":
@@ -71,11 +71,13 @@ def _fix(protocol: str, field: str, value: Any, text: str) -> Fix:
     return {"field": f"{protocol}_{field}", "value": value, "text": text}
 
 
-def _pair(protocol: str, settings: Mapping[str, Any]) -> Fix | None:
+def _pair(protocol: str, settings: Mapping[str, Any], error: MailError) -> Fix | None:
     port, security = int(settings.get("port") or 0), str(settings.get("security") or "")
     found = _PAIRS.get((protocol, port, security))
     if found is not None:
         return _fix(protocol, *found)
+    if security == "ssl" and "does not begin with encryption" in error.message:
+        return _fix(protocol, "security", "starttls", f"Port {port} begins without encryption: use STARTTLS.")
     usual = _PORTS.get((protocol, security))
     if usual is not None and port != usual and port != 25:
         return _fix(protocol, "port", usual, f"The usual port for this security mode is {usual}.")

@@ -260,8 +260,8 @@ def test_row_13_each_step_is_shown_with_its_time(marta):
         ({"imap_port": 1}, "connect", "connect_failed", ""),
         ({"imap_password": "wrong"}, "sign_in", "password_rejected", "Authentication failed"),
         ({"sent_folder": "Gone"}, "open_folders", "folder_missing", "“Sent” looks right"),
-        ({"imap_port": "plain"}, "connect", "tls_failed", "does not begin with encryption"),
-        ({"imap_port": "tls", "imap_security": "starttls"}, "connect", "", ""),
+        ({"imap_port": "plain"}, "secure", "tls_failed", "does not begin with encryption"),
+        ({"imap_port": "tls", "imap_security": "starttls"}, "connect", "timeout", ""),
     ],
     ids=["host", "port", "password", "folder", "tls-to-plain", "plain-to-tls"],
 )

@@ -139,19 +139,42 @@ def test_row_16_the_companys_settings_are_tested_and_limited_by_the_hour(office,
         ("starttls", "port", "login", ""),
         ("starttls", "port", "auto", ""),
         ("none", "plain_port", "plain", ""),
-        ("ssl", "tls_port", "cram-md5", "server_refused"),
+        ("ssl", "tls_port", "cram-md5", ""),
+        ("starttls", "port", "xoauth2", ""),
+        ("none", "plain_port", "cram-md5", "server_refused"),
         ("ssl", "port", "auto", "tls_failed"),
     ],
 )
 def test_row_17_security_modes_and_sign_in_types(office, marta, security, port, auth, code):
     number = getattr(office.smtp, port)
-    marta.tests("smtp", smtp_security=security, smtp_port=number, smtp_auth=auth)
+    token = {"smtp_username": marta.address, "smtp_password": marta.imap.token(marta.address)}
+    more = token if auth == "xoauth2" else {}
+    marta.tests("smtp", smtp_security=security, smtp_port=number, smtp_auth=auth, **more)
     state, steps, result = marta.probe()
     assert state == ("failed" if code else "works"), (steps, result)
     if code:
-        assert result["message"] and (result["code"] == code or auth == "cram-md5"), result
+        assert result["message"] and result["code"] == code, result
+        assert steps[-1]["key"] == ("secure" if code == "tls_failed" else "sign_in")
     else:
         assert [one["key"] for one in steps][-2:] == ["sign_in", "accept_sender"]
+        assert steps[-2]["detail"] == (auth if auth != "auto" else "plain")
+
+
+@pytest.mark.story(17)
+@pytest.mark.parametrize("auth", ["cram-md5", "xoauth2"])
+def test_row_17_a_letter_goes_out_with_each_sign_in_type_that_is_no_plain_password(
+    office, marta, greta, auth
+):
+    secret = marta.imap.token(marta.address) if auth == "xoauth2" else marta.imap.passwords[marta.address]
+    marta.connects(smtp_auth=auth, smtp_username=marta.address, smtp_password=secret)
+    marta.sends_at_once(to=greta.address, subject=f"By {auth}")
+    marta.until_delivery(f"By {auth}")
+    greta.receives(f"By {auth}")
+    assert secret not in marta.get("/profile/email/").text
+    marta.saves(smtp_auth=auth, smtp_username=marta.address, smtp_password=f"{secret}x")
+    marta.sends_at_once(to=greta.address, subject=f"Refused by {auth}")
+    refused = marta.until_delivery(f"Refused by {auth}", "failed")
+    assert refused["code"] == "password_rejected" and secret not in str(refused)
 
 
 @pytest.mark.story(17)

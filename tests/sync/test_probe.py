@@ -125,6 +125,13 @@ GMAIL = {"host": "imap.gmail.com", "port": 993, "security": "ssl", "username": "
         ("load", {"port": 993, "security": "starttls"}, error("timeout"), "imap_security", "ssl"),
         ("imap", {"port": 995, "security": "ssl"}, error("connect_failed"), "imap_port", 993),
         ("smtp", {"port": 587, "security": "ssl"}, error("tls_failed"), "smtp_security", "starttls"),
+        (
+            "imap",
+            {"port": 1143, "security": "ssl"},
+            error("tls_failed", "“x” does not begin with encryption on port 1143."),
+            "imap_security",
+            "starttls",
+        ),
         ("send", {"port": 465, "security": "starttls"}, error("timeout"), "smtp_security", "ssl"),
         ("system", {"port": 2525, "security": "starttls"}, error("timeout"), "smtp_port", 587),
         ("imap", {"port": 143, "security": "starttls"}, error("starttls_missing"), "imap_security", "ssl"),
