@@ -20,10 +20,11 @@ router = Router(tags=["My Profile"])
 
 
 class Grant(Body):
-    """What a reader sees: everything, or narrowed; until when."""
+    """What a reader sees: everything, or narrowed; until when. `may_reply`: they may answer it in the owner's name."""
 
     incoming_only: bool = False
     customers_only: bool = False
+    may_reply: bool = False
     ends_at: AwareDatetime | None = None
 
 
@@ -34,6 +35,7 @@ class ReaderOut(Schema):
     name: str
     incoming_only: bool
     customers_only: bool
+    may_reply: bool
     ends_at: datetime | None
     in_words: str
 
@@ -84,6 +86,7 @@ def _out(row: Reader) -> ReaderOut:
         name=row.staff.name,
         incoming_only=row.incoming_only,
         customers_only=row.customers_only,
+        may_reply=row.may_reply,
         ends_at=row.ends_at,
         in_words=in_words(row),
     )

@@ -14,6 +14,7 @@ from postern.api.letters import MessageLine, line_of
 from postern.api.shapes import Cursor, Limit
 from postern.mail import lists
 from postern.mail.access import has_own_mailbox, waits_for_own_mailbox
+from postern.outbox.behalf import seen_by
 from postern.outbox.models import Delivery
 from postern.people.models import Customer
 
@@ -55,7 +56,7 @@ def get_communication(request: HttpRequest, pk: int, cursor: Cursor = "", limit:
     threads = lists.communication(staff, customer)
     start = next((n for n, t in enumerate(threads, 1) if str(t.id) == cursor), 0)
     shown = threads[start : start + limit]
-    pending = Delivery.objects.of(staff).filter(customer=customer).exclude(state=Delivery.State.ACCEPTED)
+    pending = Delivery.objects.current(staff).filter(customer=customer).exclude(state=Delivery.State.ACCEPTED)
     return Communication(
         conversations=[
             ThreadLine(
@@ -67,7 +68,7 @@ def get_communication(request: HttpRequest, pk: int, cursor: Cursor = "", limit:
             for thread in shown
         ],
         next_cursor=str(shown[-1].id) if len(threads) > start + limit else "",
-        pending=[delivery_out(row) for row in pending.prefetch_related("files")[:50]],
+        pending=[delivery_out(one) for one in seen_by(staff, pending.prefetch_related("files")[:50])],
         has_own_mailbox=has_own_mailbox(staff),
         waits_for_own_mailbox=waits_for_own_mailbox(staff),
     )

@@ -1,4 +1,7 @@
-"""Writing: drafts, replies, files, sending with an idempotency key, Undo, and each letter's fate. One's own only."""
+"""Writing: drafts, replies, files, sending with an idempotency key, Undo, and each letter's fate.
+
+One's own, what one writes in the name of an owner who lets one answer, and what readers sent off in one's own name.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ from ninja import Field, File, Form, Header, Query, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from postern.api.auth import who
+from postern.api.errors import Refusal
 from postern.api.files import download
-from postern.api.inbox import own
+from postern.api.inbox import own, visible
 from postern.api.paging import newest_first
 from postern.api.shapes import Body, Cursor, Id, Limit, Line, Person, Text, people_of
 from postern.mailboxes.models import Mailbox
 from postern.outbox import compose
+from postern.outbox.behalf import Seen, seen_by
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer
 
@@ -91,9 +96,16 @@ class Problem(Schema):
 
 
 class DeliveryOut(Schema):
-    """A draft, or a letter on its way, or its fate."""
+    """A draft, or a letter on its way, or its fate.
+
+    `on_behalf_of`: the owner in whose name this person writes it. `written_by`: who wrote it in this
+    person's name. `access_ended`: this person may no longer send it, and has only their own words of it.
+    """
 
     id: int
+    on_behalf_of: str
+    written_by: str
+    access_ended: bool
     state: str
     mailbox_id: int
     customer_id: int | None
@@ -135,11 +147,15 @@ class DeliveryFilter(Schema):
     limit: Limit = 50
 
 
-def delivery_out(row: Delivery) -> DeliveryOut:
-    """A delivery as the API tells it to its owner."""
+def delivery_out(seen: Seen) -> DeliveryOut:
+    """A delivery as the API tells it to one person."""
+    row = seen.row
     problem = Problem(code=row.code, message=row.problem, advice=row.advice, server_text=row.server_text)
     return DeliveryOut(
         id=row.pk,
+        on_behalf_of=seen.on_behalf_of,
+        written_by=seen.written_by,
+        access_ended=seen.ended,
         state=row.state,
         mailbox_id=row.mailbox_id,
         customer_id=row.customer_id,
@@ -151,8 +167,8 @@ def delivery_out(row: Delivery) -> DeliveryOut:
         text=row.text,
         answers_message_id=row.answers_id,
         forward=row.forward,
-        files=[_file_out(file) for file in row.files.all()],
-        editable=row.editable,
+        files=[_file_out(file) for file in seen.files],
+        editable=seen.can_edit,
         send_at=row.send_at,
         attempts=row.attempts,
         problem=problem if row.problem or row.code else None,
@@ -176,11 +192,25 @@ def _file_out(file: OutgoingFile) -> FileOut:
     )
 
 
+def _seen(request: HttpRequest, pk: int) -> Seen:
+    found = seen_by(who(request), Delivery.objects.of(who(request)).filter(pk=pk))
+    if not found:
+        raise Http404
+    return found[0]
+
+
 def _mine(request: HttpRequest, pk: int) -> Delivery:
-    row = Delivery.objects.of(who(request)).select_related("mailbox").filter(pk=pk).first()
+    """A letter that this person wrote. Raises Refusal for one that a reader wrote in their name."""
+    row = Delivery.objects.of(who(request)).filter(pk=pk).first()
     if row is None:
         raise Http404
+    if row.author_id != who(request).pk:
+        raise Refusal("not_editable", "Only its author can change it or send it.")
     return row
+
+
+def _out(request: HttpRequest, row: Delivery) -> DeliveryOut:
+    return delivery_out(seen_by(who(request), [row])[0])
 
 
 def _mailbox(request: HttpRequest, pk: int | None) -> Mailbox | None:
@@ -213,14 +243,15 @@ def _save(request: HttpRequest, row: Delivery, data: Written) -> Delivery:
 
 @router.get("/deliveries", response=DeliveryPage, operation_id="list_deliveries", summary="List letters")
 def list_deliveries(request: HttpRequest, wanted: Query[DeliveryFilter]) -> DeliveryPage:
-    """Own drafts and letters by state, the newest first."""
-    rows = Delivery.objects.of(who(request)).prefetch_related("files")
+    """Own drafts and letters by state, the newest first; also what readers sent off in this person's name."""
+    staff = who(request)
+    rows = Delivery.objects.of(staff).prefetch_related("files")
     if wanted.state:
         rows = rows.filter(state=wanted.state)
     if wanted.customer:
-        rows = rows.filter(customer_id=wanted.customer)
+        rows = rows.current(staff).filter(customer_id=wanted.customer)
     found, cursor = newest_first(rows, wanted.cursor, wanted.limit)
-    return DeliveryPage(deliveries=[delivery_out(row) for row in found], next_cursor=cursor)
+    return DeliveryPage(deliveries=[delivery_out(one) for one in seen_by(staff, found)], next_cursor=cursor)
 
 
 @router.post("/deliveries", response={201: DeliveryOut}, operation_id="new_draft", summary="Start a letter")
@@ -229,16 +260,20 @@ def new_draft(request: HttpRequest, data: DraftNew) -> Status[DeliveryOut]:
     customer = get_object_or_404(Customer, pk=data.customer) if data.customer else None
     mailbox = _mailbox(request, data.mailbox)
     row = compose.new(staff=who(request), mailbox=mailbox, customer=customer, to=_typed(data.to))
-    return Status(201, delivery_out(_save(request, row, data)))
+    return Status(201, _out(request, _save(request, row, data)))
 
 
 @router.post(
     "/messages/{int:pk}/reply", response={201: DeliveryOut}, operation_id="reply", summary="Start a reply"
 )
 def reply(request: HttpRequest, pk: int, data: ReplyBody) -> Status[DeliveryOut]:
-    """A draft that answers a message of one's own mailbox and quotes it."""
-    message = own(who(request), pk)
-    return Status(201, delivery_out(compose.reply(staff=who(request), message=message, to_all=data.to_all)))
+    """A draft that answers and quotes a message: one's own, or one that lists the action `reply`.
+
+    In another's name it goes out from their mailbox, to somebody who takes part in the message.
+    """
+    staff = who(request)
+    message = visible(staff, pk)
+    return Status(201, _out(request, compose.reply(staff=staff, message=message, to_all=data.to_all)))
 
 
 @router.post(
@@ -246,7 +281,7 @@ def reply(request: HttpRequest, pk: int, data: ReplyBody) -> Status[DeliveryOut]
 )
 def forward(request: HttpRequest, pk: int) -> Status[DeliveryOut]:
     """A draft that passes a message of one's own mailbox on, its files included."""
-    return Status(201, delivery_out(compose.forward(staff=who(request), message=own(who(request), pk))))
+    return Status(201, _out(request, compose.forward(staff=who(request), message=own(who(request), pk))))
 
 
 @router.get(
@@ -257,7 +292,7 @@ def forward(request: HttpRequest, pk: int) -> Status[DeliveryOut]:
 )
 def get_delivery(request: HttpRequest, pk: int) -> DeliveryOut:
     """A draft, or how far a letter has come."""
-    return delivery_out(_mine(request, pk))
+    return delivery_out(_seen(request, pk))
 
 
 @router.patch(
@@ -265,7 +300,7 @@ def get_delivery(request: HttpRequest, pk: int) -> DeliveryOut:
 )
 def save_draft(request: HttpRequest, pk: int, data: Written) -> DeliveryOut:
     """What is left out stays as it is. Addresses need not be right before the letter is sent."""
-    return delivery_out(_save(request, _mine(request, pk), data))
+    return _out(request, _save(request, _mine(request, pk), data))
 
 
 @router.delete(
@@ -304,7 +339,9 @@ def attach_file(
 )
 def get_outgoing_file(request: HttpRequest, pk: int, file: int) -> HttpResponse:
     """The bytes of one attached file."""
-    row = get_object_or_404(_mine(request, pk).files, pk=file)
+    row = next((row for row in _seen(request, pk).files if row.pk == file), None)
+    if row is None:
+        raise Http404
     return download(bytes(row.data), row.name)
 
 
@@ -333,13 +370,16 @@ def send(
     with another letter it is refused (409, conflict).
     """
     row = compose.send(delivery=_mine(request, pk), key=key, undo_seconds=data.undo_seconds)
-    return delivery_out(row)
+    return _out(request, row)
 
 
 @router.post("/deliveries/{int:pk}/undo", response=DeliveryOut, operation_id="undo_send", summary="Undo send")
 def undo_send(request: HttpRequest, pk: int) -> DeliveryOut:
-    """The letter is a draft again, if no attempt to send it has begun (else 409, too_late)."""
-    return delivery_out(compose.undo_send(delivery=_mine(request, pk)))
+    """The letter is a draft again, if no attempt to send it has begun (else 409, too_late).
+
+    What a reader wrote in this person's name is stopped and waits, held, for its author.
+    """
+    return _out(request, compose.undo_send(delivery=_seen(request, pk).row, staff=who(request)))
 
 
 @router.post(
@@ -350,4 +390,5 @@ def undo_send(request: HttpRequest, pk: int) -> DeliveryOut:
 )
 def settle_delivery(request: HttpRequest, pk: int, data: SettleBody) -> DeliveryOut:
     """Arrived: it counts as sent. Not arrived: it is a draft again. It is never sent again by itself."""
-    return delivery_out(compose.settle(delivery=_mine(request, pk), arrived=data.arrived))
+    row = compose.settle(delivery=_seen(request, pk).row, arrived=data.arrived, staff=who(request))
+    return _out(request, row)

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 # The state of things stands in the way, not what was sent: 409. Every other code of ours is a 422.
 CONFLICTS = frozenset(
     [
+        "access_ended",
         "address_taken",
         "already_sent",
         "conflict",

@@ -13,6 +13,7 @@ from postern.mail.models import Attachment, Message
 from postern.mailboxes.models import Mailbox, Reader
 from postern.mailboxes.readers import in_words
 from postern.mime.sanitize import SANITIZER_VERSION
+from postern.outbox.behalf import authors_of
 from postern.people.models import Staff
 
 
@@ -86,6 +87,8 @@ class MessageWhole(MessageLine):
     actions: list[ActionOffered]
     bcc: list[Person] | None
     """The owner's alone; null for everybody else."""
+    sent_by: str | None
+    """Who wrote it in the owner's name ("you": oneself); told to the owner and to its author."""
     readers: list[str] | None
     """Who else can see it, in words; told to the owner only."""
 
@@ -122,6 +125,7 @@ def whole_of(message: Message, staff: Staff) -> MessageWhole:
         remote_images=message.remote_images,
         defects=[str(defect) for defect in message.defects],
         actions=[ActionOffered(key=a.key, label=a.label) for a in actions_for(staff, message)],
+        sent_by=authors_of(staff, [message]).get(message.pk),
         bcc=people_of(blind.addresses if blind else []) if own else None,
         readers=_readers(message.mailbox) if own else None,
     )

@@ -19,7 +19,7 @@ from postern.mail.models import Sighting
 from postern.mailboxes import denylist
 from postern.mailboxes.discover import hint
 from postern.mailboxes.health import in_words
-from postern.mailboxes.models import Mailbox, MailboxHealth, SystemEmail
+from postern.mailboxes.models import Mailbox, MailboxHealth, Reader, SystemEmail
 from postern.mailboxes.save import accept_certificate, save_mailbox
 from postern.mailboxes.sections import FIELDS
 from postern.people.models import Staff
@@ -33,10 +33,11 @@ else:
 
 
 class SharedMailbox(Schema):
-    """A mailbox that another administrator shares with this one."""
+    """A mailbox that another administrator shares with this one. `may_reply`: to be answered in their name."""
 
     id: int
     address: str
+    may_reply: bool
 
 
 class Me(Schema):
@@ -185,7 +186,7 @@ def get_me(request: HttpRequest) -> Me:
     staff = who(request)
     ready = has_own_mailbox(staff)
     # Row security leaves only grants in force; without an own mailbox not even their number is told (row 7).
-    shared = Mailbox.objects.filter(readers__staff=staff).distinct() if ready else []
+    shared = Reader.objects.filter(staff=staff) if ready else Reader.objects.none()
     return Me(
         id=staff.pk,
         email=staff.email,
@@ -195,7 +196,10 @@ def get_me(request: HttpRequest) -> Me:
         single_keys=staff.single_keys,
         has_own_mailbox=ready,
         waits_for_own_mailbox=waits_for_own_mailbox(staff),
-        shared_with_me=[SharedMailbox(id=box.pk, address=box.address) for box in shared],
+        shared_with_me=[
+            SharedMailbox(id=row.mailbox_id, address=row.mailbox.address, may_reply=row.may_reply)
+            for row in shared.select_related("mailbox").order_by("mailbox_id")
+        ],
     )
 
 

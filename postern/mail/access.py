@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponseBase
 
+from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox, Reader
 from postern.people.models import Staff
 
@@ -21,6 +22,18 @@ def visible_keys(staff: Staff) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT app.visible_to(%s)", [staff.pk])
         return list(cursor.fetchone()[0])
+
+
+def answerable_keys(staff: Staff) -> list[int]:
+    """Return the wall keys of others' mail that `staff` may answer in its owner's name at this moment."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app.answerable_to(%s)", [staff.pk])
+        return list(cursor.fetchone()[0])
+
+
+def may_answer(staff: Staff, message: Message) -> bool:
+    """True when `staff` may answer a message that they see: its owner, and readers with that grant."""
+    return message.mailbox.owner_id == staff.pk or message.wall_key in answerable_keys(staff)
 
 
 def set_viewer(staff_id: int | None) -> None:

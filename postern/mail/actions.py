@@ -1,7 +1,7 @@
 """The actions on a message, one class each: label, shortcut, to whom it applies, do and undo.
 
 Row menus, shortcuts, POST addresses and the API all come from this table. Actions belong to the owner of
-the mailbox; a reader can only view.
+the mailbox; a reader can only view, and reply where the owner granted it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 
+from postern.mail.access import may_answer
 from postern.mail.events import notify
 from postern.mail.models import Action, Errand, Message, MessageRead, Party
 from postern.mail.pairing import (
@@ -235,9 +236,9 @@ ACTIONS: dict[str, MessageAction] = {
 
 
 def actions_for(staff: Staff, message: Message) -> list[MessageAction]:
-    """Return the actions offered on a message: the owner's five, or View alone for a reader."""
+    """Return the actions offered on a message: the owner's five; for a reader View, and Reply where granted."""
     if message.mailbox.owner_id != staff.pk:
-        return [ACTIONS["view"]]
+        return [ACTIONS["view"], *([ACTIONS["reply"]] if may_answer(staff, message) else [])]
     return [a for a in ACTIONS.values() if (a.known if message.known else a.unknown)]
 
 

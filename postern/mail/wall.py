@@ -36,9 +36,9 @@ $$ SELECT coalesce(array_agg(id), '{}') FROM mailboxes_mailbox WHERE owner_id = 
 
 -- Grants in force for a person: none at all unless a mailbox of their own is set up (row 7).
 CREATE OR REPLACE FUNCTION app.readings(staff bigint)
-  RETURNS TABLE (mailbox_id bigint, incoming_only boolean, customers_only boolean)
+  RETURNS TABLE (mailbox_id bigint, incoming_only boolean, customers_only boolean, may_reply boolean)
   LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS
-$$ SELECT r.mailbox_id, r.incoming_only, r.customers_only
+$$ SELECT r.mailbox_id, r.incoming_only, r.customers_only, r.may_reply
      FROM mailboxes_reader r JOIN mailboxes_mailbox b ON b.id = r.mailbox_id
      JOIN people_staff o ON o.id = b.owner_id AND o.is_active
     WHERE r.staff_id = staff AND (r.ends_at IS NULL OR r.ends_at > statement_timestamp())
@@ -57,6 +57,16 @@ $$ SELECT coalesce(array_agg(k), '{}') FROM (
 
 CREATE OR REPLACE FUNCTION app.visible() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
   SET search_path = public, pg_temp AS $$ SELECT app.visible_to(app.me()) $$;
+
+-- Every class of others' mail that a person may answer in its owner's name: a part of what they may read.
+CREATE OR REPLACE FUNCTION app.answerable_to(staff bigint) RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE
+  SECURITY DEFINER SET search_path = public, pg_temp AS
+$$ SELECT coalesce(array_agg(r.mailbox_id * 4 + n), '{}')
+     FROM app.readings((SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active)) r, generate_series(0, 3) n
+    WHERE r.may_reply AND (n < 2 OR NOT r.incoming_only) AND (n % 2 = 0 OR NOT r.customers_only) $$;
+
+CREATE OR REPLACE FUNCTION app.answerable() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+  SET search_path = public, pg_temp AS $$ SELECT app.answerable_to(app.me()) $$;
 
 -- Mailboxes shared with the person, by grants in force.
 CREATE OR REPLACE FUNCTION app.shared() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
@@ -98,6 +108,8 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.readings(bigint)": (),
     "app.visible_to(bigint)": ("web",),
     "app.visible()": ("web",),
+    "app.answerable_to(bigint)": ("web", "send"),
+    "app.answerable()": ("web",),
     "app.shared()": ("web",),
     "app.defer(text, jsonb, text, timestamptz)": ("web", "send", "sync"),
     "app.is_empty()": ("web",),
@@ -108,6 +120,19 @@ OWNED = "mailbox_id = ANY ((SELECT app.owned())::bigint[])"
 SEEN = "EXISTS (SELECT FROM mail_message m WHERE m.id = {table}.message_id)"
 MINE = "staff_id = (SELECT app.me())"
 BOX = "mailbox_id = (SELECT app.box())"
+
+# A letter is written by the owner of its mailbox, or by a reader who may answer the message it answers.
+_WRITES = """{d}.author_id = (SELECT app.me()) AND ({d}.mailbox_id = ANY ((SELECT app.owned())::bigint[])
+  OR (NOT {d}.forward AND EXISTS (SELECT FROM mail_message m WHERE m.id = {d}.answers_id
+    AND m.mailbox_id = {d}.mailbox_id AND m.deleted_at IS NULL
+    AND m.wall_key = ANY ((SELECT app.answerable())::bigint[]))))"""
+WRITES = _WRITES.replace("{d}", "outbox_delivery")
+# What a reader wrote is the owner's to see as soon as it was sent off; before that it is its author's.
+SENT_FOR_ME = f"{OWNED} AND state <> 'draft'"
+WRITES_FILE = f"""EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {{table}}.delivery_id
+  AND ({{table}}.{OWNED} OR {{table}}.mailbox_id = d.mailbox_id) AND {_WRITES.replace("{d}", "d")})"""
+AUTHORS_FILE = """EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.delivery_id
+  AND d.author_id = (SELECT app.me()))"""
 ANY = "true"
 
 # table -> {(role, command): condition}. SELECT uses USING, INSERT uses WITH CHECK, the others both.
@@ -164,8 +189,21 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("worker", "ALL"): ANY,
     },
     "mailboxes_systemsecret": {("web", "WRITE"): "(SELECT app.is_super())", ("worker", "ALL"): ANY},
-    "outbox_delivery": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): BOX},
-    "outbox_outgoingfile": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): BOX},
+    "outbox_delivery": {
+        ("web", "SELECT"): f"({SENT_FOR_ME}) OR ({WRITES})"
+        " OR (author_id = (SELECT app.me()) AND state <> 'accepted')",
+        ("web", "INSERT"): WRITES,
+        ("web", "UPDATE"): f"({SENT_FOR_ME}) OR ({WRITES})",
+        ("web", "DELETE"): "author_id = (SELECT app.me()) AND state IN ('draft', 'failed', 'held')",
+        ("worker", "ALL"): BOX,
+    },
+    "outbox_outgoingfile": {
+        ("web", "SELECT"): "EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.delivery_id)",
+        ("web", "INSERT"): WRITES_FILE,
+        ("web", "UPDATE"): WRITES_FILE,
+        ("web", "DELETE"): AUTHORS_FILE,
+        ("worker", "ALL"): BOX,
+    },
 }
 
 # Tables without mail: everybody at work here may use them.
@@ -201,7 +239,9 @@ SECRET_COLUMNS: dict[str, str] = {
 
 _COMMANDS = {
     "SELECT": ("SELECT",),
+    "INSERT": ("INSERT",),
     "UPDATE": ("UPDATE",),
+    "DELETE": ("DELETE",),
     "WRITE": ("INSERT", "UPDATE", "DELETE"),
     "ALL": ("ALL",),
 }

@@ -210,6 +210,12 @@ class Reader(models.Model):
     staff = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="readings")
     incoming_only = models.BooleanField("Incoming mail only", default=False)
     customers_only = models.BooleanField("Customers’ conversations only", default=False)
+    may_reply = models.BooleanField(
+        "May answer in my name",
+        default=False,
+        help_text="Replies to the mail they may read go out from your address, in your name. You see each one and "
+        "who wrote it. They cannot forward, write new letters or see your settings.",
+    )
     ends_at = models.DateTimeField("Until", null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

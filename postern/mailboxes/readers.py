@@ -20,11 +20,12 @@ def grant(
     reader: Person,
     incoming_only: bool = False,
     customers_only: bool = False,
+    may_reply: bool = False,
     ends_at: datetime | None = None,
 ) -> Reader:
-    """Let `reader` read the mailbox, or change what an earlier grant lets them read.
+    """Let `reader` read the mailbox, or change what an earlier grant lets them do.
 
-    `ends_at` is an aware moment, None for no end. Raises SettingsError; Mailbox.DoesNotExist unless
+    `may_reply`: they may answer, in the owner's name, the mail that the grant shows them. `ends_at` is an aware moment, None for no end. Raises SettingsError; Mailbox.DoesNotExist unless
     `staff` owns the mailbox.
     """
     with transaction.atomic():
@@ -35,7 +36,12 @@ def grant(
             raise SettingsError({"reader": [f"{reader.name} can no longer sign in."]})
         if ends_at is not None and ends_at <= timezone.now():
             raise SettingsError({"ends_at": ["The end lies in the past."]})
-        scope = {"incoming_only": incoming_only, "customers_only": customers_only, "ends_at": ends_at}
+        scope = {
+            "incoming_only": incoming_only,
+            "customers_only": customers_only,
+            "may_reply": may_reply,
+            "ends_at": ends_at,
+        }
         row, _ = Reader.objects.update_or_create(mailbox=own, staff_id=reader.pk, defaults=scope)
     return row
 
@@ -47,8 +53,9 @@ def revoke(*, staff: Person, mailbox: Mailbox, reader: Person) -> None:
 
 
 def in_words(grant: Reader) -> str:
-    """Say what a reader sees, as the form and the page of the reader put it."""
+    """Say what a reader sees and may do, as the form and the page of the reader put it."""
     what = "Incoming mail only" if grant.incoming_only else "Incoming and sent mail"
     whose = "in customers’ conversations" if grant.customers_only else "of the whole mailbox"
     until = f", until {timezone.localtime(grant.ends_at):%-d %B %Y}" if grant.ends_at else ""
-    return f"{what} {whose}{until}. Drafts and blind copies stay yours alone."
+    answers = " May answer it in your name, from your address." if grant.may_reply else ""
+    return f"{what} {whose}{until}.{answers} Drafts and blind copies stay yours alone."

@@ -1,4 +1,8 @@
-"""Write a letter: start, save, attach, send, take back. Every function works on the author's own drafts."""
+"""Write a letter: start, save, attach, send, take back. Every function works on the author's own drafts.
+
+A reader with that grant answers in the owner's name: the draft lies in the owner's mailbox, is its author's,
+and can be changed and sent only while the grant lasts (ComposeError `access_ended`).
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from postern.mail.events import tell
-from postern.mail.models import Message, Party, Raw
-from postern.mailboxes.connection import sender
 from postern.mailboxes.models import Mailbox
-from postern.mime.body import Part
-from postern.mime.read import part_bytes, read
-from postern.mime.sanitize import sanitize, text_from_html
-from postern.outbox import quoting
+from postern.outbox import behalf
+from postern.outbox.begin import clean, forward, new, reply
 from postern.outbox.letter import (
     MOST_BYTES,
     ComposeError,
@@ -32,7 +32,7 @@ from postern.outbox.letter import (
     too_large,
 )
 from postern.outbox.models import Delivery, OutgoingFile
-from postern.people.models import Address, Customer, Staff
+from postern.people.models import Staff
 
 __all__ = [
     "ComposeError",
@@ -55,69 +55,6 @@ _INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
 State = Delivery.State
 
 
-def new(
-    *,
-    staff: Staff,
-    mailbox: Mailbox | None = None,
-    customer: Customer | None = None,
-    to: str | Sequence[Any] | None = None,
-) -> Delivery:
-    """Return a new, saved draft, to the customer's main address unless `to` says otherwise.
-
-    Without `mailbox` it is the person's first. Raises ComposeError; Mailbox.DoesNotExist for another's.
-    """
-    box = _own_mailbox(staff, mailbox)
-    if to is None and customer is not None:
-        to = _main_address(customer)
-    draft = Delivery(mailbox=box, author=staff, customer=customer, to=people(to or [], "to"))
-    draft.save()
-    return draft
-
-
-def reply(*, staff: Staff, message: Message, to_all: bool = False) -> Delivery:
-    """Return a saved draft that answers a message of the person's own mailbox, quoting it.
-
-    Raises Message.DoesNotExist for any other message.
-    """
-    original = _own_message(staff, message)
-    to, cc = quoting.answer_to(
-        outgoing=original.outgoing,
-        author=[original.from_name, original.from_address],
-        reply_to=original.reply_to,
-        to=original.to,
-        cc=original.cc,
-        own=[original.mailbox.address, original.mailbox.reply_to, sender(original.mailbox).envelope],
-        to_all=to_all,
-    )
-    html, text = _body(original)
-    quote = quoting.quoted_reply(author=_author(original), when=_when(original), html=html, text=text)
-    draft = _draft_about(staff, original, quote, quoting.reply_subject(original.subject), to=to, cc=cc)
-    _carry_files(draft, original, only_inline=True)
-    return draft
-
-
-def forward(*, staff: Staff, message: Message) -> Delivery:
-    """Return a saved draft that passes a message of the person's own mailbox on, attachments included.
-
-    Raises Message.DoesNotExist for any other message.
-    """
-    original = _own_message(staff, message)
-    html, text = _body(original)
-    quote = quoting.quoted_forward(
-        author=_author(original),
-        when=_when(original),
-        subject=original.subject,
-        to=original.to,
-        cc=original.cc,
-        html=html,
-        text=text,
-    )
-    subject = quoting.forward_subject(original.subject)
-    draft = _draft_about(staff, original, quote, subject, forward=True)
-    _carry_files(draft, original, only_inline=False)
-    return draft
-
-
 def save(
     *,
     delivery: Delivery,
@@ -131,19 +68,22 @@ def save(
 ) -> Delivery:
     """Save what was written, whole or not at all; addresses need not be right before it is sent.
 
-    With `html` the text is made from it. `mailbox` changes from whom it goes. Raises ComposeError.
+    With `html` the text is made from it. `mailbox` changes from whom it goes; an answer in another's name
+    stays where it is. Raises ComposeError.
     """
     fields = {"to": people(to, "to"), "cc": people(cc, "cc"), "bcc": people(bcc, "bcc")}
     subject = check_subject(subject)
-    html, text = _clean(html, text)
+    html, text = clean(html, text)
     with transaction.atomic():
         row = _editable(delivery)
         row.to, row.cc, row.bcc = fields["to"], fields["cc"], fields["bcc"]
         row.subject, row.html, row.text = subject, html, text
-        if mailbox is not None and mailbox.pk != row.mailbox_id:
-            row.mailbox = Mailbox.objects.get(pk=mailbox.pk, owner=row.mailbox.owner_id)
-            row.files.update(mailbox=row.mailbox)
+        moved = mailbox is not None and mailbox.pk != row.mailbox_id
+        if mailbox is not None and moved:
+            row.mailbox = _other_mailbox(row, mailbox)
         row.save()
+        if moved:
+            row.files.update(mailbox=row.mailbox)
     return row
 
 
@@ -193,7 +133,7 @@ def send(*, delivery: Delivery, key: str = "", undo_seconds: int = UNDO_SECONDS)
         if first := _asked_before(row, key, told):
             return first
         _require_editable(row)
-        check_way_out(row.mailbox)
+        _check_way_out(row)
         check_ready(row)
         now = timezone.now()
         letter = build(row, date=now)
@@ -210,27 +150,32 @@ def send(*, delivery: Delivery, key: str = "", undo_seconds: int = UNDO_SECONDS)
     return row
 
 
-def undo_send(*, delivery: Delivery) -> Delivery:
-    """Take a letter back while no attempt to send it is under way: it is a draft again. Raises ComposeError."""
+def undo_send(*, delivery: Delivery, staff: Staff | None = None) -> Delivery:
+    """Take a letter back while no attempt to send it is under way: it is a draft again. Raises ComposeError.
+
+    `staff` is who asks, None its author. The owner of the mailbox stops what a reader wrote in their name;
+    it waits for its author then.
+    """
     with transaction.atomic():
         row = _locked(delivery)
         if row.state != State.QUEUED:
             raise ComposeError({"state": "It is too late: the message is on its way."}, "too_late")
-        _back_to_draft(row)
+        _back_to_author(row, staff)
     return row
 
 
-def settle(*, delivery: Delivery, arrived: bool) -> Delivery:
+def settle(*, delivery: Delivery, arrived: bool, staff: Staff | None = None) -> Delivery:
     """The author says what became of a letter whose fate is unknown; it is never sent again by itself (I3).
 
-    Arrived: it counts as sent. Not arrived: it is a draft again. Raises ComposeError.
+    Arrived: it counts as sent. Not arrived: it is a draft again. `staff` is who asks, None its author; the
+    owner of the mailbox may answer for a reader's letter. Raises ComposeError.
     """
     with transaction.atomic():
         row = _locked(delivery)
         if row.state != State.UNKNOWN:
             raise ComposeError({"state": "The fate of this message is known by now."}, "not_editable")
         if not arrived:
-            _back_to_draft(row)
+            _back_to_author(row, staff)
             return row
         row.code = "confirmed"
         row.save()
@@ -239,9 +184,13 @@ def settle(*, delivery: Delivery, arrived: bool) -> Delivery:
 
 
 def discard(*, delivery: Delivery) -> None:
-    """Delete a draft, or a letter that was not sent. Raises ComposeError."""
+    """Delete a draft, or a letter that was not sent; also when the right to send it has ended. Raises ComposeError."""
     with transaction.atomic():
-        _editable(delivery).delete()
+        locked = Delivery.objects.select_for_update(of=("self",)).filter(pk=delivery.pk).first()
+        # Whose right has ended cannot lock the row, and nobody sends it meanwhile.
+        row = locked or Delivery.objects.get(pk=delivery.pk)
+        _require_editable(row)
+        row.delete()
 
 
 def defer_send(delivery: Delivery, at: datetime | None) -> None:
@@ -252,115 +201,46 @@ def defer_send(delivery: Delivery, at: datetime | None) -> None:
         cursor.execute("SELECT app.defer('send', %s::jsonb, %s, %s)", [json.dumps(args), lock, at])
 
 
-def _own_mailbox(staff: Staff, mailbox: Mailbox | None) -> Mailbox:
-    own = Mailbox.objects.filter(owner=staff)
-    if mailbox is not None:
-        return own.get(pk=mailbox.pk)
-    first = own.order_by("-sending", "pk").first()
-    if first is None:
-        raise ComposeError(
-            {"mailbox": "You have no mailbox yet. Set one up in My Profile → Email."}, "no_mailbox"
-        )
-    return first
-
-
-def _own_message(staff: Staff, message: Message) -> Message:
-    rows = Message.objects.visible_to(staff).filter(mailbox__owner=staff)
-    return rows.select_related("mailbox", "body").get(pk=message.pk)
-
-
-def _main_address(customer: Customer) -> list[Any]:
-    rows = list(customer.addresses.all())
-    rows.sort(key=lambda row: row.kind != Address.Kind.MAIN)
-    return [[_CONTROL.sub(" ", customer.name), rows[0].email]] if rows else []
-
-
-def _author(message: Message) -> list[str]:
-    return [message.from_name, message.from_address]
-
-
-def _when(message: Message) -> datetime:
-    return timezone.localtime(message.date or message.received_at)
-
-
-def _body(message: Message) -> tuple[str, str]:
-    body = getattr(message, "body", None)
-    return (body.html, body.text) if body else ("", "")
-
-
-def _draft_about(
-    staff: Staff,
-    original: Message,
-    quote: str,
-    subject: str,
-    *,
-    to: list[list[str]] | None = None,
-    cc: list[list[str]] | None = None,
-    forward: bool = False,
-) -> Delivery:
-    """A draft that quotes `original`, filed where that is filed when that is one place."""
-    html, text = _clean(quote, None)
-    filed = list(Party.objects.filter(message=original).values_list("customer_id", flat=True)[:2])
-    return Delivery.objects.create(
-        mailbox=original.mailbox,
-        author=staff,
-        customer_id=filed[0] if len(filed) == 1 and not forward else None,
-        to=to or [],
-        cc=cc or [],
-        subject=subject,
-        html=html,
-        text=text,
-        answers=original,
-        forward=forward,
-    )
-
-
-def _carry_files(draft: Delivery, original: Message, *, only_inline: bool) -> None:
-    """Copy the original's files: all of them to a forward, to a reply only the pictures its quote shows."""
-    row = Raw.objects.filter(message=original).first()
-    if row is None:
-        return
-    raw = row.letter()
-    for part in read(raw).parts:
-        shown = bool(part.content_id) and f"cid:{part.content_id}" in draft.html
-        if shown or not only_inline:
-            data = part_bytes(raw, part)
-            OutgoingFile.objects.create(
-                delivery=draft,
-                mailbox_id=draft.mailbox_id,
-                name=_file_name(part),
-                content_type=_CONTROL.sub("", part.content_type)[:200] or "application/octet-stream",
-                size=len(data),
-                content_id=part.content_id[:120] if shown else "",
-                data=data,
-            )
-
-
-def _file_name(part: Part) -> str:
-    return _CONTROL.sub(" ", part.filename).strip()[:255] or f"part-{part.index}"
-
-
-def _clean(html: str | None, text: str | None) -> tuple[str, str]:
-    """Return (clean html, text); an html too complex to be cleaned is refused, never passed on."""
-    if not html:
-        return "", (text or "").replace("\0", "")
-    clean = sanitize(html)
-    if clean.too_complex:
-        raise ComposeError(
-            {"html": "The text is formatted in too complicated a way. Paste it without format."}
-        )
-    return clean.html, text_from_html(clean.html, links=True)
-
-
 def _locked(delivery: Delivery) -> Delivery:
+    """The row, locked. Raises ComposeError where its author may no longer write it, else Delivery.DoesNotExist."""
     rows = Delivery.objects.select_for_update(of=("self",)).select_related("mailbox__owner")
-    return rows.get(pk=delivery.pk)
+    row = rows.filter(pk=delivery.pk).first()
+    if row is not None:
+        return row
+    Delivery.objects.get(pk=delivery.pk)  # not even seen: not there
+    raise ComposeError({"state": behalf.ENDED}, "access_ended")
 
 
 def _editable(delivery: Delivery) -> Delivery:
     row = _locked(delivery)
     _require_editable(row)
+    if not behalf.still_granted(row):
+        raise ComposeError({"state": behalf.ENDED}, "access_ended")
     return row
+
+
+def _other_mailbox(row: Delivery, mailbox: Mailbox) -> Mailbox:
+    """Where a draft moves to: another mailbox of the same owner. The owner's mail never moves to its reader's."""
+    if behalf.is_answer_for_another(row):
+        raise ComposeError({"mailbox": "An answer in another’s name goes out from their mailbox."})
+    return Mailbox.objects.get(pk=mailbox.pk, owner=row.mailbox.owner_id)
+
+
+def _check_way_out(row: Delivery) -> None:
+    """Raise ComposeError unless the letter may go out; of another's mailbox it is not said what is amiss."""
+    if not behalf.is_answer_for_another(row):
+        return check_way_out(row.mailbox)
+    if not behalf.still_granted(row):
+        raise ComposeError({"state": behalf.ENDED}, "access_ended")
+    behalf.check_recipients(row)
+    try:
+        check_way_out(row.mailbox)
+    except ComposeError:
+        owner = row.mailbox.owner.name
+        words = (
+            f"This mailbox cannot send at the moment, so the message stays a draft. {owner} can change that."
+        )
+        raise ComposeError({"mailbox": words}, "sending_disabled") from None
 
 
 def _require_editable(row: Delivery) -> None:
@@ -387,9 +267,13 @@ def _asked_before(row: Delivery, key: str, told: str) -> Delivery | None:
     return first
 
 
-def _back_to_draft(row: Delivery) -> None:
+def _back_to_author(row: Delivery, staff: Staff | None) -> None:
+    """A draft again. One that the owner stopped waits as held: it is not theirs to write, and they still see it."""
     row.state, row.raw, row.message_id, row.key, row.key_digest = State.DRAFT, None, "", "", ""
     row.send_at = row.give_up_at = row.date = None
     row.code = row.problem = row.advice = row.server_text = ""
+    if staff is not None and staff.pk != row.author_id:
+        row.state, row.code = State.HELD, "stopped"
+        row.problem = f"{staff.name}, in whose name it was written, took it back."
     row.save()
     tell("delivery", mailbox=row.mailbox_id, id=row.pk)

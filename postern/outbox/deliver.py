@@ -20,6 +20,7 @@ from postern.mailboxes import connection as settings_of
 from postern.mailboxes.models import Mailbox, SystemEmail
 from postern.mailboxes.save import note_smtp_certificate
 from postern.outbox import fate
+from postern.outbox.behalf import still_granted
 from postern.outbox.compose import defer_send
 from postern.outbox.letter import ComposeError, check_way_out, recipients
 from postern.outbox.models import Delivery
@@ -94,6 +95,9 @@ def _is_due(row: Delivery) -> bool:
     now = timezone.now()
     if row.send_at is not None and row.send_at > now:
         defer_send(row, row.send_at)  # The undo window, or a clock behind the database's.
+        return False
+    if not still_granted(row):
+        fate.access_ended(row)
         return False
     if reason := _reason_to_hold(row):
         fate.held(row, reason)

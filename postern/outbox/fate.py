@@ -57,6 +57,8 @@ def accepted(row: Delivery, result: SendResult) -> None:
         row.raw = None
         row.files.all().delete()
     save(row)
+    if row.author_id != row.mailbox.owner_id:  # S-064: under both names, also in the log of the process
+        log.info("delivery %s: written by staff %s for staff %s", row.pk, row.author_id, row.mailbox.owner_id)
 
 
 def _recorded(row: Delivery, now: datetime) -> Message | None:
@@ -170,11 +172,19 @@ def _found(row: Delivery) -> bool:
     return True
 
 
-def held(row: Delivery, reason: str) -> None:
+def held(row: Delivery, reason: str, code: str = "held", advice: str = "") -> None:
     """The letter waits for its author."""
-    row.state, row.code, row.problem = State.HELD, "held", reason
-    row.advice, row.server_text = "Open it and send it again when that is settled, or discard it.", ""
+    row.state, row.code, row.problem = State.HELD, code, reason
+    row.advice = advice or "Open it and send it again when that is settled, or discard it."
+    row.server_text = ""
     save(row)
+
+
+def access_ended(row: Delivery) -> None:
+    """Its author may no longer answer in the owner's name (S-062): it waits, and nothing they wrote is lost."""
+    reason = "The right to answer in the owner’s name ended before the message was sent."
+    advice = "With that right given again its author can send it; until then they keep their own words."
+    held(row, reason, "access_ended", advice)
 
 
 def waits_for_limit(row: Delivery, free_at: datetime) -> None:

@@ -31,7 +31,7 @@ class ComposeError(ValueError):
     """A letter cannot be saved or sent as it is; `fields` maps field to a message, the draft is kept.
 
     `code`: invalid, not_editable, already_sent, conflict (same key, other content), too_late,
-    sending_disabled, no_smtp, no_mailbox.
+    sending_disabled, no_smtp, no_mailbox, access_ended (the right to answer in another's name).
     """
 
     def __init__(self, fields: dict[str, str], code: str = "invalid") -> None:

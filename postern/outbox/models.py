@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 
+from postern.mail.access import answerable_keys
 from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox
 from postern.people.models import Customer, Staff
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    """Drafts and deliveries are the mailbox owner's alone."""
+    """A letter is its author's; one that a reader writes in the owner's name is the owner's too once sent off.
+
+    No join to the mailbox: an author who may no longer answer does not see it.
+    """
 
     def of(self, staff: Staff) -> DeliveryQuerySet:
-        """Narrow to the person's own."""
-        return self.filter(mailbox__owner=staff)
+        """Narrow to what the person may know of; of letters in another's name postern.outbox.behalf says what."""
+        ended = Q(author=staff) & ~Q(state=Delivery.State.ACCEPTED)
+        return self.filter(self._current(staff) | ended)
+
+    def current(self, staff: Staff) -> DeliveryQuerySet:
+        """The same without letters in the name of somebody for whom this person may no longer answer."""
+        return self.filter(self._current(staff))
+
+    def written_by(self, staff: Staff) -> DeliveryQuerySet:
+        """Narrow to what the person wrote, in whosever name."""
+        return self.filter(author=staff)
+
+    def _current(self, staff: Staff) -> Q:
+        own = Q(mailbox__in=Mailbox.objects.filter(owner=staff).values("pk"))
+        sent_off = ~Q(state=Delivery.State.DRAFT)
+        answers = Q(answers__wall_key__in=answerable_keys(staff), answers__deleted_at=None, forward=False)
+        answers &= Q(answers__mailbox=F("mailbox"))
+        return own & (Q(author=staff) | sent_off) | Q(author=staff) & answers
 
 
 class Delivery(models.Model):

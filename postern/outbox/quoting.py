@@ -17,6 +17,7 @@ Person = list[str]
 _RE = re.compile(r"\s*(?:re|aw|sv|antw|odp|rif|vs|ynt)(?:\[\d{1,3}\])?\s?[:：]\s*", re.IGNORECASE)
 _FWD = re.compile(r"\s*(?:fwd?|wg|tr|rv|enc|doorst|vl|i)\s?[:：]\s*", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_WROTE = re.compile(r"On \d{1,2} \w+ \d{4} at \d\d:\d\d, .* wrote:\s*")
 _QUOTE = "margin:0 0 0 0.8em;border-left:2px solid #cccccc;padding-left:0.8em"
 
 
@@ -76,6 +77,12 @@ def quoted_reply(*, author: Person, when: datetime, html: str, text: str) -> str
     return (
         f'<p><br></p><p>{escape(intro)}</p><blockquote style="{_QUOTE}">{_content(html, text)}</blockquote>'
     )
+
+
+def own_words(text: str) -> str:
+    """Return what the author of a reply wrote into it: its text without the quoted letter and the line above it."""
+    kept = [line for line in text.splitlines() if not line.startswith(">") and not _WROTE.fullmatch(line)]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
 
 
 def quoted_forward(

@@ -517,6 +517,14 @@ class Migration(migrations.Migration):
                     "customers_only",
                     models.BooleanField(default=False, verbose_name="Customers’ conversations only"),
                 ),
+                (
+                    "may_reply",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Replies to the mail they may read go out from your address, in your name. You see each one and who wrote it. They cannot forward, write new letters or see your settings.",
+                        verbose_name="May answer in my name",
+                    ),
+                ),
                 ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="Until")),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (

@@ -46,7 +46,7 @@ def unknown_count(staff: Staff) -> int:
 
 def drafts_count(staff: Staff) -> int:
     """The viewer's own drafts, and what was not sent."""
-    return Delivery.objects.of(staff).filter(state__in=("draft", "failed", "unknown", "held")).count()
+    return Delivery.objects.written_by(staff).filter(state__in=("draft", "failed", "unknown", "held")).count()
 
 
 def health(staff: Staff) -> Health:

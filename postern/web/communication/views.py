@@ -11,10 +11,11 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from postern.mail import lists
-from postern.mail.access import has_own_mailbox, waits_for_own_mailbox
+from postern.mail.access import has_own_mailbox, may_answer, waits_for_own_mailbox
 from postern.mail.actions import mark_read
 from postern.mail.models import Message
 from postern.mime.quoting import split_quote
+from postern.outbox.behalf import Seen, authors_of, seen_by
 from postern.outbox.models import Delivery
 from postern.people.models import Customer, Staff
 from postern.web.inbox.rows import visibility
@@ -31,6 +32,7 @@ class Card:
 
     message: Message
     mine: bool
+    written_by: str
     open: bool
     fresh: str
     quoted: str
@@ -54,6 +56,7 @@ def communication(request: HttpRequest, pk: int) -> HttpResponse:
         "cards": _cards(staff, chosen) if chosen else [],
         "visibility": visibility(staff, chosen.last.mailbox) if chosen else None,
         "mine": bool(chosen and chosen.last.mailbox.owner_id == staff.pk),
+        "may_answer": bool(chosen and may_answer(staff, chosen.last)),
         "pending": _pending(staff, customer),
         "waits": waits_for_own_mailbox(staff),
         "has_mailbox": has_own_mailbox(staff),
@@ -63,6 +66,7 @@ def communication(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _cards(staff: Staff, thread: lists.Thread) -> list[Card]:
     last = len(thread.messages) - FOLDED_AFTER
+    authors = authors_of(staff, thread.messages)
     cards = []
     for number, message in enumerate(thread.messages):
         fresh, quoted = split_quote(message.body.text)
@@ -71,15 +75,12 @@ def _cards(staff: Staff, thread: lists.Thread) -> list[Card]:
             mark_read(staff=staff, message=message)
         own = message.outgoing and message.mailbox.owner_id == staff.pk
         files = [a for a in message.attachments.all() if not a.inline]
-        cards.append(Card(message, own, shown, fresh, quoted, frame_height(message), files))
+        by = authors.get(message.pk, "")
+        cards.append(Card(message, own, by, shown, fresh, quoted, frame_height(message), files))
     return cards
 
 
-def _pending(staff: Staff, customer: Customer) -> list[Delivery]:
-    """The person's own letters to this customer that are not accepted by a server yet, or failed."""
-    states = (s for s in Delivery.State.values if s != Delivery.State.ACCEPTED)
-    return list(
-        Delivery.objects.of(staff)
-        .filter(customer=customer, state__in=list(states))
-        .order_by("-updated_at")[:10]
-    )
+def _pending(staff: Staff, customer: Customer) -> list[Seen]:
+    """The person's letters to this customer that are not accepted by a server yet, or failed."""
+    rows = Delivery.objects.current(staff).filter(customer=customer).exclude(state=Delivery.State.ACCEPTED)
+    return seen_by(staff, rows.order_by("-updated_at")[:10])

@@ -13,9 +13,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from postern.mail.access import may_answer
 from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox
 from postern.outbox import compose as outbox
+from postern.outbox.behalf import Seen, Standing, seen_by
 from postern.outbox.compose import ComposeError
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer, Staff
@@ -64,13 +66,23 @@ def compose(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def draft(request: HttpRequest, pk: int) -> HttpResponse:
     """A draft, or a letter that was not sent: change it, save it, send it. One on its way is shown."""
-    delivery = _mine(request, pk)
     if request.method == "POST":
-        return _store(request, delivery)
-    if not delivery.editable:
-        context = {"nav": "drafts", "page_title": delivery.subject or "Letter", "delivery": delivery}
-        return render(request, "compose/fate.html", context)
-    return _page(request, delivery, {})
+        return _store(request, _mine(request, pk))
+    seen = _seen(request, pk)
+    if seen.can_edit:
+        return _page(request, seen, {})
+    return _fate(request, seen)
+
+
+def _fate(request: HttpRequest, seen: Seen) -> HttpResponse:
+    """What became of a letter, or what is left of an answer that may no longer be sent."""
+    context = {
+        "nav": "drafts",
+        "page_title": seen.row.subject or "Letter",
+        "delivery": seen.row,
+        "seen": seen,
+    }
+    return render(request, "compose/fate.html", context)
 
 
 def _store(request: HttpRequest, delivery: Delivery) -> HttpResponse:
@@ -111,7 +123,7 @@ def _after(delivery: Delivery) -> str:
 @login_required
 @require_POST
 def reply(request: HttpRequest, pk: int) -> HttpResponse:
-    """Start a reply to a message of one's own mailbox; `?all=1` to everybody."""
+    """Start a reply to a message, one's own or one that one may answer in its owner's name; `?all=1` to everybody."""
     message = _answerable(request, pk)
     return _start(
         request, lambda staff: outbox.reply(staff=staff, message=message, to_all="all" in request.GET)
@@ -123,6 +135,8 @@ def reply(request: HttpRequest, pk: int) -> HttpResponse:
 def forward(request: HttpRequest, pk: int) -> HttpResponse:
     """Start forwarding a message of one's own mailbox."""
     message = _answerable(request, pk)
+    if message.mailbox.owner_id != person(request).pk:
+        raise Http404
     return _start(request, lambda staff: outbox.forward(staff=staff, message=message))
 
 
@@ -139,10 +153,9 @@ def _start(request: HttpRequest, make: Any) -> HttpResponse:
 @login_required
 @require_POST
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
-    """Undo send: the letter is a draft again, if its ten seconds are not over."""
-    delivery = _mine(request, pk)
+    """Undo send: the letter is a draft again, if its ten seconds are not over. The owner can stop a reader's."""
     try:
-        outbox.undo_send(delivery=delivery)
+        outbox.undo_send(delivery=_seen(request, pk).row, staff=person(request))
     except ComposeError as error:
         response: HttpResponse = (
             HttpResponse(status=200) if request.headers.get("HX-Request") else redirect("draft", pk)
@@ -188,10 +201,11 @@ def detach(request: HttpRequest, pk: int, file: int) -> HttpResponse:
 @login_required
 @require_POST
 def settle(request: HttpRequest, pk: int) -> HttpResponse:
-    """The author says what became of a letter whose fate is unknown."""
+    """The author, or the owner in whose name it went, says what became of a letter whose fate is unknown."""
     response = redirect("draft", pk)
+    arrived = request.POST.get("arrived") == "yes"
     try:
-        outbox.settle(delivery=_mine(request, pk), arrived=request.POST.get("arrived") == "yes")
+        outbox.settle(delivery=_seen(request, pk).row, arrived=arrived, staff=person(request))
     except ComposeError as error:
         toast(request, response, str(error), red=True)
     return response
@@ -202,8 +216,7 @@ def settle(request: HttpRequest, pk: int) -> HttpResponse:
 def discard(request: HttpRequest, pk: int) -> HttpResponse:
     """Throw a draft away."""
     delivery = _mine(request, pk)
-    where = _after(delivery)
-    response = redirect(where)
+    response = redirect("drafts" if _seen(request, pk).ended else _after(delivery))
     try:
         outbox.discard(delivery=delivery)
         toast(request, response, "Draft discarded")
@@ -216,32 +229,34 @@ def discard(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def drafts(request: HttpRequest) -> HttpResponse:
     """Drafts, and letters that are under way or were not sent."""
-    rows = (
-        Delivery.objects.of(person(request))
-        .exclude(state=Delivery.State.ACCEPTED)
-        .select_related("customer")[:200]
-    )
-    return render(request, "compose/drafts.html", {"nav": "drafts", "page_title": "Drafts", "rows": rows})
+    staff = person(request)
+    found = Delivery.objects.of(staff).exclude(state=Delivery.State.ACCEPTED)[:200]
+    context = {"nav": "drafts", "page_title": "Drafts", "rows": seen_by(staff, found)}
+    return render(request, "compose/drafts.html", context)
 
 
 def _mine(request: HttpRequest, pk: int) -> Delivery:
-    delivery = (
-        Delivery.objects.of(person(request)).select_related("mailbox", "customer").filter(pk=pk).first()
-    )
+    """A letter that this person wrote."""
+    staff = person(request)
+    delivery = Delivery.objects.of(staff).written_by(staff).filter(pk=pk).first()
     if delivery is None:
         raise Http404
     return delivery
 
 
+def _seen(request: HttpRequest, pk: int) -> Seen:
+    """A letter as this person may see it."""
+    staff = person(request)
+    found = seen_by(staff, Delivery.objects.of(staff).filter(pk=pk))
+    if not found:
+        raise Http404
+    return found[0]
+
+
 def _answerable(request: HttpRequest, pk: int) -> Message:
     staff = person(request)
-    message = (
-        Message.objects.visible_to(staff)
-        .select_related("mailbox")
-        .filter(pk=pk, mailbox__owner=staff)
-        .first()
-    )
-    if message is None:
+    message = Message.objects.visible_to(staff).select_related("mailbox").filter(pk=pk).first()
+    if message is None or not may_answer(staff, message):
         raise Http404
     return message
 
@@ -261,19 +276,22 @@ def _refused(request: HttpRequest, delivery: Delivery | None, error: ComposeErro
         return JsonResponse({"error": str(error)}, status=422)
     typed = {name: request.POST.get(name, "") for name in FIELDS}
     typed |= {"html": request.POST.get("html", ""), "text": request.POST.get("text", "")}
-    return _page(request, delivery, typed | {"errors": error.fields, "problem": str(error)}, status=422)
+    told = typed | {"errors": error.fields, "problem": str(error)}
+    return _page(request, _seen(request, delivery.pk) if delivery else None, told, status=422)
 
 
-def _page(
-    request: HttpRequest, delivery: Delivery | None, values: dict[str, Any], status: int = 200
-) -> HttpResponse:
+def _page(request: HttpRequest, seen: Seen | None, values: dict[str, Any], status: int = 200) -> HttpResponse:
     staff = person(request)
+    delivery = seen.row if seen else None
+    own = seen is None or seen.standing is Standing.OWN
     context: dict[str, Any] = {
         "nav": "drafts" if delivery else "compose",
         "page_title": "Send email",
         "delivery": delivery,
-        "mailboxes": list(Mailbox.objects.filter(owner=staff)),
-        "files": list(delivery.files.all()) if delivery else [],
+        "seen": seen,
+        "own": own,
+        "mailboxes": list(Mailbox.objects.filter(owner=staff)) if own else [],
+        "files": seen.files if seen else [],
         "key": secrets.token_urlsafe(18),
         "editor": json.dumps({"extensions": EXTENSIONS}),
         "suggestions": _suggestions(staff, delivery),

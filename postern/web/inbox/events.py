@@ -23,6 +23,7 @@ from django.views.decorators.http import require_safe
 from postern.mail.access import viewing_as
 from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox
+from postern.outbox.models import Delivery
 from postern.people.models import Staff
 
 log = logging.getLogger(__name__)
@@ -147,4 +148,6 @@ def _may_know(request: HttpRequest, staff_id: int, event: dict[str, Any]) -> boo
     with viewing_as(staff):
         if event["kind"] == "message":
             return Message.objects.visible_to(staff).filter(pk=event["id"]).exists()
-        return Mailbox.objects.filter(owner=staff, pk=event["mailbox"]).exists()
+        if Mailbox.objects.filter(owner=staff, pk=event["mailbox"]).exists():
+            return True
+        return event["kind"] == "delivery" and Delivery.objects.of(staff).filter(pk=event["id"]).exists()

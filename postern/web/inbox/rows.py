@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db.models import Q
 from django.urls import reverse
 
-from postern.mail.actions import MessageAction, actions_for
+from postern.mail.actions import ACTIONS, MessageAction, actions_for
 from postern.mail.models import Message
 from postern.mail.models.message import MessageQuerySet
 from postern.mailboxes.models import Mailbox, Reader
+from postern.outbox.behalf import authors_of
 from postern.people.models import Customer, Staff
 
 
@@ -96,8 +97,14 @@ def _org(message: Message, customer: Customer | None, staff: Staff) -> str:
     return " · ".join(words)
 
 
+def _by(author: str | None, org: str) -> str:
+    return " · ".join(filter(None, [org, f"by {author}" if author else ""]))
+
+
 def row_actions(staff: Staff, message: Message) -> list[RowAction]:
     """The buttons of a row: those of the five actions that this person may use."""
+    if message.mailbox.owner_id != staff.pk:
+        return [button(ACTIONS["view"], message)]
     return [
         button(a, message)
         for a in actions_for(staff, message)
@@ -142,8 +149,9 @@ def beside(rows: MessageQuerySet, message: Message) -> Beside:
     )
 
 
-def sent_rows(messages: Iterable[Message], staff: Staff, current: int | None) -> list[Row]:
-    """Rows of outgoing messages, named by whom they went to."""
+def sent_rows(messages: Sequence[Message], staff: Staff, current: int | None) -> list[Row]:
+    """Rows of outgoing messages, named by whom they went to, and by whom written if not by the owner."""
+    authors = authors_of(staff, messages)
     return [
         Row(
             pk=m.pk,
@@ -152,7 +160,7 @@ def sent_rows(messages: Iterable[Message], staff: Staff, current: int | None) ->
             current=m.pk == current,
             unknown=False,
             name=", ".join(name or address for name, address in (*m.to, *m.cc)) or "(no recipient)",
-            org=_org(m, customer_of(m), staff),
+            org=_by(authors.get(m.pk), _org(m, customer_of(m), staff)),
             moment=m.received_at,
             subject=m.subject,
             preview=m.preview,
@@ -190,6 +198,9 @@ def _reader(reader: Reader) -> str:
     scope = [
         *(["incoming mail only"] if reader.incoming_only else []),
         *(["customers’ conversations only"] if reader.customers_only else []),
+        *(["may answer in your name"] if reader.may_reply else []),
         *([f"until {reader.ends_at:%-d %b %Y}"] if reader.ends_at else []),
     ]
-    return f"{reader.staff.name}: {', '.join(scope) or 'everything'}"
+    if not (reader.incoming_only or reader.customers_only):
+        scope.insert(0, "everything")
+    return f"{reader.staff.name}: {', '.join(scope)}"

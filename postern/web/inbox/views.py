@@ -12,13 +12,14 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from postern.mail import lists
-from postern.mail.access import has_own_mailbox, waits_for_own_mailbox
+from postern.mail.access import has_own_mailbox, may_answer, waits_for_own_mailbox
 from postern.mail.actions import actions_for, mark_read
 from postern.mail.models import Message
 from postern.mail.models.message import MessageQuerySet
 from postern.mail.pairing import suggestions
 from postern.mailboxes.models import DenyEntry
 from postern.mime.quoting import split_quote
+from postern.outbox.behalf import authors_of
 from postern.people.models import Staff
 from postern.web.inbox.rows import beside, button, customer_of, inbox_rows, sent_rows, visibility
 
@@ -48,7 +49,7 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     wanted = read_filter(request.GET)
     rows = lists.inbox(staff, wanted)
     message = open_message(request, lists.inbox(staff, lists.Filter()), pk) if pk else None
-    page = lists.page(rows, staff, request.GET.get("after", ""))
+    page = lists.inbox_page(staff, wanted, request.GET.get("after", ""))
     query = _query(request.GET)
     context = {
         "nav": "unknown" if wanted.show == "unknown" else "inbox",
@@ -138,6 +139,8 @@ def reading(staff: Staff, message: Message) -> dict[str, Any]:
     return {
         "message": message,
         "mine": mine,
+        "may_answer": may_answer(staff, message),
+        "written_by": authors_of(staff, [message]).get(message.pk, ""),
         "customer": customer_of(message),
         "visibility": visibility(staff, message.mailbox),
         "attachments": [a for a in message.attachments.all() if not a.inline],

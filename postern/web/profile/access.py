@@ -40,12 +40,14 @@ def give(request: HttpRequest) -> HttpResponse:
             reader=reader,
             incoming_only="incoming_only" in request.POST,
             customers_only="customers_only" in request.POST,
+            may_reply="may_reply" in request.POST,
             ends_at=_end_of(request.POST.get("until", "")),
         )
     except (SettingsError, ValueError) as error:
         toast(request, response, str(error), red=True)
     else:
-        toast(request, response, f"{row.staff.name} can now read this mailbox.")
+        answers = " and answer in your name" if row.may_reply else ""
+        toast(request, response, f"{row.staff.name} can now read this mailbox{answers}.")
     return response
 
 
