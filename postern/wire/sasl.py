@@ -35,8 +35,8 @@ class Mechanism(Protocol):
     def accepted(self) -> None:
         """The server said yes. Raises ``MailError`` when it cannot mean it."""
 
-    def refused(self) -> MailError | None:
-        """A better reason than the server's NO, if it gave one on the way."""
+    def refused(self, error: MailError) -> MailError:
+        """The server said no: ``error``, or what it explained on the way."""
 
 
 class _Simple:
@@ -55,9 +55,9 @@ class _Simple:
     def accepted(self) -> None:
         """See ``Mechanism``."""
 
-    def refused(self) -> MailError | None:
+    def refused(self, error: MailError) -> MailError:
         """See ``Mechanism``."""
-        return None
+        return error
 
 
 class Plain(_Simple):
@@ -194,9 +194,9 @@ class _Bearer(_Simple):
         if self._why is not None:
             raise _too_early()
 
-    def refused(self) -> MailError | None:
-        """See ``Mechanism``."""
-        return token_rejected(self._why or "")
+    def refused(self, error: MailError) -> MailError:
+        """See ``Mechanism``. A busy server says nothing about the token."""
+        return token_rejected(self._why or error.server_text) if error.code == "password_rejected" else error
 
 
 class XOAuth2(_Bearer):

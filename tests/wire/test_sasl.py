@@ -245,13 +245,22 @@ def test_a_refused_token_is_told_as_such(name: str, thanks: bytes, why: bytes, t
     bearer = only(name, TOKEN)
     assert bearer.answer(why) == thanks
     assert bearer.answer(why) is None
-    error = bearer.refused()
-    assert error is not None
+    error = bearer.refused(MailError("password_rejected", "No.", temporary=False))
     assert (error.code, error.temporary) == ("token_rejected", False)
     assert error.server_text == told
     assert "ya29" not in str(error)
     with pytest.raises(MailError):
         bearer.accepted()
+
+
+@pytest.mark.parametrize("name", ["XOAUTH2", "OAUTHBEARER"])
+def test_a_busy_server_has_not_judged_the_token(name: str) -> None:
+    """R-035."""
+    busy = MailError("server_busy", "Later.", temporary=True)
+    assert only(name, TOKEN).refused(busy) is busy
+    no = MailError("password_rejected", "No.", temporary=False, server_text="NO words")
+    assert (only(name, TOKEN).refused(no).code, only("PLAIN", PENCIL).refused(no)) == ("token_rejected", no)
+    assert only(name, TOKEN).refused(no).server_text == "NO words"
 
 
 @pytest.mark.parametrize(

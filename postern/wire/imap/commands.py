@@ -41,13 +41,12 @@ class Command:
     """What is to be said after the tag.
 
     ``name`` is for people and logs and never holds an argument. ``flow`` says what a ``+`` means: for a
-    plain command the next literal, in ``auth`` the next of ``answers``, in ``idle`` that waiting has begun.
+    plain command the next literal, in ``auth`` a challenge, in ``idle`` that waiting has begun.
     """
 
     name: str
     parts: list[bytes | Literal] = field(repr=False)
     flow: Choice["plain", "auth", "idle"] = "plain"
-    answers: list[bytes] = field(default_factory=list, repr=False)
     max_untagged: int = DEFAULT_UNTAGGED
 
 
@@ -186,15 +185,15 @@ def _criterion(item: "str | bytes | int | date") -> bytes | Literal:
     return astring(item, what="The search")
 
 
-def authenticate_plain(username: str, password: str, *, initial: bool) -> Command:
-    """AUTHENTICATE PLAIN (RFC 4616), with the answer in the first line where the server has SASL-IR."""
-    for value, what in ((username, "The user name"), (password, "The password")):
-        astring(value, what=what)
-    answer = b64encode(b"\0" + username.encode() + b"\0" + password.encode())
-    parts: list[bytes | Literal] = [b"AUTHENTICATE PLAIN"]
-    if initial and len(answer) < MAX_LINE:
-        return Command("AUTHENTICATE", [*parts, b" ", answer], flow="auth")
-    return Command("AUTHENTICATE", parts, flow="auth", answers=[answer])
+def authenticate(mechanism: str, initial: bytes | None) -> Command:
+    """AUTHENTICATE, with what we say first in the same line (SASL-IR, RFC 4959); ``None`` to be asked for it.
+
+    A line that would be too long for some servers waits to be asked as well.
+    """
+    parts: list[bytes | Literal] = [b"AUTHENTICATE ", atom(mechanism)]
+    if initial is not None and len(words := b64encode(initial) or b"=") < MAX_LINE:
+        parts += [b" ", words]
+    return Command("AUTHENTICATE", parts, flow="auth")
 
 
 def login(username: str, password: str) -> Command:

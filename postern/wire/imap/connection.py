@@ -51,6 +51,10 @@ class Exchange:
         event = await self._connection.link.event_until(Deadline.after(seconds, "Waiting for news"))
         return None if event is None else self._judge(event)
 
+    async def answer(self, words: bytes) -> None:
+        """Answer what AUTHENTICATE was asked for."""
+        await self._connection.link.answer(words, self._deadline)
+
     async def done(self) -> None:
         """End IDLE; the patience for its last answers begins."""
         self.extend()

@@ -165,6 +165,11 @@ class Link(asyncio.BufferedProtocol):
         await self._flush(deadline)
         return tag
 
+    async def answer(self, words: bytes, deadline: Deadline) -> None:
+        """Answer what AUTHENTICATE was asked for."""
+        self.protocol.answer(words)
+        await self._flush(deadline)
+
     async def done(self, deadline: Deadline) -> None:
         """End IDLE."""
         self.protocol.done()

@@ -17,15 +17,14 @@ from postern.wire.endpoint import (
     start_tls,
 )
 from postern.wire.errors import MailError
-from postern.wire.imap import commands
-from postern.wire.imap.commands import Command, command
+from postern.wire.imap.commands import command
 from postern.wire.imap.connection import Connection
 from postern.wire.imap.framing import Limits
 from postern.wire.imap.link import Deadline, Link
-from postern.wire.imap.quirks import quirks_of
 from postern.wire.imap.refusals import farewell, words_of
-from postern.wire.imap.responses import Line, Other, names
+from postern.wire.imap.responses import Line, names
 from postern.wire.imap.session import Session
+from postern.wire.imap.signing_in import sign_in
 from postern.wire.login import Login
 from postern.wire.steps import OnStep, step
 from postern.wire.tls import CertificateSeen
@@ -67,7 +66,7 @@ async def open_session(
         assert connection is not None
         if login is not None:
             with step(on_step, "sign_in"):
-                quirks = await _sign_in(connection, endpoint, login, greeting)
+                quirks = await sign_in(connection, endpoint, policy, login, greeting)
     except BaseException:
         if connection is not None:
             connection.abort()
@@ -147,80 +146,4 @@ def _no_starttls(server_text: str) -> MailError:
         "Use SSL/TLS on port 993, or ask the provider.",
         temporary=False,
         server_text=server_text,
-    )
-
-
-async def _sign_in(connection: Connection, endpoint: Endpoint, login: Login, greeting: str) -> frozenset[str]:
-    if not connection.capabilities:
-        await connection.do(command("CAPABILITY"))
-    before = quirks_of(capabilities=connection.capabilities, greeting=greeting, host=endpoint.host)
-    sent = _way_in(connection.capabilities, login, before)
-    connection.learn(frozenset())  # they differ after the sign-in
-    try:
-        async with connection.exchange(sent) as exchange:
-            await exchange.end()
-    except MailError as error:
-        raise _without_password(error, login.password) from None
-    if exchange.line is not None and exchange.line.code == "CAPABILITY":
-        connection.learn(names(exchange.line.arguments))
-    if not connection.capabilities:
-        await connection.do(command("CAPABILITY"))
-    about = await _introduce(connection, send="ID" in connection.capabilities or "id_before_select" in before)
-    quirks = quirks_of(
-        capabilities=connection.capabilities, greeting=f"{greeting} {about}", host=endpoint.host
-    )
-    if "signed_in_not_connected" in quirks:
-        await connection.do(command("NAMESPACE"))
-    await _enable(connection)
-    return quirks
-
-
-def _way_in(capabilities: frozenset[str], login: Login, quirks: frozenset[str]) -> Command:
-    shared = "shared_mailbox_by_login" in quirks and "\\" in login.username
-    if "AUTH=PLAIN" in capabilities and not shared:
-        return commands.authenticate_plain(login.username, login.password, initial="SASL-IR" in capabilities)
-    if "LOGINDISABLED" in capabilities:
-        offered = ", ".join(sorted(name[5:] for name in capabilities if name.startswith("AUTH=")))
-        raise MailError(
-            "server_refused",
-            "The server lets nobody sign in with a user name and a password here.",
-            f"It offers: {offered}." if offered else "Choose SSL/TLS or STARTTLS.",
-            temporary=False,
-        )
-    return commands.login(login.username, login.password)
-
-
-def _without_password(error: MailError, password: str) -> MailError:
-    """Some servers repeat what they were sent; the password must not travel on in an error."""
-    if len(password) >= 3:
-        error.server_text = error.server_text.replace(password, "…")
-    return error
-
-
-async def _enable(connection: Connection) -> None:
-    """Turn on what must be turned on before it helps (RFC 5161); a server that refuses is used without."""
-    wanted = [name for name in ("QRESYNC",) if name in connection.capabilities]
-    if not wanted or "ENABLE" not in connection.capabilities:
-        return
-    try:
-        await connection.do(command("ENABLE", *(commands.atom(name) for name in wanted)))
-    except MailError as error:
-        if connection.closed or error.temporary:
-            raise
-
-
-async def _introduce(connection: Connection, *, send: bool) -> str:
-    """Say who we are, as Gmail and NetEase ask for; what the server says of itself."""
-    if not send:
-        return ""
-    try:
-        events = await connection.do(commands.identify({"name": "Postern"}))
-    except MailError as error:
-        if connection.closed:
-            raise
-        return error.server_text
-    return " ".join(
-        event.raw.decode("ascii", "replace")
-        for event in events
-        if isinstance(event, Other) and event.kind == "ID"
     )

@@ -41,6 +41,7 @@ class Protocol:
         self._last = ""
         self._waiting: list[bytes | Literal] = []
         self._outgoing: list[bytes] = []
+        self._asked = False
         self._untagged = 0
         self._most_untagged = DEFAULT_UNTAGGED
         self._events: deque[tuple[Event, int]] = deque()
@@ -98,6 +99,13 @@ class Protocol:
         self._waiting = []
         self._outgoing.append(b"DONE\r\n")
         self._running[self._last] = Command(command.name, [], max_untagged=command.max_untagged)
+
+    def answer(self, words: bytes) -> None:
+        """What AUTHENTICATE was asked for, encoded."""
+        if not self._asked:
+            raise RuntimeError("nothing was asked")
+        self._asked = False
+        self._outgoing.append(words + b"\r\n")
 
     def outgoing(self) -> list[bytes]:
         """What must be sent now, in order; each byte is handed out once."""
@@ -200,10 +208,11 @@ class Protocol:
         if command is None:
             raise ProtocolError("an answer to a command that was not given")
         if line.tag == self._last:
-            unsent = bool(self._waiting) or bool(command.answers) or command.flow == "idle"
+            unsent = bool(self._waiting) or self._asked or command.flow == "idle"
             if line.status == "OK" and unsent:
                 raise ProtocolError("a command was answered before it was sent")
             self._waiting = []
+            self._asked = False
         self.stopped = line.status == "OK" and command.name in _SWITCHES
         return line
 
@@ -218,13 +227,9 @@ class Protocol:
             assert isinstance(literal, Literal)
             self._outgoing.append(literal.data)
             self._release()
-        elif command.flow == "auth":
-            # Without an answer left this is the server's explanation of a refusal; "*" asks for the refusal.
-            answer = command.answers[0] if command.answers else b"*"
-            self._running[self._last] = Command(
-                command.name, [], "auth", command.answers[1:], command.max_untagged
-            )
-            self._outgoing.append(answer + b"\r\n")
+        elif command.flow == "auth" and not self._asked:
+            self._asked = True
+            return True
         elif command.flow == "idle":
             return True
         else:

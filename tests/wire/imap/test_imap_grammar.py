@@ -303,8 +303,7 @@ def test_flag_refused(flag: str) -> None:
 def test_secrets_do_not_show_in_a_command() -> None:
     for sent in (
         commands.login("anna", "hush-hush"),
-        commands.authenticate_plain("anna", "hush-hush", initial=True),
-        commands.authenticate_plain("anna", "hush-hush", initial=False),
+        commands.authenticate("PLAIN", b"\0anna\0hush-hush"),
         commands.login("anna", "hüsh-hush"),
     ):
         assert "sh-hush" not in repr(sent)
