@@ -9,7 +9,9 @@ from ninja import Schema
 
 from postern.api.shapes import CustomerName, Person, name_of, people_of
 from postern.mail.actions import actions_for
-from postern.mail.models import Attachment, Message
+from postern.mail.models import Attachment, Errand, Message
+from postern.mail.owed import in_words as owed_in_words
+from postern.mail.owed import undone
 from postern.mailboxes.models import Mailbox, Reader
 from postern.mailboxes.readers import in_words
 from postern.mime.sanitize import SANITIZER_VERSION
@@ -71,6 +73,14 @@ class ActionOffered(Schema):
     label: str
 
 
+class Undone(Schema):
+    """Something that the server refused so far: seen, append (to the sent folder) or trash, and why."""
+
+    kind: str
+    reason: str
+    given_up: bool
+
+
 class MessageWhole(MessageLine):
     """One message. `html` is cleaned and loads nothing from the network; inline images stay as cid: addresses."""
 
@@ -89,6 +99,8 @@ class MessageWhole(MessageLine):
     """The owner's alone; null for everybody else."""
     sent_by: str | None
     """Who wrote it in the owner's name ("you": oneself); told to the owner and to its author."""
+    undone: list[Undone]
+    """What could not be done on the server so far; the owner's alone, empty for everybody else."""
     readers: list[str] | None
     """Who else can see it, in words; told to the owner only."""
 
@@ -127,6 +139,7 @@ def whole_of(message: Message, staff: Staff) -> MessageWhole:
         actions=[ActionOffered(key=a.key, label=a.label) for a in actions_for(staff, message)],
         sent_by=authors_of(staff, [message]).get(message.pk),
         bcc=people_of(blind.addresses if blind else []) if own else None,
+        undone=[_undone(errand) for errand in undone(staff, message)] if own else [],
         readers=_readers(message.mailbox) if own else None,
     )
 
@@ -151,6 +164,10 @@ def _line(message: Message, staff: Staff) -> dict[str, Any]:
         "gone_from_server": message.gone_at is not None,
         "quarantined": message.quarantined,
     }
+
+
+def _undone(errand: Errand) -> Undone:
+    return Undone(kind=errand.kind, reason=owed_in_words(errand), given_up=errand.failed_at is not None)
 
 
 def _file(row: Attachment) -> AttachmentLine:

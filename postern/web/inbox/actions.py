@@ -13,10 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from postern.mail.actions import ACTIONS, ActionRefused, actions_for, perform
 from postern.mail.actions import undo as undo_action
-from postern.mail.events import notify
 from postern.mail.models import Message
+from postern.mail.owed import look_now
 from postern.mail.pairing import suggestions
-from postern.mailboxes.models import DenyEntry, Mailbox
+from postern.mailboxes.models import DenyEntry
 from postern.mime.addresses import domain_of
 from postern.people.models import Customer
 from postern.web.base.toast import toast
@@ -81,9 +81,8 @@ def unblock(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def check_now(request: HttpRequest) -> HttpResponse:
-    """Ask the worker to look at the person's mailboxes now."""
-    for mailbox in Mailbox.objects.filter(owner=person(request), tracking=True):
-        notify("postern_errands", {"mailbox": mailbox.pk})
+    """Ask the worker to look at the person's mailboxes now, and to try again what a server refused."""
+    look_now(person(request))
     response = redirect("inbox")
     toast(request, response, "Checking for mail")
     return response

@@ -16,6 +16,7 @@ from postern.mail.access import has_own_mailbox, may_answer, waits_for_own_mailb
 from postern.mail.actions import actions_for, mark_read
 from postern.mail.models import Message
 from postern.mail.models.message import MessageQuerySet
+from postern.mail.owed import in_words, undone
 from postern.mail.pairing import suggestions
 from postern.mailboxes.models import DenyEntry
 from postern.mime.quoting import split_quote
@@ -140,6 +141,7 @@ def reading(staff: Staff, message: Message) -> dict[str, Any]:
         "message": message,
         "mine": mine,
         "may_answer": may_answer(staff, message),
+        "undone": [in_words(errand) for errand in undone(staff, message)] if mine else [],
         "written_by": authors_of(staff, [message]).get(message.pk, ""),
         "customer": customer_of(message),
         "visibility": visibility(staff, message.mailbox),
