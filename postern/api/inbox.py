@@ -16,12 +16,11 @@ from postern.api.shapes import Body, Cursor, CustomerName, Id, Limit, Text, name
 from postern.mail import lists
 from postern.mail.actions import ACTIONS, UNDO_SECONDS, actions_for, mark_read, perform
 from postern.mail.actions import undo as undo_action
-from postern.mail.events import notify
 from postern.mail.models import Action, Message
-from postern.mail.models.message import MessageQuerySet
+from postern.mail.owed import look_now
 from postern.mail.pairing import suggestions
 from postern.mail.raw import file_of, letter_for
-from postern.mailboxes.models import DenyEntry, Mailbox
+from postern.mailboxes.models import DenyEntry
 from postern.people.models import Staff
 
 router = Router(tags=["Messages"])
@@ -101,8 +100,7 @@ def own(staff: Staff, pk: int) -> Message:
     return message
 
 
-def _page(rows: MessageQuerySet, staff: Staff, cursor: str, limit: int) -> MessagePage:
-    page = lists.page(rows, staff, cursor, limit)
+def _page(page: lists.Page, staff: Staff) -> MessagePage:
     lines = [line_of(message, staff) for message in page.messages]
     return MessagePage(messages=lines, next_cursor=page.next_cursor)
 
@@ -111,13 +109,13 @@ def _page(rows: MessageQuerySet, staff: Staff, cursor: str, limit: int) -> Messa
 def list_inbox(request: HttpRequest, wanted: Query[InboxFilter]) -> MessagePage:
     """Incoming messages of own mailboxes and of those shared with this person, newest first."""
     chosen = lists.Filter(show=wanted.show, text=wanted.q, since=wanted.since, until=wanted.until)
-    return _page(lists.inbox(who(request), chosen), who(request), wanted.cursor, wanted.limit)
+    return _page(lists.inbox_page(who(request), chosen, wanted.cursor, wanted.limit), who(request))
 
 
 @router.get("/sent", response=MessagePage, operation_id="list_sent", summary="List sent messages")
 def list_sent(request: HttpRequest, cursor: Cursor = "", limit: Limit = lists.PAGE) -> MessagePage:
     """Letters sent from here and from elsewhere, newest first."""
-    return _page(lists.sent(who(request)), who(request), cursor, limit)
+    return _page(lists.page(lists.sent(who(request)), who(request), cursor, limit), who(request))
 
 
 @router.get("/counts", response=Counts, operation_id="count_messages", summary="Count unread and unknown")
@@ -128,9 +126,8 @@ def count_messages(request: HttpRequest) -> dict[str, int]:
 
 @router.post("/inbox/check", response={202: None}, operation_id="check_mail", summary="Look for mail now")
 def check_mail(request: HttpRequest) -> Status[None]:
-    """Ask the worker to visit this person's mailboxes now."""
-    for mailbox in Mailbox.objects.filter(owner=who(request), tracking=True):
-        notify("postern_errands", {"mailbox": mailbox.pk})
+    """Ask the worker to visit this person's mailboxes now, and to try again what a server refused."""
+    look_now(who(request))
     return Status(202, None)
 
 

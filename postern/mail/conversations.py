@@ -6,47 +6,30 @@ mailbox, read newest first, ends in the same groups as oldest first. No merging 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.db import connection
 
+from postern.mail.bulk import ask, column, pour
 from postern.mail.models import Conversation, Message, Reference
-from postern.mime.read import Letter
 
-KEEP = 20
-"""How many references are looked at from either end of a long References header."""
 _LOCK = 7009
 
 
-def id_hash(message_id: str) -> int:
-    """Return the signed 64-bit key of a Message-ID (without angle brackets)."""
-    return int.from_bytes(hashlib.sha256(message_id.encode()).digest()[:8], "big", signed=True)
+def lock(mailbox_id: int) -> None:
+    """Let nobody else store or thread letters of this mailbox until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s::int)", [_LOCK, mailbox_id % 2**31])
 
 
-def ids_of(letter: Letter) -> list[str]:
-    """Return the ids that place a letter: its own, References (first and last twenty), first In-Reply-To."""
-    references = letter.references
-    if len(references) > 2 * KEEP:
-        references = (*references[:KEEP], *references[-KEEP:])
-    ids = [letter.message_id, *references, *letter.in_reply_to[:1]]
-    return list(dict.fromkeys(i for i in ids if "@" in i))
-
-
-def place(mailbox_id: int, ids: Iterable[str]) -> int:
-    """Return the id of the conversation that one letter with these ids belongs to."""
-    return place_all(mailbox_id, [list(ids)])[0]
-
-
-def place_all(mailbox_id: int, letters: Sequence[Sequence[str]]) -> list[int]:
-    """Return for each letter, given by its ids, the id of its conversation, made or merged as needed.
+def place_all(mailbox_id: int, letters: Sequence[Sequence[int]]) -> list[int]:
+    """Return for each letter, given by the keys of its ids, the id of its conversation, made or merged as needed.
 
     Several conversations that turn out to be one become the oldest of them. Keyed by mailbox, so a forged
     reference never joins another person's thread. Few statements, however many letters.
     """
-    with connection.cursor() as cursor:  # the worker that sends must not thread this mailbox meanwhile
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s::int)", [_LOCK, mailbox_id % 2**31])
-    hashes = [[id_hash(i) for i in ids] for ids in letters]
+    lock(mailbox_id)  # the worker that sends must not thread this mailbox meanwhile
+    hashes = letters
     known = _known(mailbox_id, {h for many in hashes for h in many})
     groups = _Groups(len(letters))
     for number, many in enumerate(hashes):
@@ -82,15 +65,14 @@ class _Groups:
 
 
 def _known(mailbox_id: int, hashes: set[int]) -> dict[int, int]:
-    rows = Reference.objects.filter(mailbox_id=mailbox_id, id_hash__in=hashes)
-    return dict(rows.values_list("id_hash", "conversation_id"))
+    sql = "SELECT id_hash, conversation_id FROM mail_reference WHERE mailbox_id = %s AND id_hash = ANY(%s)"
+    return dict(ask(sql, mailbox_id, column("bigint", sorted(hashes))))
 
 
 def _choose(mailbox_id: int, found: dict[int, set[int]]) -> dict[int, int]:
     """Return group -> conversation: the oldest known one, the others merged into it, or a new one."""
     empty = [group for group, conversations in found.items() if not conversations]
-    made = Conversation.objects.bulk_create([Conversation(mailbox_id=mailbox_id) for _ in empty])
-    chosen = {group: row.pk for group, row in zip(empty, made, strict=True)}
+    chosen = dict(zip(empty, _new(mailbox_id, len(empty)), strict=True))
     for group, conversations in found.items():
         if conversations:
             chosen[group], *others = sorted(conversations)
@@ -99,17 +81,24 @@ def _choose(mailbox_id: int, found: dict[int, set[int]]) -> dict[int, int]:
     return chosen
 
 
-def _remember(mailbox_id: int, hashes: list[list[int]], placed: list[int], known: dict[int, int]) -> None:
+def _new(mailbox_id: int, number: int) -> list[int]:
+    """Make that many conversations."""
+    if not number:
+        return []
+    sql = "INSERT INTO mail_conversation (mailbox_id) SELECT %s FROM generate_series(1, %s) RETURNING id"
+    return sorted(pk for (pk,) in ask(sql, mailbox_id, number))
+
+
+def _remember(
+    mailbox_id: int, hashes: Sequence[Sequence[int]], placed: list[int], known: dict[int, int]
+) -> None:
     new = {
         h: conversation
         for many, conversation in zip(hashes, placed, strict=True)
         for h in many
         if h not in known
     }
-    Reference.objects.bulk_create(
-        [Reference(mailbox_id=mailbox_id, id_hash=h, conversation_id=c) for h, c in new.items()],
-        ignore_conflicts=True,
-    )
+    pour(Reference, ("id_hash", "conversation_id"), sorted(new.items()), once=True, mailbox_id=mailbox_id)
 
 
 def _merge(mailbox_id: int, others: list[int], chosen: int) -> None:

@@ -6,19 +6,22 @@ Every query starts at `Message.objects.visible_to(viewer)`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
+from postern.mail import search
 from postern.mail.models import Message, Party
 from postern.mail.models.message import MessageQuerySet
 from postern.mailboxes.denylist import DenyList
 from postern.people.models import Customer, Staff
 
 PAGE = 50
+MOST_HITS = 5000
+"""Places of words that are fetched at once, when few of them pass the other filters."""
 SHOWS = ("all", "unread", "unknown", "customers", "leads")
 
 
@@ -68,18 +71,30 @@ def inbox(staff: Staff, wanted: Filter) -> MessageQuerySet:
     elif wanted.show in ("customers", "leads"):
         kind = Customer.Kind.CUSTOMER if wanted.show == "customers" else Customer.Kind.LEAD
         rows = rows.filter(Exists(Party.objects.filter(message=OuterRef("pk"), customer__kind=kind)))
-    for word in wanted.text.split()[:8]:
-        rows = rows.filter(
-            Q(subject__icontains=word)
-            | Q(from_name__icontains=word)
-            | Q(from_address__icontains=word.lower())
-            | Q(body__text__icontains=word)
-        )
+    if wanted.text.strip():
+        rows = rows.filter(pk__in=search.found(wanted.text)) if search.has_words(wanted.text) else rows.none()
     if wanted.since:
         rows = rows.filter(received_at__gte=_start_of(wanted.since))
     if wanted.until:
         rows = rows.filter(received_at__lt=_start_of(wanted.until + timedelta(days=1)))
     return rows
+
+
+def inbox_page(staff: Staff, wanted: Filter, cursor: str = "", size: int = PAGE) -> Page:
+    """Return one page of the inbox. Words are looked up first, as far back as it takes to fill the page."""
+    if not wanted.text.strip():
+        return page(inbox(staff, wanted), staff, cursor, size)
+    rows = inbox(staff, replace(wanted, text=""))
+    messages: list[Message] = []
+    place, window = _read_cursor(cursor), 4 * size
+    while len(messages) <= size:
+        hits = search.hits(wanted.text, before=place, most=window)
+        some = dressed(rows.filter(pk__in=[hit.id for hit in hits]), staff)
+        messages += some.order_by("-received_at", "-pk")[: size + 1 - len(messages)]
+        if len(hits) < window or (wanted.since and hits[-1].at < _start_of(wanted.since)):
+            break
+        place, window = (hits[-1].at, hits[-1].id), min(4 * window, MOST_HITS)
+    return _page(messages, size)
 
 
 def sent(staff: Staff) -> MessageQuerySet:
@@ -93,7 +108,11 @@ def page(rows: MessageQuerySet, staff: Staff, cursor: str = "", size: int = PAGE
     if place is not None:
         at, pk = place
         rows = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=pk))
-    found = list(dressed(rows, staff).order_by("-received_at", "-pk")[: size + 1])
+    return _page(list(dressed(rows, staff).order_by("-received_at", "-pk")[: size + 1]), size)
+
+
+def _page(found: list[Message], size: int) -> Page:
+    """A page of one message more than it shows."""
     last = found[size - 1] if len(found) > size else None
     return Page(found[:size], f"{last.received_at.timestamp():.6f}_{last.pk}" if last else "")
 

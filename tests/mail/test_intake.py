@@ -199,16 +199,16 @@ def test_a_letter_rendered_anew_after_a_new_uidvalidity_is_the_same_message(worl
 
 
 def test_a_letter_that_cannot_even_be_read_is_quarantined(world, acting_as, monkeypatch):
-    import postern.mail.storing as storing
+    import postern.mail.preparing as preparing
 
-    real = storing.read
+    real = preparing.read
 
     def fragile(raw):
         if b"Poison" in raw:
             raise RecursionError("deep")
         return real(raw)
 
-    monkeypatch.setattr(storing, "read", fragile)
+    monkeypatch.setattr(preparing, "read", fragile)
     arrive(acting_as, world.inbox, letter(subject="Poison"), letter(subject="Fine"))
     assert [outcome for outcome, _ in ledger(acting_as, world)] == ["quarantined", "imported"], (
         "in their order"

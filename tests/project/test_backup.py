@@ -57,6 +57,7 @@ def full(db, acting_as) -> Iterator[None]:
 
 def _mail(box, count: int) -> None:
     from postern.mail.models import Conversation, Message, Raw
+    from postern.mail.packing import pack
 
     for number in range(count):
         thread = Conversation.objects.create(mailbox=box)
@@ -67,7 +68,7 @@ def _mail(box, count: int) -> None:
             subject=f"Letter {number}",
             received_at=datetime.now(UTC),
         )
-        Raw.packed(os.urandom(20_000), message=message, mailbox=box).save()
+        Raw(data=pack(os.urandom(20_000)), message=message, mailbox=box).save()
 
 
 def _letters(box, staff) -> None:

@@ -4,6 +4,7 @@ from postern.mail.models.action import Action
 from postern.mail.models.conversation import Conversation, Reference
 from postern.mail.models.errand import Errand
 from postern.mail.models.message import Attachment, Bcc, Body, Message, MessageRead, Party, Raw
+from postern.mail.models.search import MessageSearch
 from postern.mail.models.sighting import Sighting
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Errand",
     "Message",
     "MessageRead",
+    "MessageSearch",
     "Party",
     "Raw",
     "Reference",

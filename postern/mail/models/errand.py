@@ -2,8 +2,8 @@
 
 from django.db import models
 
+from postern.mail.models.fields import MailboxCopy
 from postern.mail.models.message import Message
-from postern.mailboxes.models import Mailbox
 
 
 class Errand(models.Model):
@@ -14,9 +14,9 @@ class Errand(models.Model):
         APPEND = "append", "Append to the sent folder"
         TRASH = "trash", "Move to Trash"
 
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    mailbox = MailboxCopy()
     kind = models.CharField(max_length=8, choices=Kind)
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)
     not_before = models.DateTimeField(auto_now_add=False)
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import zstandard
 from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Value, When
 
 from postern.mail.models.conversation import Conversation
+from postern.mail.models.fields import MailboxCopy, PackedText
+from postern.mail.packing import unpack
 from postern.mailboxes.models import Mailbox
 from postern.people.models import Customer
 
@@ -49,8 +50,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 class Message(models.Model):
     """One letter in one mailbox. Identity: (mailbox, SHA-256 of the raw letter)."""
 
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+", db_index=False)
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
     sha256 = models.BinaryField(max_length=32)
     outgoing = models.BooleanField(default=False)
     known = models.BooleanField(
@@ -120,9 +123,9 @@ class Body(models.Model):
     """What is shown of a message: text, and HTML cleaned by the sanitiser of that version."""
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="body")
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
-    text = models.TextField(blank=True)
-    html = models.TextField(blank=True)
+    mailbox = MailboxCopy()
+    text = PackedText(default="")
+    html = PackedText(default="")
     sanitizer_version = models.PositiveIntegerField(default=0)
 
 
@@ -130,32 +133,27 @@ class Raw(models.Model):
     """The raw letter, zstd-compressed. The truth that everything else can be made from."""
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="raw")
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    mailbox = MailboxCopy()
     data = models.BinaryField()
-
-    @classmethod
-    def packed(cls, raw: bytes, **fields: Any) -> Raw:
-        """Return an unsaved row holding `raw`."""
-        return cls(data=zstandard.ZstdCompressor(level=3).compress(raw), **fields)
 
     def letter(self) -> bytes:
         """Return the raw letter, byte for byte."""
-        return zstandard.ZstdDecompressor().decompress(bytes(self.data))
+        return unpack(bytes(self.data))
 
 
 class Bcc(models.Model):
     """Blind copies of a sent letter. The owner's alone, whoever may read the message."""
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="blind")
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    mailbox = MailboxCopy()
     addresses = models.JSONField(default=list)
 
 
 class Attachment(models.Model):
     """A part of a letter with a name or a content id, served from the raw letter by its place in it."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attachments")
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attachments", db_index=False)
+    mailbox = MailboxCopy()
     index = models.PositiveIntegerField(help_text="The part's number in the letter, as mime.read counts.")
     name = models.TextField(blank=True)
     content_type = models.CharField(max_length=200)
@@ -171,8 +169,8 @@ class Attachment(models.Model):
 class Party(models.Model):
     """A customer or lead under whom a message is filed."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="parties")
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="parties", db_index=False)
+    mailbox = MailboxCopy()
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
     by_hand = models.BooleanField(default=False, help_text="Filed by its owner, not by address.")
 
@@ -183,9 +181,11 @@ class Party(models.Model):
 class MessageRead(models.Model):
     """This person has opened this message. Each person's own."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
-    staff = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)
+    staff = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    mailbox = MailboxCopy()
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

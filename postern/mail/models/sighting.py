@@ -2,8 +2,9 @@
 
 from django.db import models
 
+from postern.mail.models.fields import MailboxCopy
 from postern.mail.models.message import Message
-from postern.mailboxes.models import Folder, Mailbox
+from postern.mailboxes.models import Folder
 
 
 class Sighting(models.Model):
@@ -15,13 +16,15 @@ class Sighting(models.Model):
         SKIPPED = "skipped", "Skipped"
         QUARANTINED = "quarantined", "Quarantined"
 
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="+")
-    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="+")
+    mailbox = MailboxCopy()
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="+", db_index=False)
     uidvalidity = models.BigIntegerField()
     uid = models.BigIntegerField()
     outcome = models.CharField(max_length=12, choices=Outcome, default=Outcome.IMPORTED)
     reason = models.CharField(max_length=400, blank=True, help_text="Why denied, skipped or quarantined.")
-    message = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, related_name="sightings")
+    message = models.ForeignKey(
+        Message, on_delete=models.SET_NULL, null=True, related_name="sightings", db_index=False
+    )
     gone_at = models.DateTimeField(null=True, help_text="The server no longer lists this UID.")
 
     class Meta:

@@ -41,5 +41,5 @@ def _people(query: str) -> list[Hit]:
 
 def _messages(staff: Any, query: str) -> list[Hit]:
     """Messages the viewer may see, newest first."""
-    rows = lists.inbox(staff, lists.Filter(text=query)).order_by("-received_at")[:LIMIT]
-    return [Hit(m.subject or "(no subject)", m.who, "mail", link("message", args=(m.pk,))) for m in rows]
+    found = lists.inbox_page(staff, lists.Filter(text=query), size=LIMIT).messages
+    return [Hit(m.subject or "(no subject)", m.who, "mail", link("message", args=(m.pk,))) for m in found]

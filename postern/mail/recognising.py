@@ -1,0 +1,70 @@
+"""Is a letter that comes in a message that is here already?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from postern.mail.bulk import ask, column
+from postern.mail.preparing import Prepared
+from postern.mime.addresses import normalise
+
+_SAME = "SELECT sha256, id, gone_at IS NOT NULL FROM mail_message WHERE mailbox_id = %s AND sha256 = ANY(%s)"
+_NOWHERE = """
+SELECT message_id, id, gone_at IS NOT NULL, "to" || cc, from_address, received_at FROM mail_message m
+ WHERE mailbox_id = %s AND outgoing = %s AND message_id = ANY(%s)
+   AND NOT EXISTS (SELECT FROM mail_sighting s WHERE s.message_id = m.id)
+ ORDER BY id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A message that is here; `gone`: it lay nowhere on the server any more."""
+
+    pk: int
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Nowhere:
+    """A message that no UID points at."""
+
+    here: Here
+    recipients: list[list[str]]
+    from_address: str
+    received_at: datetime
+
+
+class Known:
+    """Messages that some letters of a batch are already.
+
+    The same bytes; our own delivery coming back through the sent folder (servers may rewrite its bytes);
+    or a letter that its server renders anew after its UIDVALIDITY changed, when no UID points at it any more.
+    """
+
+    def __init__(self, mailbox_id: int, many: Sequence[Prepared], outgoing: bool) -> None:
+        same = ask(_SAME, mailbox_id, column("bytea", [one.sha256 for one in many])) if many else []
+        self._outgoing = outgoing
+        self._same = {bytes(sha256): Here(pk, gone) for sha256, pk, gone in same}
+        self._nowhere: dict[str, list[_Nowhere]] = {}
+        ids = sorted({one.message_id for one in many if one.message_id})
+        nowhere = ask(_NOWHERE, mailbox_id, outgoing, column("text", ids)) if ids else []
+        for message_id, pk, gone, recipients, author, received_at in nowhere:
+            row = _Nowhere(Here(pk, gone), json.loads(recipients), author, received_at)
+            self._nowhere.setdefault(message_id, []).append(row)
+
+    def message_of(self, one: Prepared) -> Here | None:
+        """The message that this letter is, None for a new one."""
+        if one.sha256 in self._same:
+            return self._same[one.sha256]
+        candidates = self._nowhere.get(one.message_id, [])
+        return next((row.here for row in candidates if _comes_back(row, one, self._outgoing)), None)
+
+
+def _comes_back(row: _Nowhere, one: Prepared, outgoing: bool) -> bool:
+    if outgoing:
+        return row.recipients == [list(pair) for pair in (*one.to, *one.cc)]
+    same_author = row.from_address in [normalise(address) or address for address in one.senders]
+    return same_author and row.received_at == one.received_at
