@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 500
 # These are about the connection, not about the one errand.
 _CONNECTION = {"connection_lost", "timeout", "protocol_error"}
+# Somebody makes room, and then it goes.
+_PASSES = {"mailbox_full"}
 
 
 class Worked(NamedTuple):
@@ -40,7 +42,7 @@ async def work_off(session: Session, keeper: Store, mailbox_id: int, sent_folder
         try:
             moved = await _do(session, keeper, mailbox_id, group, sent_folder)
         except MailError as error:
-            final = not error.temporary and error.code not in _CONNECTION
+            final = not error.temporary and error.code not in _CONNECTION | _PASSES
             ids = [task.id for task in group]
             await keeper.run(store.errand_failed, mailbox_id, ids, _words(error), final=final)
             if session.closed:

@@ -102,8 +102,16 @@ function row(name, size) {
   return { one, small, remove };
 }
 
+// In base64 a file grows by a third; one that cannot go out is not uploaded at all.
+function tooLarge(file) {
+  const most = Number(form.querySelector("[data-upload]").dataset.most);
+  return most && file.size * 4 / 3 > most ? `Not uploaded: a message holds at most ${most / 1e6} MB with its attachments as they are sent` : "";
+}
+
 async function upload(file) {
-  const { one, small, remove } = row(file.name, "Uploading…");
+  const refusal = tooLarge(file);
+  const { one, small, remove } = row(file.name, refusal || "Uploading…");
+  if (refusal) return remove.addEventListener("click", () => one.remove());
   clearTimeout(timer);
   await (saving = save());
   const data = new FormData();
