@@ -100,7 +100,7 @@ def attach(
         sizes = row.files.values_list("size", flat=True)
         total = (sum(sizes) + len(data)) * 4 // 3  # as it will be sent, in base64
         if total > MOST_BYTES:
-            raise ComposeError({"files": too_large(total)})
+            raise ComposeError({"files": too_large(total)}, "too_large")
         return OutgoingFile.objects.create(
             delivery=row,
             mailbox_id=row.mailbox_id,

@@ -30,7 +30,7 @@ _PAGE = '<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>{}</body>
 class ComposeError(ValueError):
     """A letter cannot be saved or sent as it is; `fields` maps field to a message, the draft is kept.
 
-    `code`: invalid, not_editable, already_sent, conflict (same key, other content), too_late,
+    `code`: invalid, too_large, not_editable, already_sent, conflict (same key, other content), too_late,
     sending_disabled, no_smtp, no_mailbox, access_ended (the right to answer in another's name).
     """
 
@@ -173,7 +173,7 @@ def build(delivery: Delivery, *, date: datetime) -> Letter:
     except ValueError as error:
         raise ComposeError({"text": str(error)}) from error
     if len(raw) > MOST_BYTES:
-        raise ComposeError({"files": too_large(len(raw))})
+        raise ComposeError({"files": too_large(len(raw))}, "too_large")
     return Letter(message_id, who.envelope, raw)
 
 

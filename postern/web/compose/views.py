@@ -19,6 +19,7 @@ from postern.mailboxes.models import Mailbox
 from postern.outbox import compose as outbox
 from postern.outbox.behalf import Seen, Standing, seen_by
 from postern.outbox.compose import ComposeError
+from postern.outbox.letter import MOST_BYTES
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer, Staff
 from postern.web.base.toast import toast
@@ -293,6 +294,8 @@ def _page(request: HttpRequest, seen: Seen | None, values: dict[str, Any], statu
         "mailboxes": list(Mailbox.objects.filter(owner=staff)) if own else [],
         "files": seen.files if seen else [],
         "key": secrets.token_urlsafe(18),
+        "most": MOST_BYTES,
+        "most_megabytes": MOST_BYTES // 1_000_000,
         "editor": json.dumps({"extensions": EXTENSIONS}),
         "suggestions": _suggestions(staff, delivery),
     }
