@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ from postern.sync.plan import Listed
 from postern.sync.store import Store
 from postern.wire.errors import MailError
 from postern.wire.imap import UNKNOWN_DATE, Fetched, Session
+from postern.wire.imap.fetching import ranges
 
 # The first portions are small, so that the newest letters show up at once; then what a transaction does best.
 FIRST_LETTERS = 25
@@ -96,10 +97,11 @@ class Bringing:
         self, line: Pipeline[Portion], batch: Sequence[Listed], *, moving: bool = False, only_known: str = ""
     ) -> None:
         wanted = [letter.uid for letter in batch]
+        sizes = {letter.uid: letter.size for letter in batch}
         missed = dict.fromkeys(wanted)
         portion = Portion(only_known=only_known)
         try:
-            async for letter in self._session.uid_fetch_bodies(wanted):
+            async for letter in self._session.uid_fetch_bodies(wanted, sizes=sizes):
                 missed.pop(letter.uid, None)
                 portion.arrivals.append(_arrival(letter))
                 portion.size += len(letter.raw)
@@ -108,7 +110,7 @@ class Bringing:
                     await line.put(portion)
                     portion = Portion(only_known=only_known)
         except MailError as error:
-            self._blame(wanted, missed, error)
+            self._blame(ranges(wanted, sizes), missed, error)
             # A line that breaks every few letters gets them home all the same, bit by bit.
             await line.put(portion)
             raise
@@ -118,13 +120,11 @@ class Bringing:
         for uid in wanted:
             self._memory.stuck.pop(uid, None)
 
-    def _blame(self, wanted: Sequence[int], missed: dict[int, None], error: MailError) -> None:
+    def _blame(self, asked: Iterable[list[int]], missed: dict[int, None], error: MailError) -> None:
         """Remember the letter at which the connection broke: the first that is missing of those asked for together."""
-        self._memory.interrupted = True
-        for start in range(0, len(wanted), plan.MAX_BATCH_LETTERS):
-            if late := [uid for uid in wanted[start : start + plan.MAX_BATCH_LETTERS] if uid in missed]:
-                self._memory.stuck[min(late)] += WEIGHT.get(error.code, 1)
-                return
+        late = next((some for some in ([u for u in one if u in missed] for one in asked) if some), [])
+        if late:
+            self._memory.stuck[min(late)] += WEIGHT.get(error.code, 1)
 
 
 def _arrival(letter: Fetched) -> Arrival:

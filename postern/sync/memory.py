@@ -12,8 +12,8 @@ class Memory:
     """What a watcher remembers of a folder from one connection to the next."""
 
     suspected: bool = False
-    interrupted: bool = False
     listing_after: float = 0.0
+    flags_after: float = 0.0
     stuck: Counter[int] = field(default_factory=Counter)
     recreations: list[datetime] = field(default_factory=list)
 

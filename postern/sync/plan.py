@@ -7,16 +7,15 @@ No function here asks anybody anything; `visit.py` does, and `store.py` remember
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from postern.wire.imap import UNKNOWN_DATE
+from postern.wire.imap import UNKNOWN_DATE, Changed, UidSet
+from postern.wire.imap.uidset import NOTHING
 
-MAX_BATCH_LETTERS = 200
-MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_LETTER_BYTES = 50 * 1024 * 1024
 
 READ_ELSEWHERE = "Read elsewhere before it was met here."
@@ -40,7 +39,8 @@ class Remembered:
     """A folder as the last visit left it. `uidvalidity` is None before the first visit.
 
     `exists` counts the letters on the server that the ledger explains. `rematching`: the server gave the
-    folder a new UIDVALIDITY and its letters are being matched again with what is here.
+    folder a new UIDVALIDITY and its letters are being matched again with what is here. `modseq`: everything
+    up to this mod-sequence (RFC 7162) is followed, 0 where the server told none.
     """
 
     uidvalidity: int | None = None
@@ -50,16 +50,25 @@ class Remembered:
     history_done: bool = True
     exists: int = 0
     rematching: bool = False
+    modseq: int = 0
 
 
 @dataclass(frozen=True)
 class Said:
-    """What SELECT answered. `last_uid` is the highest UID in the folder, known where it was asked for."""
+    """What the opening of a folder answered.
+
+    `last_uid` is the highest UID in the folder, known where it was asked for. `resynced`: the server took
+    our QRESYNC parameters, `changed` and `vanished` are all that happened since.
+    """
 
     uidvalidity: int
     uidnext: int | None
     exists: int
     last_uid: int = 0
+    modseq: int = 0
+    resynced: bool = False
+    changed: tuple[Changed, ...] = ()
+    vanished: UidSet = NOTHING
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,7 @@ def open_folder(folder: Remembered, said: Said, wishes: Wishes, *, window: date)
         return Opening(Case.RECREATED, fresh)
     if said.uidnext and following < folder.next_uid:
         # A server restored from its backup: UIDs from here on will be given out a second time.
-        back = replace(folder, next_uid=following, first_uid=min(folder.first_uid, following))
+        back = replace(folder, next_uid=following, first_uid=min(folder.first_uid, following), modseq=0)
         return Opening(Case.REWOUND, _history(back, wishes))
     return Opening(Case.KNOWN, _history(folder, wishes))
 
@@ -192,65 +201,3 @@ def sort_out(
 def too_large(size: int) -> str:
     """The reason for a letter that is not fetched; `size` in bytes."""
     return f"Too large: {size / 1024 / 1024:.0f} MB, at most {MAX_LETTER_BYTES // 1024 // 1024} MB is read."
-
-
-def batches(letters: Sequence[Listed]) -> Iterator[list[Listed]]:
-    """Cut letters, in their order, so that a batch names few UIDs and few bytes; a big letter goes alone."""
-    batch: list[Listed] = []
-    size = 0
-    for letter in letters:
-        if batch and (len(batch) >= MAX_BATCH_LETTERS or size + letter.size > MAX_BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(letter)
-        size += letter.size
-    if batch:
-        yield batch
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What a whole listing of the folder says about the ledger.
-
-    `suspect`: believed only when the next listing says the same (I7: a bad listing never deletes).
-    """
-
-    gone: frozenset[int] = frozenset()
-    back: frozenset[int] = frozenset()
-    missing: frozenset[int] = frozenset()
-    believed: bool = False
-    suspect: bool = False
-
-
-def listing_wanted(folder: Remembered, exists: int, newly_accounted: int) -> bool:
-    """True when the count of letters is not what the new ones explain: something left, or was overlooked."""
-    return exists != folder.exists + newly_accounted
-
-
-def compare(
-    folder: Remembered,
-    listed: Collection[int],
-    exists: int,
-    *,
-    here: Collection[int],
-    gone: Collection[int],
-    suspected: bool = False,
-) -> Comparison:
-    """Hold the ledger (`here` and `gone`, UIDs) against a listing of all UIDs and the count `exists`.
-
-    A listing that does not match the count is not believed at all. One in which nothing is left of what
-    was here is believed at the second time.
-    """
-    there = set(listed)
-    if len(there) != exists:
-        return Comparison(suspect=suspected)
-    missing = {u for u in there - set(here) - set(gone) if folder.first_uid <= u < folder.next_uid}
-    left = set(here) - there
-    if left and left == set(here) and not suspected:
-        return Comparison(missing=frozenset(missing), back=frozenset(there & set(gone)), suspect=True)
-    return Comparison(
-        gone=frozenset(left),
-        back=frozenset(there & set(gone)),
-        missing=frozenset(missing),
-        believed=True,
-    )

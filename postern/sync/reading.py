@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from postern.mailboxes.models import Folder
-from postern.sync import plan, store
+from postern.sync import changes, plan, store
 from postern.sync.bringing import Bringing
+from postern.sync.changes import Question
+from postern.sync.following import Following
 from postern.sync.memory import Memory, Progress
 from postern.sync.plan import Case, Remembered, Said, Wishes
 from postern.sync.store import Place, Store
 from postern.wire.errors import MailError
-from postern.wire.imap import Selected, Session
+from postern.wire.imap import Changed, Known, Selected, Session
 
 SIZE_PASS = 500
+HISTORY_PASS = 500
 HISTORY_SECONDS = 5.0
-# After a listing that was not believed: when to ask for the next.
-SUSPECT_SECONDS = 20.0
-DOUBT_SECONDS = 60.0
 MOST_RECREATIONS_A_DAY = 3
 
 
@@ -47,9 +47,10 @@ class Reading:
         self._session = session
         self._store = keeper
         self._bringing = Bringing(session, keeper, place.row, self.memory, self.progress)
+        self._following = Following(session, keeper, place.row, self.memory, self.fetch_missing)
         self._history: list[int] | None = None
         self._not_before: datetime | None = None
-        self._seen: tuple[int, int | None, int] | None = None
+        self._seen: tuple[int, int | None, int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -66,35 +67,57 @@ class Reading:
         if not self.state.history_done or self._seen is None or self._seen[2] != self.state.exists:
             return False
         said = await self._session.status(self.name)
-        return (said.uidvalidity, said.uidnext, said.messages) == self._seen
+        same = (said.uidvalidity, said.uidnext, said.messages) == self._seen[:3]
+        return same and (said.highestmodseq or 0) <= self._seen[3]
 
     async def look(self) -> Selected:
-        """Open the folder read-only: not even \\Recent is touched."""
-        return await self._session.select(self.name, readonly=True)
+        """Open the folder read-only: not even \\Recent is touched. A server with QRESYNC tells the changes."""
+        known = Known(self.state.uidvalidity, self.state.modseq) if self.state.uidvalidity else None
+        return await self._session.select(self.name, readonly=True, known=known)
 
     def as_left(self, selected: Selected) -> bool:
         """True when nothing happened since the last `read`."""
-        return (selected.uidvalidity, selected.uidnext, selected.exists) == self._seen
+        said = _said(selected)
+        return (said.uidvalidity, said.uidnext, said.exists, said.modseq) == self._seen
 
     async def read(self, *, seconds: float = HISTORY_SECONDS) -> bool:
-        """Bring in what is new, compare where the counts differ, and import history for `seconds`.
+        """Bring in what is new, follow what changed, and import history for `seconds`.
 
-        True when history is left to do. Raises MailError.
+        True when something is left to do. Raises MailError.
         """
         until = asyncio.get_running_loop().time() + seconds
         said = await self._ask()
         await self._open(said)
-        accounted, behind = await self._new_letters(until)
-        if behind:
-            await self._remember(replace(self.state, exists=self.state.exists + accounted))
+        if await self._catch_up(said, until):
             return True
-        await self._compare(said, accounted)
-        self._seen = (said.uidvalidity, said.uidnext, said.exists)
+        self._seen = (said.uidvalidity, said.uidnext, said.exists, said.modseq)
         return await self._old_letters(until)
 
+    async def _catch_up(self, said: Said, until: float) -> bool:
+        """From what is remembered to what was said; True when the time was too short for all new letters."""
+        asked = changes.question(self.state, said)
+        if asked is Question.NOTHING:
+            return False
+        told = await self._following.changed(asked, self.state, said)
+        new, behind = await self._new_letters(await self._fresh(said, told), until)
+        if behind:
+            # What was told is told again: the mod-sequence is not remembered yet.
+            await self._remember(replace(self.state, exists=self.state.exists + new))
+            return True
+        self.state = await self._following.follow(asked, self.state, said, told, new)
+        return False
+
+    async def _fresh(self, said: Said, told: Sequence[Changed] | None) -> list[int]:
+        """UIDs of new letters. Where the server told of changes but UIDNEXT says that there are more, it is asked."""
+        fresh = plan.new_uids(self.state, (one.uid for one in told or ()))
+        if told is not None and (said.uidnext or 0) <= max(
+            [self.state.next_uid, *(uid + 1 for uid in fresh[-1:])]
+        ):
+            return fresh
+        return plan.new_uids(self.state, await self._session.uid_search(["UID", f"{self.state.next_uid}:*"]))
+
     async def _ask(self) -> Said:
-        selected = await self.look()
-        said = Said(selected.uidvalidity, selected.uidnext, selected.exists)
+        said = _said(await self.look())
         if not plan.wants_last_uid(self.state, said):
             return said
         listed = await self._session.uid_fetch_headers("*")
@@ -137,11 +160,9 @@ class Reading:
         await self._store.run(store.remember, self.folder, state)
         self.state = state
 
-    async def _new_letters(self, until: float) -> tuple[int, bool]:
-        """Fetch what lies at and above the cursor: how many letters that explains, and whether more are left."""
+    async def _new_letters(self, fresh: Sequence[int], until: float) -> tuple[int, bool]:
+        """Fetch new letters, oldest first: how many letters that explains, and whether more are left."""
         assert self.state.uidvalidity is not None
-        found = await self._session.uid_search(["UID", f"{self.state.next_uid}:*"])
-        fresh = plan.new_uids(self.state, found)
         accounted = 0
         # Letters that were kept before a connection broke or a process died are not fetched again.
         here = (
@@ -159,41 +180,6 @@ class Reading:
                 return accounted, True
         return accounted, False
 
-    async def _compare(self, said: Said, accounted: int) -> None:
-        """Where the count is not what was expected: what left, what came back, what was overlooked?"""
-        if not plan.listing_wanted(self.state, said.exists, accounted):
-            self.memory.suspected = False
-            if accounted:
-                await self._remember(replace(self.state, exists=said.exists))
-            return
-        if asyncio.get_running_loop().time() < self.memory.listing_after:
-            return
-        listed = await self._session.uid_search("ALL")
-        known = await self._store.run(store.ledger, self.folder, said.uidvalidity)
-        verdict = plan.compare(
-            self.state,
-            listed,
-            said.exists,
-            here=known.here,
-            gone=known.gone,
-            suspected=self.memory.suspected,
-        )
-        self.memory.suspected = verdict.suspect
-        if verdict.gone or verdict.back:
-            await self._store.run(store.mark_gone, self.folder, said.uidvalidity, verdict.gone, verdict.back)
-        overlooked = len(verdict.missing)
-        if verdict.missing:
-            overlooked -= await self._bring_in(sorted(verdict.missing, reverse=True))
-        if verdict.believed:
-            # What FETCH withholds although it is listed stays unexplained, and is asked for again.
-            await self._remember(replace(self.state, exists=said.exists - overlooked))
-            self.memory.listing_after = asyncio.get_running_loop().time() + (
-                DOUBT_SECONDS if overlooked else 0
-            )
-        else:
-            wait = SUSPECT_SECONDS if verdict.suspect else DOUBT_SECONDS
-            self.memory.listing_after = asyncio.get_running_loop().time() + wait
-
     async def _old_letters(self, until: float) -> bool:
         """Import history newest first; True when some is left when the time is over."""
         if self.state.history_done:
@@ -202,7 +188,7 @@ class Reading:
             self._history = await self._find_history()
             self.progress.total += len(self._history)
         while self._history:
-            some = self._history[: plan.MAX_BATCH_LETTERS]
+            some = self._history[:HISTORY_PASS]
             await self._bring_in(some, since=self.state.history_since)
             del self._history[: len(some)]
             self.progress.done += len(some)
@@ -252,10 +238,11 @@ class Reading:
         listed = await self._session.uid_fetch_headers(await self._search_history())
         return {letter.uid for letter in listed if plan.sort_out([letter], self.wishes, since=since).any()}
 
-    async def fetch_missing(self, uids: Sequence[int]) -> None:
-        """Bring in letters that nothing explains."""
-        for start in range(0, len(uids), SIZE_PASS):
-            await self._bring_in(sorted(uids, reverse=True)[start : start + SIZE_PASS])
+    async def fetch_missing(self, uids: Collection[int]) -> int:
+        """Bring in letters that nothing explains; how many of them the server handed over."""
+        ordered = sorted(uids, reverse=True)
+        passes = [ordered[start : start + SIZE_PASS] for start in range(0, len(ordered), SIZE_PASS)]
+        return sum([await self._bring_in(some) for some in passes])
 
     async def _bring_in(self, uids: Sequence[int], *, moving: bool = False, since: object = None) -> int:
         """Size pass, decisions, bodies, intake. How many of the letters the server still had.
@@ -277,3 +264,15 @@ class Reading:
         assert self.state.uidvalidity is not None
         await self._bringing.bring(self.state.uidvalidity, sorted_out, moving=moving)
         return len(listed)
+
+
+def _said(selected: Selected) -> Said:
+    return Said(
+        selected.uidvalidity,
+        selected.uidnext,
+        selected.exists,
+        modseq=selected.highestmodseq or 0,
+        resynced=selected.resynced,
+        changed=selected.changed,
+        vanished=selected.vanished,
+    )

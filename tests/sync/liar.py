@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from postern.wire.errors import MailError
-from postern.wire.imap import Fetched, Listed, Selected, Status
+from postern.wire.imap import Changed, Fetched, Known, Listed, Selected, Status, UidSet
 
 TODAY = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -28,6 +28,10 @@ class Liar:
     break_code: str = "protocol_error"
     star_names_last: bool = True
     closed: bool = False
+    modseq: int = 0
+    told: tuple[UidSet, set[int]] | None = None  # what QRESYNC tells: (vanished, changed)
+    changes: set[int] = field(default_factory=set)  # what CHANGEDSINCE tells
+    asked: list[str] = field(default_factory=list)
     fetched: list[int] = field(default_factory=list)
 
     def add(self, uid: int, raw: bytes, *flags: str) -> None:
@@ -35,17 +39,39 @@ class Liar:
         self.letters[uid] = raw
         self.flags[uid] = frozenset(flags)
 
-    async def select(self, name: str, *, readonly: bool = False) -> Selected:
+    async def select(self, name: str, *, readonly: bool = False, known: Known | None = None) -> Selected:
         truth = max(self.letters, default=0) + 1
         exists = len(self.letters) if self.exists is None else self.exists
         uidnext = truth if self.uidnext == -1 else self.uidnext
-        return Selected(self.uidvalidity, uidnext, exists, None, readonly)
+        plain = Selected(self.uidvalidity, uidnext, exists, self.modseq or None, readonly)
+        if self.told is None or known is None or not known.highestmodseq:
+            return plain
+        vanished, changed = self.told
+        flags = tuple(Changed(u, self.flags.get(u, frozenset()), self.modseq) for u in sorted(changed))
+        return replace(plain, vanished=vanished, changed=flags, resynced=True)
+
+    async def uid_changes(self, since: int) -> list[Changed]:
+        self.asked.append("changes")
+        return [Changed(u, self.flags.get(u, frozenset()), self.modseq) for u in sorted(self.changes)]
+
+    async def uid_flags(self, uids: str) -> list[Changed]:
+        self.asked.append("flags")
+        low, _, high = uids.partition(":")
+        return [
+            Changed(u, self.flags.get(u, frozenset()), None)
+            for u in sorted(self.letters)
+            if int(low) <= u <= int(high)
+        ]
+
+    async def uid_search_set(self, criteria: Any) -> UidSet:
+        return UidSet.of(await self.uid_search(criteria))
 
     async def status(self, name: str) -> Status:
         said = await self.select(name)
         return Status(said.exists, said.uidnext, said.uidvalidity, None)
 
     async def uid_search(self, criteria: Any) -> list[int]:
+        self.asked.append("listing" if criteria == "ALL" else "search")
         if criteria == "ALL":
             return sorted(self.letters) if self.listing is None else self.listing
         low, _, high = criteria[1].partition(":")
@@ -61,7 +87,7 @@ class Liar:
         there = [uid for uid in sorted(wanted) if uid in self.letters and uid not in self.hides]
         return [Listed(u, self.flags.get(u, frozenset()), TODAY, len(self.letters[u])) for u in there]
 
-    async def uid_fetch_bodies(self, uids: Sequence[int]) -> AsyncIterator[Fetched]:
+    async def uid_fetch_bodies(self, uids: Sequence[int], **_: Any) -> AsyncIterator[Fetched]:
         for uid in sorted(uids):
             if uid == self.breaks_at:
                 raise MailError(self.break_code, "It broke.", temporary=True)

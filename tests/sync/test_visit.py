@@ -186,7 +186,7 @@ def test_deleted_elsewhere_stays_here_and_is_marked(box, dovecot):
 
 
 def test_an_emptied_inbox_is_believed_at_the_second_look(box, dovecot, monkeypatch):
-    monkeypatch.setattr("postern.sync.reading.SUSPECT_SECONDS", 0)
+    monkeypatch.setattr("postern.sync.following.SUSPECT_SECONDS", 0)
     box.visit()
     for subject in ("one", "two"):
         dovecot.append(USER, "INBOX", letter(subject))

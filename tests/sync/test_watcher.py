@@ -74,7 +74,7 @@ def test_a_first_sync_tells_how_far_it_is(box, dovecot, monkeypatch):
     from postern.sync import store
 
     monkeypatch.setattr("postern.sync.visit.Reading.read.__kwdefaults__", {"seconds": 0.0})
-    monkeypatch.setattr("postern.sync.plan.MAX_BATCH_LETTERS", 2)
+    monkeypatch.setattr("postern.sync.reading.HISTORY_PASS", 2)
     for n in range(6):
         dovecot.append(USER, "INBOX", letter(f"number {n}"))
     box.change(historic=True, historic_since=date.today() - timedelta(days=2))

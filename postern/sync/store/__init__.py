@@ -4,6 +4,7 @@ They run in the small thread pool of `Store.run`, never on the event loop. Mail 
 one mailbox (`at_mailbox`), which the row policies check a second time.
 """
 
+from postern.sync.store.changes import follow, here_among, window
 from postern.sync.store.errands import (
     Spot,
     Task,
@@ -23,7 +24,7 @@ from postern.sync.store.folders import (
     rewind,
     window_start,
 )
-from postern.sync.store.letters import Ledger, keep, ledger, mark_gone, met
+from postern.sync.store.letters import Ledger, keep, ledger, met
 from postern.sync.store.mailboxes import Account, Watched, history_date, load, note_health, pin, watched
 from postern.sync.store.pool import Store, listening_address
 from postern.sync.store.probes import claim, finish, note_certificate, show_steps, waiting
@@ -42,15 +43,16 @@ __all__ = [
     "errand_failed",
     "finish",
     "finish_rematch",
+    "follow",
     "forget_start",
     "has_due_errands",
+    "here_among",
     "history_date",
     "keep",
     "ledger",
     "letter_of",
     "listening_address",
     "load",
-    "mark_gone",
     "met",
     "note_certificate",
     "note_health",
@@ -62,5 +64,6 @@ __all__ = [
     "show_steps",
     "waiting",
     "watched",
+    "window",
     "window_start",
 ]

@@ -57,6 +57,7 @@ def _remembered(row: Folder) -> Remembered:
         row.history_done,
         row.exists,
         rematching,
+        row.highestmodseq or 0,
     )
 
 
@@ -70,6 +71,7 @@ def remember(folder: Folder, state: Remembered) -> None:
             history_since=state.history_since,
             history_done=state.history_done,
             exists=state.exists,
+            highestmodseq=state.modseq or None,
         )
         # The freed rows stay until every letter was met again: they say that it is still to be done, and
         # in the end which letters are not there any more.

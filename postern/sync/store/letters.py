@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from django.db.models import Exists, OuterRef
 
 from postern.mail.access import at_mailbox
-from postern.mail.events import tell
 from postern.mail.intake import Arrival, take_in
 from postern.mail.models import Message, Sighting
 from postern.mailboxes.models import Folder
@@ -73,21 +72,6 @@ def _known(mailbox_id: int, hashes: Collection[bytes]) -> set[bytes]:
     with at_mailbox(mailbox_id):
         rows = Message.objects.filter(mailbox=mailbox_id, sha256__in=list(hashes))
         return {bytes(found) for found in rows.values_list("sha256", flat=True)}
-
-
-def mark_gone(folder: Folder, uidvalidity: int, gone: Collection[int], back: Collection[int]) -> None:
-    """Note which UIDs the server no longer lists, and which it lists again. Nothing is deleted (row 25)."""
-    with at_mailbox(folder.mailbox_id):
-        rows = Sighting.objects.filter(folder=folder, uidvalidity=uidvalidity)
-        changed: list[int] = []
-        for uids, moment in ((sorted(gone), datetime.now(UTC)), (sorted(back), None)):
-            for start in range(0, len(uids), FEW):
-                some = rows.filter(uid__in=uids[start : start + FEW])
-                changed += [pk for pk in some.values_list("message_id", flat=True) if pk is not None]
-                some.update(gone_at=moment)
-        mark_messages(changed)
-    for pk in changed[:200]:
-        tell("message", mailbox=folder.mailbox_id, id=pk)
 
 
 def mark_messages(ids: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ error other than a refusal the connection is closed and every further call says 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from datetime import datetime
 
 from postern.wire import errors
@@ -159,9 +159,11 @@ class Session:
             if one.size is not None
         ]
 
-    def uid_fetch_bodies(self, uids: Sequence[int]) -> AsyncGenerator[Fetched, None]:
+    def uid_fetch_bodies(
+        self, uids: Sequence[int], *, sizes: Mapping[int, int] | None = None
+    ) -> AsyncGenerator[Fetched, None]:
         """Whole letters as they come; see ``fetching.bodies``."""
-        return fetching.bodies(self.connection, uids)
+        return fetching.bodies(self.connection, uids, sizes=sizes)
 
     async def uid_store(
         self, uids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
