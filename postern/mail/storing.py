@@ -7,19 +7,15 @@ from datetime import UTC, datetime
 from operator import attrgetter
 
 from postern.mail import rawstore
-from postern.mail.bulk import pour
+from postern.mail.bulk import ask, column, pour
 from postern.mail.conversations import place_all
 from postern.mail.filing import Filer
-from postern.mail.models import Attachment, Bcc, Body, Message, MessageRead, MessageSearch, Party
+from postern.mail.models import Attachment, Bcc, Body, Message, MessageRead, Party
 from postern.mail.preparing import Prepared
 from postern.mailboxes.models import Mailbox
 from postern.mime.sanitize import SANITIZER_VERSION
 
-_COLUMNS = (
-    "conversation_id",
-    "sha256",
-    "known",
-    "owner_party",
+DESCRIBED = (
     "message_id",
     "subject",
     "from_name",
@@ -29,17 +25,21 @@ _COLUMNS = (
     "cc",
     "reply_to",
     "date",
-    "received_at",
-    "size",
     "preview",
     "has_attachments",
     "automatic",
     "remote_images",
     "defects",
 )
+"""The columns of a message that its raw letter says."""
+_COLUMNS = ("conversation_id", "sha256", "known", "owner_party", "received_at", "size", *DESCRIBED)
 _values = attrgetter(*_COLUMNS)
 _FILE = ("index", "name", "content_type", "size", "content_id", "inline")
 _file = attrgetter(*_FILE)
+# The key of the wall is the message's own, computed by the database.
+_WORDS = """
+INSERT INTO mail_messagesearch (message_id, wall_key, received_at, tsv)
+SELECT m.id, m.wall_key, m.received_at, u.tsv FROM unnest(%s, %s) u (id, tsv) JOIN mail_message m ON m.id = u.id"""
 
 
 def create_all(mailbox: Mailbox, many: Sequence[Prepared], *, outgoing: bool) -> list[Message]:
@@ -53,8 +53,11 @@ def create_all(mailbox: Mailbox, many: Sequence[Prepared], *, outgoing: bool) ->
     for message, filing, conversation in zip(messages, filings, places, strict=True):
         message.known, message.owner_party = bool(filing.customers), filing.owner_party
         message.conversation_id = conversation
-    keys = _insert(messages, mailbox, outgoing)
-    _save_content(mailbox, messages, many, keys)
+    _insert(messages, mailbox, outgoing)
+    rawstore.put_many(
+        mailbox.pk, [(m.pk, one.sha256, one.raw) for m, one in zip(messages, many, strict=True)]
+    )
+    save_content(mailbox, list(zip(messages, many, strict=True)))
     parties = [(m.pk, c) for m, f in zip(messages, filings, strict=True) for c in sorted(f.customers)]
     pour(Party, ("message_id", "customer_id"), parties, mailbox_id=mailbox.pk, by_hand=False)
     blind = [(m.pk, one.bcc) for m, one in zip(messages, many, strict=True) if outgoing and one.bcc]
@@ -89,54 +92,26 @@ def quarantine(mailbox: Mailbox, one: Prepared, reason: str, *, outgoing: bool) 
     return message
 
 
-def _fields(mailbox: Mailbox, one: Prepared, outgoing: bool) -> Message:
-    return Message(
-        mailbox_id=mailbox.pk,
-        sha256=one.sha256,
-        outgoing=outgoing,
-        message_id=one.message_id,
-        subject=one.subject,
-        from_name=one.from_name,
-        from_address=one.from_address,
-        also_from=[address for address in one.authors if address != one.from_address],
-        to=one.to,
-        cc=one.cc,
-        reply_to=one.reply_to,
-        date=one.date,
-        received_at=one.received_at,
-        size=one.size,
-        preview=one.preview,
-        has_attachments=any(not file.inline for file in one.files),
-        automatic=one.automatic,
-        remote_images=one.remote_images,
-        defects=one.defects,
-    )
+def describe(message: Message, one: Prepared) -> None:
+    """Let a message say what its letter says: the columns DESCRIBED."""
+    message.message_id = one.message_id
+    message.subject = one.subject
+    message.from_name = one.from_name
+    message.from_address = one.from_address
+    message.also_from = [address for address in one.authors if address != one.from_address]
+    message.to = one.to
+    message.cc = one.cc
+    message.reply_to = one.reply_to
+    message.date = one.date
+    message.preview = one.preview
+    message.has_attachments = any(not file.inline for file in one.files)
+    message.automatic = one.automatic
+    message.remote_images = one.remote_images
+    message.defects = one.defects
 
 
-def _insert(messages: Sequence[Message], mailbox: Mailbox, outgoing: bool) -> list[int]:
-    """Write the messages' own rows and give them their ids; returns their wall keys."""
-    found = pour(
-        Message,
-        _COLUMNS,
-        [_values(message) for message in messages],
-        returning="sha256, id, wall_key",
-        mailbox_id=mailbox.pk,
-        outgoing=outgoing,
-        stored_at=datetime.now(UTC),
-        quarantined="",
-    )
-    made = {sha256: (pk, key) for sha256, pk, key in found}
-    for message in messages:
-        message.pk = made[message.sha256][0]
-        message._state.adding = False
-    return [made[message.sha256][1] for message in messages]
-
-
-def _save_content(
-    mailbox: Mailbox, messages: Sequence[Message], many: Sequence[Prepared], keys: Sequence[int]
-) -> None:
-    pairs = list(zip(messages, many, strict=True))
-    rawstore.put_many(mailbox.pk, [(m.pk, one.sha256, one.raw) for m, one in pairs])
+def save_content(mailbox: Mailbox, pairs: Sequence[tuple[Message, Prepared]]) -> None:
+    """Write the rows made from letters beside their messages' own, which are there: body, words, attachments."""
     pour(
         Body,
         ("message_id", "text", "html"),
@@ -144,10 +119,40 @@ def _save_content(
         mailbox_id=mailbox.pk,
         sanitizer_version=SANITIZER_VERSION,
     )
-    pour(
-        MessageSearch,
-        ("message_id", "wall_key", "received_at", "tsv"),
-        [(m.pk, key, m.received_at, one.vector) for (m, one), key in zip(pairs, keys, strict=True)],
+    ask(
+        _WORDS,
+        column("bigint", [m.pk for m, _ in pairs]),
+        column("tsvector", [one.vector for _, one in pairs]),
     )
     files = [(m.pk, *_file(file)) for m, one in pairs for file in one.files]
     pour(Attachment, ("message_id", *_FILE), files, mailbox_id=mailbox.pk)
+
+
+def _fields(mailbox: Mailbox, one: Prepared, outgoing: bool) -> Message:
+    message = Message(
+        mailbox_id=mailbox.pk,
+        sha256=one.sha256,
+        outgoing=outgoing,
+        received_at=one.received_at,
+        size=one.size,
+    )
+    describe(message, one)
+    return message
+
+
+def _insert(messages: Sequence[Message], mailbox: Mailbox, outgoing: bool) -> None:
+    """Write the messages' own rows and give them their ids."""
+    found = pour(
+        Message,
+        _COLUMNS,
+        [_values(message) for message in messages],
+        returning="sha256, id",
+        mailbox_id=mailbox.pk,
+        outgoing=outgoing,
+        stored_at=datetime.now(UTC),
+        quarantined="",
+    )
+    made = dict(found)
+    for message in messages:
+        message.pk = made[message.sha256]
+        message._state.adding = False
