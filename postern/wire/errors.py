@@ -7,10 +7,18 @@ class MailError(Exception):
     ``code`` is a stable word for programs, ``message`` says what happened, ``advice`` what to do about it.
     ``temporary`` is True when the same request may succeed later without anybody changing anything.
     ``server_text`` is the server's own reply; it is a stranger's text, to be shown quoted and escaped.
+    ``retry_after`` is how many seconds the server asked us to wait, an hour at most, None when it did not.
     """
 
     def __init__(
-        self, code: str, message: str, advice: str = "", *, temporary: bool, server_text: str = ""
+        self,
+        code: str,
+        message: str,
+        advice: str = "",
+        *,
+        temporary: bool,
+        server_text: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(code, message)
         self.code = code
@@ -18,6 +26,7 @@ class MailError(Exception):
         self.advice = advice
         self.temporary = temporary
         self.server_text = server_text
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()

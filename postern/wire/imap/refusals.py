@@ -42,6 +42,12 @@ _CODES: dict[str, tuple[str, bool, str, str]] = {
     "INUSE": ("server_busy", True, "The mailbox is in use elsewhere.", _BUSY),
     "LIMIT": ("server_busy", True, "The mail server's limit is reached.", _BUSY),
     "THROTTLED": ("server_busy", True, "The mail server asks us to go slower.", _BUSY),
+    "REFERRAL": (
+        "server_refused",
+        False,
+        "The mailbox lies on another server, says this one.",
+        "Enter the server's name that the provider gives; Postern does not follow such hints by itself.",
+    ),
     "SERVERBUG": ("server_busy", True, "The mail server has an internal problem.", _BUSY),
     "OVERQUOTA": (
         "mailbox_full",
@@ -58,7 +64,19 @@ _CODES: dict[str, tuple[str, bool, str, str]] = {
         "Make the attachments smaller.",
     ),
 }
+# Gmail says OVERQUOTA also of the letters fetched in a day, which has nothing to do with a full mailbox.
+_OVER_LIMIT = (
+    "over_limit",
+    True,
+    "The provider's limit for this mailbox is used up for now.",
+    "It passes by itself, usually within a day; Postern waits.",
+)
+_LIMIT_WORDS = re.compile(r"bandwidth|(?:download|upload|daily)(?: \w+)? (?:limit|quota)", re.IGNORECASE)
+# Exchange and Microsoft 365 say how long to wait.
+_WAIT = re.compile(r"backoff time:? (\d{1,9}) ?(milliseconds|ms|seconds|s)\b", re.IGNORECASE)
+LONGEST_WAIT = 3600.0
 _SIGN_IN = frozenset({"LOGIN", "AUTHENTICATE"})
+_FILLING = frozenset({"APPEND", "UID COPY", "UID MOVE", "CREATE"})
 _FOLDER = frozenset({"SELECT", "EXAMINE", "STATUS", "APPEND", "UID COPY", "UID MOVE"})
 _BUSY_WORDS = re.compile(
     r"too many|try again|temporar|unavailable|internal (?:server )?error|throttl|rate limit|timed? ?out|exceeded",
@@ -73,6 +91,10 @@ _FULL_WORDS = re.compile(r"quota|mailbox (?:is )?full", re.IGNORECASE)
 
 def refusal(command: str, line: Line) -> MailError:
     """The error for a tagged NO or BAD to ``command`` (a name without arguments)."""
+    if _LIMIT_WORDS.search(line.text) and line.code in ("", "ALERT", "OVERQUOTA", "LIMIT", "THROTTLED"):
+        return _error(_OVER_LIMIT, line)
+    if line.code == "OVERQUOTA" and command not in _FILLING:
+        return _error(_OVER_LIMIT, line)
     if line.code in _CODES:
         return _error(_CODES[line.code], line)
     if command in _SIGN_IN and line.status == "NO":
@@ -90,6 +112,8 @@ def refusal(command: str, line: Line) -> MailError:
 
 def farewell(line: Line) -> MailError:
     """The error for BYE where we had not said goodbye; every BYE may be followed by a new try."""
+    if _LIMIT_WORDS.search(line.text):
+        return _error(_OVER_LIMIT, line)
     if line.code in ("UNAVAILABLE", "INUSE", "LIMIT", "THROTTLED") or _BUSY_WORDS.search(line.text):
         return _error(("server_busy", True, "The mail server is busy and ended the connection.", _BUSY), line)
     return _error(("connection_lost", True, "The mail server ended the connection.", _BUSY), line)
@@ -97,7 +121,22 @@ def farewell(line: Line) -> MailError:
 
 def _error(row: tuple[str, bool, str, str], line: Line) -> MailError:
     code, temporary, message, advice = row
-    return MailError(code, message, advice, temporary=temporary, server_text=words_of(line))
+    return MailError(
+        code,
+        message,
+        advice,
+        temporary=temporary,
+        server_text=words_of(line),
+        retry_after=_asked_wait(line.text) if temporary else None,
+    )
+
+
+def _asked_wait(text: str) -> float | None:
+    found = _WAIT.search(text)
+    if found is None:
+        return None
+    seconds = int(found.group(1)) / (1000 if found.group(2).lower().startswith("m") else 1)
+    return min(seconds, LONGEST_WAIT)
 
 
 def words_of(line: Line) -> str:

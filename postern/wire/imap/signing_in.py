@@ -80,30 +80,37 @@ async def _first_that_fits(
     Dovecot offers it for every user, whatever the form in which it keeps their passwords.
     """
     for number, way in enumerate(ways, 1):
-        try:
-            if way.name == "LOGIN" and "LOGINDISABLED" not in offered:
-                await _run(connection, commands.login(login.username, login.password), None)
-            else:
-                initial = way.initial if "SASL-IR" in offered else None
-                await _run(connection, commands.authenticate(way.name, initial), way)
-            return
-        except MailError as error:
-            unused = isinstance(way, ScramSha256) and not way.tried
-            if number == len(ways) or connection.closed or error.temporary or not unused:
-                raise way.refused(error) from None
-
-
-async def _run(connection: Connection, sent: commands.Command, way: Mechanism | None) -> None:
-    async with connection.exchange(sent) as exchange:
-        if way is None:
-            await exchange.end()
+        if way.name == "LOGIN" and "LOGINDISABLED" not in offered:
+            refused = await _run(connection, commands.login(login.username, login.password), None)
         else:
-            await _answer_all(exchange, way, said=len(sent.parts) > 2)
+            initial = way.initial if "SASL-IR" in offered else None
+            refused = await _run(connection, commands.authenticate(way.name, initial), way)
+        if refused is None:
+            return
+        unused = isinstance(way, ScramSha256) and not way.tried
+        if number == len(ways) or refused.temporary or not unused:
+            raise way.refused(refused)
+
+
+async def _run(connection: Connection, sent: commands.Command, way: Mechanism | None) -> MailError | None:
+    """One try: the server's refusal, None when we are in. Raises what else goes wrong, a false OK above all."""
+    exchange = connection.exchange(sent)
+    try:
+        async with exchange:
+            if way is None:
+                await exchange.end()
+            else:
+                await _answer_all(exchange, way, said=len(sent.parts) > 2)
+    except MailError as error:
+        if exchange.line is None:
+            raise
+        return error
     assert exchange.line is not None
     if exchange.line.code == "CAPABILITY":
         connection.learn(names(exchange.line.arguments))
     if way is not None:
         way.accepted()
+    return None
 
 
 async def _answer_all(exchange: Exchange, way: Mechanism, *, said: bool) -> None:
