@@ -277,6 +277,9 @@ class Lease(models.Model):
     not_before = models.DateTimeField(
         help_text="Nobody tries before: the wait after a failure outlives the process."
     )
+    signature = models.CharField(
+        max_length=64, blank=True, help_text="The settings that the wait is about: others need not wait."
+    )
 
 
 class Probe(models.Model):

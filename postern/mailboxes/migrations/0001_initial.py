@@ -348,6 +348,14 @@ class Migration(migrations.Migration):
                         help_text="Nobody tries before: the wait after a failure outlives the process."
                     ),
                 ),
+                (
+                    "signature",
+                    models.CharField(
+                        blank=True,
+                        help_text="The settings that the wait is about: others need not wait.",
+                        max_length=64,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
