@@ -8,13 +8,11 @@ import idna
 
 from postern.mime.words import decode_words, one_line
 
-# The two shapes nearly every header has; neither can backtrack further than its own length.
-_SIMPLE = re.compile(r'([^"(),;:<>@\\]*+)<([^\s<>@"(),;:\\]++@[^\s<>@"(),;:\\]++)>\Z')
-_BARE = re.compile(r'([^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++)\Z')
 # One recipient of a plain list, with its comma: bare, named, or named in quotes without backslashes.
-_ADDRESS = r'[^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++'
+_BARE = r'[^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++'
+_ANGLE = r'[^\s<>@"(),;:\\]++@[^\s<>@"(),;:\\]++'
 _LISTED = re.compile(
-    rf'\s*+(?:({_ADDRESS})|(?:"([^"\\]*+)"\s*+|([^"(),;:<>@\\]*+))<({_ADDRESS})>)\s*+(?:,(?=.)|\Z)', re.DOTALL
+    rf'\s*+(?:({_BARE})|(?:"([^"\\]*+)"\s*+|([^"(),;:<>@\\]*+))<({_ANGLE})>)\s*+(?:,(?=.)|\Z)', re.DOTALL
 )
 _TOKEN = re.compile(
     r'=\?[^?\s]{1,75}\?[bBqQ]\?[^?\r\n]*+\?=|"(?:[^"\\]|\\.)*+"|\\.|[^\s"(),;:<>\\=]++|\s++|.', re.DOTALL
@@ -38,10 +36,8 @@ class Mailaddr:
 def parse_addresses(header: str) -> list[Mailaddr]:
     """Addresses of an unfolded header value, groups opened, comments used as names. Linear, never raises."""
     header = header.strip()
-    simple = _SIMPLE.match(header) or _BARE.match(header)
-    if simple:
-        last = simple.lastindex or 1
-        return [Mailaddr(_phrase(simple[1]) if last == 2 else "", one_line(simple[last]))]
+    if not header:
+        return []
     return _plain_list(header) or _Scan().run(header)
 
 

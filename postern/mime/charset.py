@@ -80,7 +80,12 @@ _BOMS = (
     (b"\xff\xfe", "utf_16_le"),
     (b"\xfe\xff", "utf_16_be"),
 )
+_BOM_STARTS = b"\xef\xff\xfe\0"
 _META = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
+# Single accented letters beside ASCII ones, and only such as latin-1, latin-2, cp1250 and cp1252 agree about:
+# no need to ask the detector, which takes longer than the rest of the letter.
+_AGREED = rb"\xc1\xc2\xc4\xc7\xc9\xcb\xcd\xce\xd3\xd4\xd6\xda\xdc\xdd\xdf\xe1\xe2\xe4\xe7\xe9\xeb\xed\xee\xf3\xf4\xf6\xfa\xfc\xfd"
+_WESTERN = re.compile(rb"(?:[\x00-\x7f]|(?<=[A-Za-z])[" + _AGREED + rb"]|[" + _AGREED + rb"](?=[A-Za-z]))*+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAMPLE = 8192
 
@@ -115,7 +120,9 @@ def storable(text: str) -> str:
     """Text without NUL and lone surrogates: PostgreSQL and JSON refuse both."""
     if "\0" in text:
         text = text.replace("\0", "")
-    if not text.isascii() and _SURROGATE.search(text):
+    try:
+        text.encode("utf-8")  # much faster than looking for surrogates
+    except UnicodeEncodeError:
         text = _SURROGATE.sub("\ufffd", text)
     return text
 
@@ -127,7 +134,7 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
     """
     if not data:
         return ""
-    if data[0] in b"\xef\xff\xfe\0":
+    if data[0] in _BOM_STARTS:
         for mark, codec in _BOMS:
             if data.startswith(mark):
                 return storable(data[len(mark) :].decode(codec, "replace"))
@@ -174,6 +181,8 @@ def _undeclared(data: bytes, codec: str, weak: bool) -> str:
         text = _strictly(data, "cp1252") or ""
         if text:
             return text
+    if _WESTERN.fullmatch(data):
+        return data.decode("cp1252")
     return data.decode(_detected(data), "replace")
 
 

@@ -11,6 +11,7 @@ MAX_BYTES = 256 * 1024
 MAX_FIELDS = 2000
 
 _LEAD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:>?From [^\r\n]*\r?\n)?")
+_LEADING = b"\xef\r\n>F"
 _END = re.compile(rb"\n\r?\n")
 _FIRST_IS_BLANK = re.compile(rb"\r?\n")
 # The block is cut as latin-1 text: one character a byte, so 8-bit values can still be taken back to bytes.
@@ -30,7 +31,10 @@ _GOES_ON = re.compile(
 
 
 class Headers:
-    """Fields by lower-case name, in order. `get` gives the first: a second From or Subject never counts."""
+    """Fields by name, in order; names are asked for in lower case.
+
+    `get` gives the first of that name: a second From or Subject never counts.
+    """
 
     __slots__ = ("_fields", "fallback", "repeated")
 
@@ -47,24 +51,25 @@ class Headers:
                 self._fields[name] = [value]
 
     def __contains__(self, name: str) -> bool:
-        return self._values(name) is not None
+        return name in self._fields
 
     def count(self, name: str) -> int:
         """How many fields have that name."""
-        return len(self._values(name) or ())
+        return len(self._fields.get(name, ()))
 
     def text(self, name: str) -> str:
         """The first value, unfolded, 8-bit decoded, encoded words left alone (for tokenising)."""
-        values = self._values(name)
+        values = self._fields.get(name)
         return unfolded(values[0], self.fallback) if values else ""
 
     def texts(self, name: str) -> list[str]:
         """Every value as `text` gives it."""
-        return [unfolded(value, self.fallback) for value in self._values(name) or ()]
+        values = self._fields.get(name)
+        return [unfolded(value, self.fallback) for value in values] if values else []
 
     def get(self, name: str) -> str:
         """The first value decoded to one line of readable text; '' when absent."""
-        values = self._values(name)
+        values = self._fields.get(name)
         return decode_words(unfolded(values[0], self.fallback)) if values else ""
 
     def names(self) -> list[str]:
@@ -74,9 +79,6 @@ class Headers:
     def any_of(self, names: frozenset[str]) -> bool:
         """True when a field of one of these lower-case names is there."""
         return not names.isdisjoint(self._fields)
-
-    def _values(self, name: str) -> list[str] | None:
-        return self._fields.get(name if name.islower() else name.lower())
 
 
 def unfolded(value: str, fallback: str = "") -> str:
@@ -101,10 +103,11 @@ def read_headers(
     Only a whole letter (`root`) may begin with blank lines, a byte order mark or mbox's From line: in a part
     an empty first line says that it has no headers (RFC 2046 5.1).
     """
+    first = data[start] if start < end else 0
     if root:
-        lead = _LEAD.match(data, start, end)
+        lead = _LEAD.match(data, start, end) if first in _LEADING else None
         start = lead.end() if lead else start
-    elif blank := _FIRST_IS_BLANK.match(data, start, end):
+    elif first in b"\r\n" and (blank := _FIRST_IS_BLANK.match(data, start, end)):
         return Headers(), blank.end()
     limit = min(end, start + MAX_BYTES)
     stop = _END.search(data, start, limit)
@@ -112,7 +115,8 @@ def read_headers(
         block = data[start : stop.start()].decode("latin-1")
         fields = _FIELD.findall(block)
         # every line is the first of a field or the fold of one: nothing is broken, nothing was passed over
-        if len(fields) == 1 + block.count("\n") - block.count("\n ") - block.count("\n\t") <= MAX_FIELDS:
+        folds = block.count("\n") + 1 - len(fields)
+        if len(fields) <= MAX_FIELDS and (not folds or folds == block.count("\n ") + block.count("\n\t")):
             return Headers(fields), stop.end()
     return _with_care(data, start, end, limit, note)
 

@@ -50,6 +50,7 @@ class Node:
     parent: str
     outer: Outer = ()
     children: list["Node"] = field(default_factory=list)
+    _disposition: tuple[str, dict[str, str]] | None = None
 
     def content(self) -> bytes:
         """The decoded body."""
@@ -57,6 +58,11 @@ class Node:
 
     def disposition(self) -> tuple[str, dict[str, str]]:
         """('attachment' | 'inline' | '' | ..., parameters) of Content-Disposition."""
+        if self._disposition is None:
+            self._disposition = self._read_disposition()
+        return self._disposition
+
+    def _read_disposition(self) -> tuple[str, dict[str, str]]:
         text = self.headers.text("content-disposition")
         found = _DISPOSITION.match(text)
         return (found[0].lower() if found else ""), (parameters(text) if ";" in text else {})

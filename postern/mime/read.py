@@ -50,7 +50,7 @@ class Letter:
 
     def header(self, name: str) -> str:
         """The first header of that name, decoded to one line; '' when absent."""
-        return self.headers.get(name)
+        return self.headers.get(name.lower())
 
 
 def read(raw: Raw) -> Letter:

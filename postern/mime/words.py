@@ -7,6 +7,8 @@ from postern.mime.charset import codec_for, decode, storable
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+# A word as RFC 2047 wants it, its language left out (RFC 2231).
+_WORD = re.compile(r"=\?([^?*\s]{1,60}+)(?:\*[^?\s]{0,20}+)?\?([bBqQ])\?([^?\s]*+)\?=")
 _B64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 _NOT_B64 = re.compile(r"[^A-Za-z0-9+/]")
 
@@ -36,7 +38,7 @@ def decode_words(value: str) -> str:
             out.append(decode(b"".join(pending), pending_charset))
             out.append(between)
             pending = []
-        elif codec_for(charset) != codec_for(pending_charset):
+        elif charset != pending_charset and codec_for(charset) != codec_for(pending_charset):
             out.append(decode(b"".join(pending), pending_charset))
             pending = []
         pending.append(data)
@@ -49,6 +51,9 @@ def decode_words(value: str) -> str:
 
 def _words(value: str) -> list[tuple[int, int, str, bytes]]:
     """(start, end, charset, bytes) of each encoded word, found without going back."""
+    usual = list(_WORD.finditer(value))
+    if len(usual) == value.count("=?"):
+        return [(m.start(), m.end(), m[1], _payload(m[3], m[2].lower(), m[1])) for m in usual]
     found = []
     start = value.find("=?")
     while start >= 0:
