@@ -130,7 +130,8 @@ class Reading:
             window = await self._store.run(store.window_start, self.folder)
         day = window.astimezone(UTC).date() if window else date.min
         opening = plan.open_folder(self.state, said, self.wishes, window=day)
-        if opening.case is Case.RECREATED:
+        # Courier 5.0 numbers an INBOX that never held a letter anew at each look (seen November 2026).
+        if opening.case is Case.RECREATED and (self.state.exists or said.exists):
             self._count_recreation()
         if opening.case is Case.REWOUND:
             await self._store.run(store.rewind, self.folder, said.uidvalidity, opening.folder.next_uid)
