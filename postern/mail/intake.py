@@ -17,6 +17,7 @@ from postern.mail.access import at_mailbox
 from postern.mail.bulk import ask, column, pour
 from postern.mail.conversations import lock
 from postern.mail.events import tell, tell_all
+from postern.mail.letterstore import LetterStoreDown
 from postern.mail.models import Bcc, Errand, Message, Party, Sighting
 from postern.mail.preparing import Arrival, Prepared, prepare, reason_of
 from postern.mail.recognising import Here, Known
@@ -43,12 +44,12 @@ def take_in(
     `arrivals` are letters, or the same letters as `prepare_all` made them ready before.
     `skipped` are (UID, reason) that the ledger records without a message. Returns the new messages.
     A letter that cannot be stored whole is quarantined, raw bytes kept, and never stops the others.
-    Raises OperationalError when the database itself is in trouble: then nothing happened.
+    Raises OperationalError or LetterStoreDown when what stores is itself in trouble: then nothing happened.
     """
     prepared = prepare_all(folder, arrivals)
     try:
         return _store(folder, uidvalidity, prepared, skipped, next_uid, _Batch.take)
-    except OperationalError:
+    except (OperationalError, LetterStoreDown):
         raise
     except Exception as error:
         log.warning("batch of folder %s is stored one by one: %s", folder.pk, type(error).__name__)
@@ -152,7 +153,7 @@ class _Batch:
             try:
                 with transaction.atomic():
                     self.take([one])
-            except OperationalError:
+            except (OperationalError, LetterStoreDown):
                 raise
             except Exception as error:
                 del self.messages[kept[0] :], self.sightings[kept[1] :], self.to_mark_seen[kept[2] :]

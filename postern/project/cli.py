@@ -30,6 +30,8 @@ look after it
   postern mailbox list                   the mailboxes and how they are
   postern mailbox sync ID                read a mailbox now
   postern mailbox reconcile ID           prove that nothing on the server is missing here
+  postern letters scan                   is every raw letter there, byte for byte?
+  postern rebuild [ID]                   make all that is made from raw letters anew
   postern letter FILE...                 what Postern makes of raw letters, as JSON
 """
 EPILOG = """\
@@ -91,6 +93,11 @@ def parser() -> argparse.ArgumentParser:
     mailbox = verbs.add_parser("mailbox", help="look after mailboxes")
     mailbox.add_argument("action", choices=["list", "sync", "reconcile"])
     mailbox.add_argument("id", type=int, nargs="?")
+    letters = verbs.add_parser("letters", help="are the raw letters what they were?")
+    letters.add_argument("action", choices=["scan"])
+    letters.add_argument("--remove", action="store_true", help="delete bytes that belong to no letter")
+    rebuild = verbs.add_parser("rebuild", help="make all that is made from raw letters anew")
+    rebuild.add_argument("id", type=int, nargs="?", help="one mailbox; without it, all")
     letter = verbs.add_parser("letter", help="what Postern makes of raw letters, one JSON object a line")
     letter.add_argument("files", type=Path, nargs="+", metavar="FILE")
     return top

@@ -475,7 +475,8 @@ class Migration(migrations.Migration):
                         to="mail.message",
                     ),
                 ),
-                ("data", models.BinaryField()),
+                ("data", models.BinaryField(null=True)),
+                ("place", models.CharField(blank=True, max_length=200)),
                 (
                     "mailbox",
                     models.ForeignKey(

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Value, When
 
+from postern.mail import letterstore
 from postern.mail.models.conversation import Conversation
 from postern.mail.models.fields import MailboxCopy, PackedText
 from postern.mail.packing import unpack
@@ -130,15 +131,19 @@ class Body(models.Model):
 
 
 class Raw(models.Model):
-    """The raw letter, zstd-compressed. The truth that everything else can be made from."""
+    """The raw letter, zstd-compressed. The truth that everything else can be made from.
+
+    `data` holds it, or else `place` says where it lies outside the database.
+    """
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="raw")
     mailbox = MailboxCopy()
-    data = models.BinaryField()
+    data = models.BinaryField(null=True)
+    place = models.CharField(max_length=200, blank=True)
 
     def letter(self) -> bytes:
-        """Return the raw letter, byte for byte."""
-        return unpack(bytes(self.data))
+        """Return the raw letter, byte for byte. Raises LetterMissing or LetterStoreDown."""
+        return unpack(letterstore.get(self.place) if self.place else bytes(self.data or b""))
 
 
 class Bcc(models.Model):

@@ -69,6 +69,8 @@ VERBS: dict[str, Verb] = {
     "file-mail": one_shot(f"{HERE}.customers:file_mail", "send"),
     "token": one_shot(f"{HERE}.token:token", "web"),
     "mailbox": one_shot(f"{HERE}.mailbox:mailbox", "sync"),
+    "letters": one_shot(f"{HERE}.letters:letters", "sync"),
+    "rebuild": one_shot(f"{HERE}.letters:rebuild", "sync"),
     "letter": alone(f"{HERE}.letter:letter"),
     "version": alone(f"{HERE}.version:version"),
 }

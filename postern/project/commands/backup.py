@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 
 import django
+from django.conf import settings
 
 from postern.project import backup as archive
 from postern.project.check import wall_findings
@@ -18,6 +19,8 @@ def backup(chosen: Namespace) -> int:
         raise Refused(f"{faults[0]}: run `postern migrate` first, a backup could be incomplete")
     size = archive.dump(chosen.file)
     print(f"{chosen.file}: {size / 1_000_000:.1f} MB, readable by you alone.")
+    if settings.LETTERS != "database":
+        print(f"Raw letters kept in {settings.LETTERS} are not in it: back them up beside it.")
     print(f"The key file is not in it: keep a copy of {key_file()} in another place.")
     print("Without that key the saved mail passwords must be typed again after a restore.")
     return 0

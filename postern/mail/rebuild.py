@@ -1,0 +1,162 @@
+"""Everything that is made from raw letters, made anew: after an upgrade of the reader, or when in doubt.
+
+The raw letters are the truth (RELIABILITY R-055). What people decided is not made from them and is never
+touched: deletions, read marks, what was filed or unpaired by hand, who counts for a narrowed grant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from zstandard import ZstdError
+
+from postern.mail import rawstore
+from postern.mail.access import at_mailbox
+from postern.mail.conversations import lock, place_all
+from postern.mail.filing import Filer
+from postern.mail.letterstore import LetterMissing
+from postern.mail.models import Attachment, Body, Conversation, Message, MessageSearch, Party, Raw, Reference
+from postern.mail.preparing import Arrival, Prepared, prepare
+from postern.mail.storing import DESCRIBED, describe, save_content
+from postern.mailboxes.models import Mailbox
+
+BATCH = 100
+
+
+@dataclass
+class Rebuilt:
+    """What was done with a mailbox. missing: messages whose raw letter is gone, left as they are."""
+
+    letters: int = 0
+    healed: int = 0
+    unreadable: int = 0
+    missing: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [f"{self.letters} letters read anew"]
+        if self.healed:
+            parts.append(f"{self.healed} that could not be read before can be read now")
+        if self.unreadable:
+            parts.append(f"{self.unreadable} cannot be read and stay in quarantine")
+        if self.missing:
+            parts.append(f"{len(self.missing)} without their raw letter were left as they are")
+        return ", ".join(parts)
+
+
+def rebuild(mailbox_id: int, *, told: Callable[[int], object] = lambda done: None) -> Rebuilt:
+    """Make all derived rows of one mailbox anew, in one transaction: whole or not at all.
+
+    told: called with the number of letters done so far. New mail of this mailbox waits meanwhile.
+    """
+    report = Rebuilt()
+    with at_mailbox(mailbox_id):
+        lock(mailbox_id)
+        mailbox = Mailbox.objects.get(pk=mailbox_id)
+        before = dict(Message.objects.filter(mailbox=mailbox).values_list("pk", "conversation_id"))
+        Reference.objects.filter(mailbox=mailbox).delete()
+        for messages in _batches(mailbox):
+            _reread(mailbox, messages, report)
+            told(report.letters)
+        _keep_numbers(mailbox, before)
+    return report
+
+
+def reread(mailbox_id: int, ids: Sequence[int]) -> Rebuilt:
+    """Read some messages of a mailbox anew, in one transaction: quarantined ones after an upgrade."""
+    report = Rebuilt()
+    with at_mailbox(mailbox_id):
+        lock(mailbox_id)
+        mailbox = Mailbox.objects.get(pk=mailbox_id)
+        _reread(mailbox, list(Message.objects.filter(mailbox=mailbox, pk__in=ids)), report)
+    return report
+
+
+def _batches(mailbox: Mailbox) -> Iterator[list[Message]]:
+    last = 0
+    while batch := list(Message.objects.filter(mailbox=mailbox, pk__gt=last).order_by("pk")[:BATCH]):
+        yield batch
+        last = batch[-1].pk
+
+
+def _reread(mailbox: Mailbox, messages: Sequence[Message], report: Rebuilt) -> None:
+    pairs: list[tuple[Message, Prepared]] = []
+    for message in messages:
+        try:
+            pairs.append((message, _prepared(message)))
+        except LetterMissing as error:
+            report.missing.append(str(error))
+    report.letters += len(pairs)
+    readable = [(message, one) for message, one in pairs if not one.broken]
+    report.unreadable += len(pairs) - len(readable)
+    report.healed += sum(bool(message.quarantined) for message, _ in readable)
+    for message, one in readable:
+        describe(message, one)
+        message.quarantined = ""
+    places = place_all(mailbox.pk, [one.ids if not one.broken else () for _, one in pairs])
+    for (message, _), conversation in zip(pairs, places, strict=True):
+        message.conversation_id = conversation
+    _file([message for message, _ in readable], mailbox)
+    changed = ("conversation_id", "known", "owner_party", "quarantined", *DESCRIBED)
+    Message.objects.bulk_update([message for message, _ in pairs], changed)
+    for model in (Body, Attachment, MessageSearch):
+        model._default_manager.filter(message__in=[message for message, _ in readable]).delete()
+    save_content(mailbox, readable)
+
+
+def _prepared(message: Message) -> Prepared:
+    """Read a message's raw letter. Raises LetterMissing, also for bytes that are not the ones stored."""
+    try:
+        raw = rawstore.get(message)
+    except (Raw.DoesNotExist, ZstdError) as error:
+        raise LetterMissing(f"the raw letter of message {message.pk} is gone or damaged") from error
+    if sha256(raw).digest() != bytes(message.sha256):
+        raise LetterMissing(f"the raw letter of message {message.pk} is not the one that was stored")
+    one = prepare(Arrival(0, frozenset(), message.received_at, raw), outgoing=message.outgoing)
+    return replace(one, received_at=message.received_at)
+
+
+def _file(messages: Sequence[Message], mailbox: Mailbox) -> None:
+    """Links by rule are made anew; links by hand, and what counts for a narrowed grant, stay."""
+    Party.objects.filter(message__in=messages, by_hand=False).delete()
+    by_hand: dict[int, set[int]] = {}
+    for message_id, customer in Party.objects.filter(message__in=messages).values_list(
+        "message_id", "customer_id"
+    ):
+        by_hand.setdefault(message_id, set()).add(customer)
+    filer = Filer(mailbox, messages)
+    new: list[Party] = []
+    for message in messages:
+        filing = filer.filing(message)
+        hand = by_hand.get(message.pk, set())
+        new += [Party(message=message, mailbox=mailbox, customer_id=c) for c in filing.customers - hand]
+        known = bool(filing.customers | hand)
+        message.owner_party = known and (message.owner_party if message.known else filing.owner_party)
+        message.known = known
+    Party.objects.bulk_create(new)
+
+
+def _keep_numbers(mailbox: Mailbox, before: dict[int, int]) -> None:
+    """Conversations that are what they were keep their number, and with it their address."""
+    now = dict(Message.objects.filter(mailbox=mailbox).values_list("pk", "conversation_id"))
+    groups: dict[int, list[int]] = {}
+    for message, conversation in now.items():
+        groups.setdefault(conversation, []).append(message)
+    taken: set[int] = set()
+    for conversation, messages in sorted(groups.items(), key=lambda item: min(item[1])):
+        free = {before[message] for message in messages if message in before} - taken
+        if not free:
+            continue
+        number = min(free)
+        taken.add(number)
+        if number != conversation:
+            Message.objects.filter(mailbox=mailbox, conversation_id=conversation).update(
+                conversation_id=number
+            )
+            Reference.objects.filter(mailbox=mailbox, conversation_id=conversation).update(
+                conversation_id=number
+            )
+    used = Message.objects.filter(mailbox=mailbox).values("conversation_id")
+    kept = Reference.objects.filter(mailbox=mailbox).values("conversation_id")
+    Conversation.objects.filter(mailbox=mailbox).exclude(pk__in=used).exclude(pk__in=kept).delete()
