@@ -8,11 +8,12 @@ import idna
 
 from postern.mime.words import decode_words, one_line
 
-# One recipient of a plain list, with its comma: bare, named, or named in quotes without backslashes.
+# One recipient of a plain list, with its comma: bare, named, named in quotes without backslashes, or only a name.
 _BARE = r'[^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++'
 _ANGLE = r'[^\s<>@"(),;:\\]++@[^\s<>@"(),;:\\]++'
+_PLAIN = r'[^"(),;:<>@\\]'
 _LISTED = re.compile(
-    rf'\s*+(?:({_BARE})|(?:"([^"\\]*+)"\s*+|([^"(),;:<>@\\]*+))<({_ANGLE})>)\s*+(?:,(?=.)|\Z)', re.DOTALL
+    rf'\s*+(?:({_BARE})|(?:"([^"\\]*+)"\s*+|({_PLAIN}*+))<({_ANGLE})>|({_PLAIN}++))\s*+(?:,|\Z)', re.DOTALL
 )
 _TOKEN = re.compile(
     r'=\?[^?\s]{1,75}\?[bBqQ]\?[^?\r\n]*+\?=|"(?:[^"\\]|\\.)*+"|\\.|[^\s"(),;:<>\\=]++|\s++|.', re.DOTALL
@@ -46,9 +47,13 @@ def _plain_list(header: str) -> list[Mailaddr]:
     found = []
     position = 0
     while match := _LISTED.match(header, position):
-        bare, quoted, name, address = match.groups()
+        bare, quoted, name, address, alone = match.groups()
         if bare:
             found.append(Mailaddr("", one_line(bare)))
+        elif alone:
+            name = _phrase(alone)
+            word = "=?" not in alone and " " not in name  # `root` on some machine: rather an address
+            found.append(Mailaddr("", name) if word else Mailaddr(name, ""))
         else:
             found.append(Mailaddr(_phrase(quoted or name or ""), one_line(address)))
         position = match.end()
