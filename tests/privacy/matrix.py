@@ -9,8 +9,10 @@ test_matrix.py holds the program to it; a route or a method without its row fail
   same     as for an id that never was, whatever that answers; nothing is written
   door     the way to sign in (401 by the API); nothing is written
 
-Whatever the outcome: the words of the owner's mail reach only the owner and their reader, the words that
-are the owner's alone only the owner, and nobody but the owner changes a row of the owner's mailbox.
+Whatever the outcome: the words of the owner's mail reach only the owner and their readers, the words that
+are the owner's alone only the owner, those of an answer in the owner's name only its author, and the owner
+once it is sent off. Nobody but the owner changes a row of the owner's mailbox, except the author of such an
+answer the rows of that answer.
 """
 
 from __future__ import annotations
@@ -18,23 +20,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-ACTORS = ("owner", "reader", "noimap", "colleague", "boss", "stranger")
+ACTORS = ("owner", "reader", "answerer", "noimap", "colleague", "boss", "stranger")
+"""The answerer is a reader who may answer in the owner's name."""
 
 # One outcome for each actor, in that order.
-MAIL = ("sees", "sees", "absent", "absent", "absent", "door")
-MAIL_DONE = ("done", "done", "absent", "absent", "absent", "door")
-MAIL_LIST = ("sees", "sees", "done", "done", "done", "door")
-OWNER_SEES = ("sees", "absent", "absent", "absent", "absent", "door")
-OWNER_DOES = ("done", "absent", "absent", "absent", "absent", "door")
-OWNER_DOES_SAME = ("done", "same", "same", "same", "same", "door")
-OWN_LIST = ("sees", "done", "done", "done", "done", "door")
-HAS_MAILBOX = ("done", "done", "absent", "done", "absent", "door")
-MAY_WRITE = ("done", "done", "refused", "done", "refused", "door")
-STAFF = ("done", "done", "done", "done", "done", "door")
-SUPER = ("absent", "absent", "absent", "absent", "done", "door")
-NOBODY = ("absent",) * 6
-EVERYBODY = ("done",) * 6
-ALL_REFUSED = ("refused",) * 5 + ("door",)
+MAIL = ("sees", "sees", "sees", "absent", "absent", "absent", "door")
+MAIL_DONE = ("done", "done", "done", "absent", "absent", "absent", "door")
+MAIL_LIST = ("sees", "sees", "sees", "done", "done", "done", "door")
+MAY_ANSWER = ("done", "absent", "done", "absent", "absent", "absent", "door")
+OWNER_SEES = ("sees", "absent", "absent", "absent", "absent", "absent", "door")
+OWNER_DOES = ("done", "absent", "absent", "absent", "absent", "absent", "door")
+OWNER_DOES_SAME = ("done", "same", "same", "same", "same", "same", "door")
+OWN_LIST = ("sees", "done", "done", "done", "done", "done", "door")
+ANSWERER_SEES = ("absent", "absent", "sees", "absent", "absent", "absent", "door")
+ANSWERER_DOES = ("absent", "absent", "done", "absent", "absent", "absent", "door")
+BOTH_SEE = ("sees", "absent", "sees", "absent", "absent", "absent", "door")
+BOTH_DO = ("done", "absent", "done", "absent", "absent", "absent", "door")
+AUTHOR_DOES = ("refused", "absent", "done", "absent", "absent", "absent", "door")
+WRITERS_LIST = ("sees", "done", "sees", "done", "done", "done", "door")
+HAS_MAILBOX = ("done", "done", "done", "absent", "done", "absent", "door")
+MAY_WRITE = ("done", "done", "done", "refused", "done", "refused", "door")
+STAFF = ("done", "done", "done", "done", "done", "done", "door")
+SUPER = ("absent", "absent", "absent", "absent", "absent", "done", "door")
+NOBODY = ("absent",) * 7
+EVERYBODY = ("done",) * 7
+ALL_REFUSED = ("refused",) * 6 + ("door",)
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ def send(method: str, outcome: tuple[str, ...], *ids: str, **body: Any) -> Row:
 WEB: dict[str, list[Row]] = {
     # The shell
     "home": [get(STAFF)],
-    "sign-in": [get(EVERYBODY), post((*("done",) * 5, "refused"))],
+    "sign-in": [get(EVERYBODY), post((*("done",) * 6, "refused"))],
     "sign-out": [post(EVERYBODY)],
     "theme": [post(EVERYBODY)],
     "jump": [get(MAIL_LIST, query="?q=stripe")],
@@ -94,7 +104,7 @@ WEB: dict[str, list[Row]] = {
         post(OWNER_DOES, "unknown", "=delete", trash="on"),
         post(OWNER_DOES, "unknown", "=unread"),
         post(OWNER_DOES, "known", "=unpair"),
-        post((*NOBODY[:5], "door"), "known", "=nothing"),
+        post((*NOBODY[:6], "door"), "known", "=nothing"),
     ],
     "undo": [post(OWNER_DOES_SAME, "action")],
     "events": [get(STAFF)],
@@ -104,16 +114,25 @@ WEB: dict[str, list[Row]] = {
     "draft": [
         get(OWNER_SEES, "draft"),
         get(OWNER_SEES, "queued"),
+        get(ANSWERER_SEES, "answer"),
+        get(BOTH_SEE, "answer_queued"),
         post(OWNER_DOES, "draft", to="a@b.example", subject="Changed", do="save"),
+        post(ANSWERER_DOES, "answer", to="a@b.example", subject="Changed", do="save"),
     ],
-    "compose-attach": [post(OWNER_DOES, "draft", file="file")],
-    "compose-detach": [post(OWNER_DOES, "draft", "outgoing")],
-    "compose-discard": [post(OWNER_DOES, "draft")],
-    "compose-undo": [post(OWNER_DOES, "queued")],
-    "compose-settle": [post(OWNER_DOES, "unsure", arrived="no")],
-    "compose-reply": [post(OWNER_DOES, "known")],
+    "compose-attach": [post(OWNER_DOES, "draft", file="file"), post(ANSWERER_DOES, "answer", file="file")],
+    "compose-detach": [
+        post(OWNER_DOES, "draft", "outgoing"),
+        post(ANSWERER_DOES, "answer", "answer_file"),
+    ],
+    "compose-discard": [post(OWNER_DOES, "draft"), post(ANSWERER_DOES, "answer")],
+    "compose-undo": [post(OWNER_DOES, "queued"), post(BOTH_DO, "answer_queued")],
+    "compose-settle": [
+        post(OWNER_DOES, "unsure", arrived="no"),
+        post(BOTH_DO, "answer_unsure", arrived="no"),
+    ],
+    "compose-reply": [post(MAY_ANSWER, "known"), post(MAY_ANSWER, "unknown")],
     "compose-forward": [post(OWNER_DOES, "known")],
-    "drafts": [get(OWN_LIST)],
+    "drafts": [get(WRITERS_LIST)],
     # My Profile
     "profile": [get(OWN_LIST), post(STAFF, name="Renamed")],
     "profile-password": [post(ALL_REFUSED, old_password="wrong", new_password1="x", new_password2="x")],
@@ -125,10 +144,10 @@ WEB: dict[str, list[Row]] = {
     "mailbox-certificate": [post(HAS_MAILBOX, sha256="cd" * 32)],
     "probe-start": [
         post(MAY_WRITE, probe="imap"),
-        post(("absent", "absent", "absent", "absent", "refused", "door"), probe="system"),
+        post((*("absent",) * 5, "refused", "door"), probe="system"),
     ],
     "probe": [get(OWNER_SEES, "probe")],
-    "access-give": [post(STAFF, reader="{colleague}")],
+    "access-give": [post(STAFF, reader="{colleague}"), post(STAFF, reader="{reader}", may_reply="on")],
     "access-remove": [post(OWNER_DOES, "grant")],
     # Customers and leads belong to all administrators
     "customers": [get(STAFF, query="?q=brandt")],
@@ -179,25 +198,50 @@ API: dict[str, list[Row]] = {
         post(OWNER_DOES, "unknown", "=delete", trash=True),
         post(OWNER_DOES, "known", "=unpair"),
         post(MAIL_DONE, "unknown", "=unread"),
-        post((*NOBODY[:5], "door"), "known", "=nothing"),
+        post((*NOBODY[:6], "door"), "known", "=nothing"),
     ],
     "undo_action": [post(OWNER_DOES, "action")],
     "list_blocked": [get(OWN_LIST)],
     "unblock": [send("DELETE", OWNER_DOES, "entry")],
     # Writing
-    "list_deliveries": [get(OWN_LIST), get(OWN_LIST, query="?customer={customer}")],
+    "list_deliveries": [get(WRITERS_LIST), get(WRITERS_LIST, query="?customer={customer}")],
     "new_draft": [post(MAY_WRITE, to="a@b.example", subject="Hello"), post(OWNER_DOES, mailbox="{mailbox}")],
-    "reply": [post(OWNER_DOES, "known", to_all=True)],
+    "reply": [post(MAY_ANSWER, "known", to_all=True)],
     "forward": [post(OWNER_DOES, "known")],
-    "get_delivery": [get(OWNER_SEES, "draft"), get(OWNER_SEES, "queued")],
-    "save_draft": [send("PATCH", OWNER_DOES, "draft", subject="Changed")],
-    "discard_draft": [send("DELETE", OWNER_DOES, "draft")],
-    "attach_file": [post(OWNER_DOES, "draft", file="file")],
-    "get_outgoing_file": [get(OWNER_SEES, "draft", "outgoing")],
-    "detach_file": [send("DELETE", OWNER_DOES, "draft", "outgoing")],
-    "send": [post(OWNER_DOES, "draft", undo_seconds=60)],
-    "undo_send": [post(OWNER_DOES, "queued")],
-    "settle_delivery": [post(OWNER_DOES, "unsure", arrived=False)],
+    "get_delivery": [
+        get(OWNER_SEES, "draft"),
+        get(OWNER_SEES, "queued"),
+        get(ANSWERER_SEES, "answer"),
+        get(BOTH_SEE, "answer_queued"),
+    ],
+    "save_draft": [
+        send("PATCH", OWNER_DOES, "draft", subject="Changed"),
+        send("PATCH", ANSWERER_DOES, "answer", subject="Changed"),
+    ],
+    "discard_draft": [
+        send("DELETE", OWNER_DOES, "draft"),
+        send("DELETE", ANSWERER_DOES, "answer"),
+        send("DELETE", AUTHOR_DOES, "answer_failed"),
+    ],
+    "attach_file": [post(OWNER_DOES, "draft", file="file"), post(ANSWERER_DOES, "answer", file="file")],
+    "get_outgoing_file": [
+        get(OWNER_SEES, "draft", "outgoing"),
+        get(ANSWERER_SEES, "answer", "answer_file"),
+    ],
+    "detach_file": [
+        send("DELETE", OWNER_DOES, "draft", "outgoing"),
+        send("DELETE", ANSWERER_DOES, "answer", "answer_file"),
+    ],
+    "send": [
+        post(OWNER_DOES, "draft", undo_seconds=60),
+        post(ANSWERER_DOES, "answer", undo_seconds=60),
+        post(AUTHOR_DOES, "answer_failed", undo_seconds=60),
+    ],
+    "undo_send": [post(OWNER_DOES, "queued"), post(BOTH_DO, "answer_queued")],
+    "settle_delivery": [
+        post(OWNER_DOES, "unsure", arrived=False),
+        post(BOTH_DO, "answer_unsure", arrived=False),
+    ],
     # Customers and leads belong to all administrators
     "list_customers": [get(STAFF, query="?q=brandt")],
     "add_customer": [post(STAFF, name="New", email="n@new.example")],
@@ -225,7 +269,10 @@ API: dict[str, list[Row]] = {
     "get_company_server": [get(STAFF)],
     "get_provider_hint": [get(STAFF, query="?address=x@gmail.com")],
     "list_readers": [get(OWNER_DOES, "mailbox")],
-    "grant_access": [send("PUT", OWNER_DOES, "mailbox", "colleague")],
+    "grant_access": [
+        send("PUT", OWNER_DOES, "mailbox", "colleague"),
+        send("PUT", OWNER_DOES, "mailbox", "reader", may_reply=True),
+    ],
     "revoke_access": [send("DELETE", OWNER_DOES, "mailbox", "reader")],
     "probe_settings": [
         post(

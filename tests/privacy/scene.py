@@ -1,6 +1,7 @@
 """The owner's private things, marked by words that nothing else contains, and a way to ask as each actor.
 
-ZEBRA stands in the mail: the owner's and their reader's. OKAPI stands in what is the owner's alone.
+ZEBRA stands in the mail: the owner's and their readers'. OKAPI stands in what is the owner's alone.
+QUAGGA stands in the draft of an answer in the owner's name, SERVAL in such answers that were sent off.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from postern.mail.access import viewing_as
 from postern.mail.models import Action, Bcc, Sighting
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Probe, Reader
 from postern.outbox.models import Delivery, OutgoingFile
-from postern.people.models import Customer, Token
+from postern.people.models import Customer, Staff, Token
 from postern.people.tokens import make_token
 from tests.privacy.matrix import ACTORS, Row
-from tests.world import World, arrive, letter, make_world
+from tests.world import World, arrive, letter, make_mailbox, make_world
 
-ZEBRA, OKAPI = "zebra", "okapi"
+ZEBRA, OKAPI, QUAGGA, SERVAL = "zebra", "okapi", "quagga", "serval"
 MISSING = 999_999
 _CHANGING = [
     (rb'(name="csrfmiddlewaretoken" value=")\w+', rb"\1"),
@@ -51,13 +52,16 @@ class Scene:
     def __init__(self, acting_as: Any) -> None:
         self.acting_as = acting_as
         self.world: World = make_world(acting_as)
+        self.answerer = self._let_somebody_answer()
         self.ids: dict[str, int] = {}
         self._let_mail_arrive()
         with acting_as("superuser"):
             self._make_private_things()
+            self._make_answers()
         people = [
             self.world.owner,
             self.world.reader,
+            self.answerer,
             self.world.reader_without_imap,
             self.world.colleague,
             self.world.boss,
@@ -72,6 +76,13 @@ class Scene:
                 self._cookies[name] = client.cookies
                 with viewing_as(staff):
                     self._tokens[name] = make_token(staff=staff, name="tests")[1]
+
+    def _let_somebody_answer(self) -> Staff:
+        with self.acting_as("superuser"):
+            staff = Staff.objects.create_staff(email="answerer@isp.example", name="Answerer", password=None)
+            make_mailbox(staff)
+            Reader.objects.create(mailbox=self.world.mailbox, staff=staff, may_reply=True)
+        return staff
 
     def _let_mail_arrive(self) -> None:
         world = self.world
@@ -159,6 +170,28 @@ class Scene:
         }
         ids.update({name: row.pk for name, row in made.items()})
 
+    def _make_answers(self) -> None:
+        """What the answerer writes in the owner's name; it can be sent, as far as the settings say."""
+        answer = {"mailbox": self.world.mailbox, "author": self.answerer, "answers_id": self.ids["known"]}
+        answer |= {"to": [["", "greta@brandt-bakery.example"]], "customer": self.world.customer}
+        draft = Delivery.objects.create(**answer, subject="quagga", text="quagga")
+        off = answer | {"subject": "serval", "text": "serval"}
+        made = {
+            "answer": draft,
+            "answer_queued": Delivery.objects.create(**off, state="queued", raw=b"serval"),
+            "answer_failed": Delivery.objects.create(**off, state="failed", raw=b"serval"),
+            "answer_unsure": Delivery.objects.create(**off, state="unknown", raw=b"serval"),
+            "answer_file": OutgoingFile.objects.create(
+                delivery=draft,
+                mailbox=self.world.mailbox,
+                name="quagga.txt",
+                content_type="text/plain",
+                size=6,
+                data=b"quagga",
+            ),
+        }
+        self.ids.update({name: row.pk for name, row in made.items()})
+
     def still_there(self) -> bool:
         """False when the database was emptied since."""
         with self.acting_as("superuser"):
@@ -207,12 +240,19 @@ class Scene:
         with self.acting_as("superuser"):
             return _digests(_tables())
 
-    def owners_rows(self) -> dict[str, str]:
-        """A digest of the rows of the owner's mailbox; read marks are each person's own."""
+    def owners_rows(self, actor: str) -> dict[str, str]:
+        """A digest of the rows of the owner's mailbox that are not this actor's own answers.
+
+        Read marks are each person's own.
+        """
         box = self.ids["mailbox"]
         with self.acting_as("superuser"):
             conditions = dict.fromkeys(_tables("mailbox_id"), f"mailbox_id = {box}")
             del conditions["mail_messageread"]
+            if actor == "answerer":
+                others = f"SELECT d.id FROM outbox_delivery d WHERE d.author_id <> {self.answerer.pk}"
+                conditions["outbox_delivery"] += f" AND id IN ({others})"
+                conditions["outbox_outgoingfile"] += f" AND delivery_id IN ({others})"
             return _digests(conditions | {"mailboxes_mailbox": f"id = {box}"})
 
 
