@@ -32,6 +32,7 @@ _ABOUT_THE_LETTER = frozenset(
         "access_ended",
         "confirmed",
         "hourly_limit",
+        "mailbox_full",
         "message_refused",
         "recipients_refused",
         "stopped",
@@ -39,7 +40,7 @@ _ABOUT_THE_LETTER = frozenset(
         "unknown_outcome",
     ]
 )
-_SERVERS_WORDS = frozenset(["message_refused", "recipients_refused", "too_large"])
+_SERVERS_WORDS = frozenset(["mailbox_full", "message_refused", "recipients_refused", "too_large"])
 
 
 class Standing(Enum):

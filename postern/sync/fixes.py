@@ -78,6 +78,8 @@ def _pair(protocol: str, settings: Mapping[str, Any], error: MailError) -> Fix |
         return _fix(protocol, *found)
     if security == "ssl" and "does not begin with encryption" in error.message:
         return _fix(protocol, "security", "starttls", f"Port {port} begins without encryption: use STARTTLS.")
+    if security != "ssl" and error.code == "timeout" and error.message.startswith("Waiting for the server"):
+        return _fix(protocol, "security", "ssl", f"Port {port} may be encrypted from the start: use SSL/TLS.")
     usual = _PORTS.get((protocol, security))
     if usual is not None and port != usual and port != 25:
         return _fix(protocol, "port", usual, f"The usual port for this security mode is {usual}.")

@@ -15,13 +15,30 @@ from postern.sync.store import Store
 from postern.wire.errors import MailError
 from postern.wire.imap import Session
 
-# IDLE is never reliable (ENGINE.md): it is renewed, and the folders are looked at, this often.
-IDLE_SECONDS = 55.0
+# IDLE is never reliable (ENGINE.md): so often at least the folders are opened anew and looked at.
+LOOK_SECONDS = 9 * 60.0
+# So often the sent folder is asked about between two looks; with thousands of mailboxes less often.
+SENT_SECONDS = 60.0
 # An errand that falls due ends the wait (a letter goes to Trash when Undo is over), but never in a tight circle.
 SHORTEST_WAIT = 1.0
+# Errands are announced; should an announcement get lost, they are found after so long.
+ERRANDS_SECONDS = 30 * 60.0
 
 # What the server may say of the sent folder without any harm to INBOX.
 _FOLDER_ONLY = {"folder_missing", "server_refused", "server_busy"}
+
+
+def _named(error: MailError, folder: str) -> MailError:
+    """The error, with the name of a sent folder that is not there."""
+    if error.code != "folder_missing":
+        return error
+    return MailError(
+        error.code,
+        f"There is no folder “{folder}” for sent messages on the server; other mail is read.",
+        "Press Load in My Profile → Email → IMAP settings, and save.",
+        temporary=False,
+        server_text=error.server_text,
+    )
 
 
 class Visit:
@@ -31,8 +48,9 @@ class Visit:
         self,
         session: Session,
         keeper: Store,
-        mailbox: Mailbox,
+        mailbox_id: int,
         readings: list[Reading],
+        progress: Progress,
         *,
         poll_seconds: float,
     ) -> None:
@@ -40,9 +58,14 @@ class Visit:
         self._session = session
         self._left_inbox = False
         self._store = keeper
-        self._mailbox = mailbox
+        self._mailbox_id = mailbox_id
         self.readings = readings
+        self._progress = progress
         self._poll_seconds = poll_seconds
+        self._hinted = True
+        self._stored_before = 0
+        self._errand_at: float | None = None
+        self._ask_errands_at = 0.0
 
     @property
     def has_history(self) -> bool:
@@ -59,8 +82,7 @@ class Visit:
                 more = await reading.read() or more
             else:
                 more = await self._read_sent(reading) or more
-        sent = next((r.name for r in self.readings if not r.incoming), "")
-        worked = await errands.work_off(self._session, self._store, self._mailbox.pk, sent)
+        worked = await self._errands()
         if more or worked.more:
             return True
         return (self._left_inbox or worked.tried) and not await self._back_in_inbox()
@@ -74,7 +96,7 @@ class Visit:
         except MailError as error:
             if self._session.closed or error.code not in _FOLDER_ONLY:
                 raise
-            self.trouble = error
+            self.trouble = _named(error, reading.name)
             return False
 
     async def _back_in_inbox(self) -> bool:
@@ -82,19 +104,50 @@ class Visit:
         inbox = self.readings[0]
         return inbox.as_left(await inbox.look())
 
-    async def wait(self, wake: asyncio.Event) -> None:
-        """Wait for news, for `wake`, until an errand falls due, or until it is time to look again.
+    async def wait(self, wake: asyncio.Event, *, quiet: float = SENT_SECONDS) -> bool:
+        """Wait for news, for `wake`, or until an errand falls due; False after `quiet` seconds without any.
 
-        Raises MailError.
+        Then the sent folder was asked about, and it is time to wait again or to look. Raises MailError.
         """
-        due = await self._store.run(store.seconds_to_errand, self._mailbox.pk)
-        longest = IDLE_SECONDS if due is None else max(SHORTEST_WAIT, due)
-        if "IDLE" in self._session.capabilities:
-            seconds = min(IDLE_SECONDS, self._session.longest_idle, longest)
-            await self._session.idle(seconds=seconds, wake=wake)
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wake.wait(), min(self._poll_seconds, longest))
+        if wake.is_set() or self._errands_due():
+            return True
+        sent = next((reading for reading in self.readings if not reading.incoming), None)
+        seconds = LOOK_SECONDS if sent is None else quiet
+        if self._errand_at is not None:
+            seconds = min(seconds, max(SHORTEST_WAIT, self._errand_at - self._now()))
+        if "IDLE" not in self._session.capabilities:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), min(self._poll_seconds, seconds))
+            return True
+        seconds = min(seconds, self._session.longest_idle)
+        if await self._session.idle(seconds=seconds, wake=wake) or wake.is_set() or self._errands_due():
+            return True
+        return sent is not None and self.trouble is None and not await sent.unchanged()
+
+    def _errands_due(self) -> bool:
+        return self._errand_at is not None and self._errand_at <= self._now()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _errands(self) -> errands.Worked:
+        """Work off what is due; without a hint that something is, the database is asked now and then only."""
+        stored = self._progress.stored
+        hinted = self._hinted or stored != self._stored_before or self._errands_due()
+        if not hinted and self._now() < self._ask_errands_at:
+            return errands.Worked(False, False)
+        self._stored_before = stored
+        sent = next((r.name for r in self.readings if not r.incoming), "")
+        worked = await errands.work_off(self._session, self._store, self._mailbox_id, sent)
+        due = await self._store.run(store.seconds_to_errand, self._mailbox_id)
+        self._errand_at = None if due is None else self._now() + due
+        self._ask_errands_at = self._now() + ERRANDS_SECONDS
+        self._hinted = worked.more
+        return worked
+
+    def hint(self) -> None:
+        """An errand may have been asked for."""
+        self._hinted = True
 
 
 async def open_visit(
@@ -122,7 +175,7 @@ async def open_visit(
         )
         for place in await keeper.run(store.places, mailbox)
     ]
-    return Visit(session, keeper, mailbox, readings, poll_seconds=poll_seconds)
+    return Visit(session, keeper, mailbox.pk, readings, progress, poll_seconds=poll_seconds)
 
 
 def wishes(mailbox: Mailbox, *, incoming: bool) -> Wishes:

@@ -145,11 +145,21 @@ class Browser:
         )
         return self._open(request)
 
-    def call(self, method: str, path: str, data: Any = None, *, token: str = "") -> Page:
-        """Call the API with a bearer token and JSON, without any cookie."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        data: Any = None,
+        *,
+        token: str = "",
+        files: Mapping[str, tuple[str, str, bytes]] | None = None,
+    ) -> Page:
+        """Call the API with a bearer token and JSON (or files), without any cookie."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         body = None if data is None else json.dumps(data).encode()
-        if body is not None:
+        if files is not None:
+            body, headers["Content-Type"] = _multipart({}, files)
+        elif body is not None:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(self.base + path, data=body, headers=headers, method=method)
         return self._open(request, urllib.request.build_opener())

@@ -15,6 +15,8 @@ from tests.stories.office import Admin, Office, PocketOffice, accounts
 from tests.stories.outsider import Outsider
 from tests.stories.product import Product
 
+MOST_BYTES = 10_000_000
+"""What the provider's server takes."""
 WAYS_IN = "plain login cram-md5 xoauth2 oauthbearer"
 REASON = dovecot.available() or postfix.available()
 
@@ -24,7 +26,10 @@ def installation() -> Iterator[Office]:
     """Servers and product, once for all stories of this worker."""
     if REASON:
         pytest.skip(f"stories need real mail servers: {REASON}")
-    with dovecot.Dovecot(accounts(), mechanisms=WAYS_IN) as imap, postfix.Postfix(imap) as smtp:
+    with (
+        dovecot.Dovecot(accounts(), mechanisms=WAYS_IN) as imap,
+        postfix.Postfix(imap, size_limit=MOST_BYTES) as smtp,
+    ):
         environment = {
             "POSTERN_MAIL_HOSTS": "localhost,127.0.0.1",
             "SSL_CERT_FILE": str(imap.authority.cert_file),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -40,14 +40,20 @@ class Admin(Browser):
         self.staff_id = 0
         self._token = ""
 
-    def api(self, method: str, path: str, data: Any = None) -> Page:
+    def api(
+        self,
+        method: str,
+        path: str,
+        data: Any = None,
+        files: Mapping[str, tuple[str, str, bytes]] | None = None,
+    ) -> Page:
         """Call the API with a token of one's own, made in My Profile at the first call."""
         if not self._token:
             made = self.post("/profile/tokens/", {"name": "a story"})
             found = re.search(r"postern_[\w-]{40,}", made.text)
             assert found, made.main
             self._token = found[0]
-        return self.call(method, "/api/v1" + path, data, token=self._token)
+        return self.call(method, "/api/v1" + path, data, token=self._token, files=files)
 
     # The mailbox at the provider, looked at by imaplib
 

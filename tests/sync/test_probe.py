@@ -134,6 +134,13 @@ GMAIL = {"host": "imap.gmail.com", "port": 993, "security": "ssl", "username": "
         ),
         ("send", {"port": 465, "security": "starttls"}, error("timeout"), "smtp_security", "ssl"),
         ("system", {"port": 2525, "security": "starttls"}, error("timeout"), "smtp_port", 587),
+        (
+            "imap",
+            {"port": 1993, "security": "starttls"},
+            error("timeout", "Waiting for the server's greeting took longer than 20 seconds."),
+            "imap_security",
+            "ssl",
+        ),
         ("imap", {"port": 143, "security": "starttls"}, error("starttls_missing"), "imap_security", "ssl"),
         (
             "imap",
