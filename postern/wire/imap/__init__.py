@@ -1,6 +1,6 @@
 """IMAP4rev1 of our own: ``open_session`` gives a ``Session``; the rest of the room serves these two."""
 
-from postern.wire.imap.answers import Changed, Fetched, Known, Listed, Selected, Status
+from postern.wire.imap.answers import Changed, Copied, Fetched, Known, Listed, Namespaces, Selected, Status
 from postern.wire.imap.folders import (
     FolderInfo,
     choose_sent_folder,
@@ -17,11 +17,13 @@ from postern.wire.login import Login
 __all__ = [
     "UNKNOWN_DATE",
     "Changed",
+    "Copied",
     "Fetched",
     "FolderInfo",
     "Known",
     "Listed",
     "Login",
+    "Namespaces",
     "ProtocolError",
     "Selected",
     "Session",

@@ -1,6 +1,6 @@
 """What a session answers its callers with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from postern.wire.imap.spool import Raw
@@ -28,6 +28,7 @@ class Changed:
 class Selected:
     """An open folder. ``uidvalidity`` is 0 when the server names none: its UIDs mean nothing tomorrow.
 
+    ``mailboxid``: the server's own name of the folder, which stays when it is renamed (OBJECTID, RFC 8474).
     ``nomodseq``: this folder keeps no mod-sequences although the server can. ``resynced``: ``vanished`` and
     ``changed`` are all that happened since what was ``Known``; when False they are empty and say nothing.
     """
@@ -41,26 +42,51 @@ class Selected:
     changed: tuple[Changed, ...] = ()
     nomodseq: bool = False
     resynced: bool = False
+    mailboxid: str = ""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What STATUS says of a folder that is not open; ``uidvalidity`` 0 and None as in ``Selected``."""
+    """What STATUS says of a folder that is not open; the fields as in ``Selected``."""
 
     messages: int
     uidnext: int | None
     uidvalidity: int
     highestmodseq: int | None
+    mailboxid: str = ""
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """(prefix, delimiter) of where a server keeps our folders, other people's and shared ones (RFC 2342)."""
+
+    personal: tuple[tuple[bytes, str | None], ...] = ()
+    others: tuple[tuple[bytes, str | None], ...] = ()
+    shared: tuple[tuple[bytes, str | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Under which UIDs copied letters lie in the other folder; empty where the server does not tell (UIDPLUS)."""
+
+    uidvalidity: int = 0
+    uids: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A letter without its content. ``size`` in bytes as the server estimates it (RFC822.SIZE)."""
+    """A letter without its content. ``size`` in bytes as the server estimates it (RFC822.SIZE).
+
+    ``emailid``: the server's own name of the content, the same in every folder that holds it (OBJECTID,
+    Gmail's X-GM-MSGID); '' where it has none. ``labels`` are Gmail's.
+    """
 
     uid: int
     flags: frozenset[str]
     internaldate: datetime
     size: int
+    emailid: str = ""
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ async def search(connection: Connection, criteria: Criteria) -> UidSet:
     An answer that cannot be read is an error: a listing that misses letters would have them deleted (I7).
     """
     compact = "ESEARCH" in connection.capabilities
-    sent = commands.search(criteria, compact=compact)
+    sent = commands.search(criteria, compact=compact, utf8=connection.utf8)
     async with connection.exchange(sent) as exchange:
         events = await exchange.end()
     assert exchange.line is not None

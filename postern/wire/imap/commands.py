@@ -212,11 +212,21 @@ def identify(fields: dict[str, str]) -> Command:
     return command("ID", b"(" + words + b")")
 
 
-def append(folder: bytes | Literal, raw: bytes, flags: Iterable[str], when: datetime | None) -> Command:
-    """APPEND of one letter."""
-    arguments: list[bytes | Literal] = [folder, flag_list(flags)]
-    if when is not None:
-        arguments.append(moment(when))
+def notify(folders: Iterable[bytes | Literal]) -> Command:
+    """NOTIFY for the open folder and these (RFC 5465), their counts first.
+
+    SELECTED-DELAYED: the open folder's letters keep their numbers while they are being fetched.
+    """
+    events = b"(MessageNew MessageExpunge FlagChange)"
+    names = [part for folder in folders for part in (b" ", folder)][1:]
+    before = b"NOTIFY SET STATUS (SELECTED-DELAYED " + events + b") (MAILBOXES ("
+    return Command("NOTIFY", [before, *names, b") " + events + b")"])
+
+
+def append(
+    folder: bytes | Literal, raw: bytes, flags: Iterable[str], when: datetime | None, *, utf8: bool = False
+) -> Command:
+    """APPEND of one letter; headers in UTF-8 are declared where the connection knows them (RFC 6855)."""
     if b"\0" in raw:
         raise MailError(
             "control_bytes",
@@ -224,4 +234,11 @@ def append(folder: bytes | Literal, raw: bytes, flags: Iterable[str], when: date
             "Nothing was sent to the server.",
             temporary=False,
         )
+    arguments: list[bytes | Literal] = [folder, flag_list(flags)]
+    if when is not None:
+        arguments.append(moment(when))
+    head = raw.partition(b"\r\n\r\n")[0]
+    if utf8 and not head.isascii():
+        sent = command("APPEND", *arguments, b"UTF8 (~")
+        return Command(sent.name, [*sent.parts, Literal(raw), b")"])
     return command("APPEND", *arguments, Literal(raw))

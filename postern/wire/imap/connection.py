@@ -97,6 +97,11 @@ class Connection:
         """True when the connection has ended."""
         return self.link.lost
 
+    @property
+    def utf8(self) -> bool:
+        """True when names and headers are UTF-8 on this connection (RFC 6855)."""
+        return "UTF8=ACCEPT" in self.enabled
+
     def abort(self) -> None:
         """Close the connection without a word."""
         self.link.abort()

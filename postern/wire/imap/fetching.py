@@ -14,7 +14,7 @@ from postern.wire.imap.connection import Connection
 from postern.wire.imap.grammar import UNKNOWN_DATE
 from postern.wire.imap.link import Deadline
 from postern.wire.imap.refusals import refusal
-from postern.wire.imap.responses import NO_FLAGS, Count, Event, Fetch, Line
+from postern.wire.imap.responses import NO_FLAGS, Count, Event, Fetch, Line, Vanished
 
 DEPTH = 4
 RANGE_BYTES = 8 << 20
@@ -137,7 +137,7 @@ class _Download:
             if event.status != "OK":
                 self._refused = self._refused or refusal("UID FETCH", event)
             return
-        if isinstance(event, Count) and event.what == "EXPUNGE":
+        if isinstance(event, Vanished) or (isinstance(event, Count) and event.what == "EXPUNGE"):
             self._uid_of.clear()  # sequence numbers have moved
         self._connection.notice(event, "UID FETCH")
 

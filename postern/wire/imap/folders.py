@@ -6,7 +6,7 @@ The names are data: the words that servers and mail programs give these folders 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from postern.wire.imap.mutf7 import decode_mutf7
+from postern.wire.imap.mutf7 import decode_mutf7, encode_mutf7
 from postern.wire.imap.responses import Folder
 
 
@@ -116,26 +116,36 @@ _NAMES = {use: tuple(name.casefold() for name in names) for use, names in _NAMES
 _USE_OF_NAME = {name: use for use, names in _NAMES.items() for name in names}
 
 
-def folder_info(folder: Folder) -> FolderInfo | None:
+def folder_info(folder: Folder, *, utf8: bool = False) -> FolderInfo | None:
     """A LIST line for people; None when its name holds control characters and cannot be handled safely.
 
-    A name that is not modified UTF-7 is shown as UTF-8 (a server under UTF8=ACCEPT habits) or Latin-1.
+    ``utf8``: names are UTF-8 on this connection (RFC 6855). A name that is not modified UTF-7 where it
+    should be is shown as UTF-8 (a server with UTF8=ACCEPT habits) or Latin-1.
     """
     if not folder.wire_name:
         return None
-    try:
-        name = decode_mutf7(folder.wire_name)
-    except ValueError:
-        try:
-            name = folder.wire_name.decode()
-        except ValueError:
-            name = folder.wire_name.decode("latin-1")
+    name = _decoded(folder.wire_name, utf8=utf8)
     if name.upper() == "INBOX":
         name = "INBOX"
     if any(ord(mark) < 32 or 127 <= ord(mark) < 160 for mark in name) or len(name) > 1000:
         return None
     use = next((_BY_LOWER[flag.lower()] for flag in sorted(folder.flags) if flag.lower() in _BY_LOWER), None)
     return FolderInfo(name, folder.wire_name, folder.delimiter, folder.flags, use)
+
+
+def _decoded(wire: bytes, *, utf8: bool) -> str:
+    for read in (bytes.decode,) if utf8 else (decode_mutf7, bytes.decode):
+        try:
+            return read(wire)
+        except ValueError:
+            continue
+    return wire.decode("latin-1")
+
+
+def wire_name(name: str, *, utf8: bool) -> bytes:
+    """The folder's name as this connection spells it. Raises ``MailError("control_bytes")``."""
+    modified = encode_mutf7(name)  # refuses what may stand in no spelling
+    return name.encode() if utf8 else modified
 
 
 def choose_sent_folder(folders: Iterable[FolderInfo]) -> FolderInfo | None:

@@ -1,5 +1,6 @@
 """What a server can say: one small type per response, and the reading of a complete response into it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,6 +80,16 @@ class FolderStatus:
 
     wire_name: bytes
     items: dict[str, int]
+    mailboxid: str = ""
+
+
+@dataclass(slots=True)
+class NamespaceList:
+    """RFC 2342: (prefix, delimiter) of our own folders, other people's, and shared ones."""
+
+    personal: tuple[tuple[bytes, str | None], ...]
+    others: tuple[tuple[bytes, str | None], ...]
+    shared: tuple[tuple[bytes, str | None], ...]
 
 
 @dataclass(slots=True)
@@ -92,6 +103,8 @@ class Fetch:
     size: int | None = None
     body: Raw | None = None
     modseq: int | None = None
+    emailid: str | None = None
+    labels: frozenset[bytes] | None = None
 
 
 @dataclass(slots=True)
@@ -119,11 +132,13 @@ Event = (
     | Count
     | Found
     | FolderStatus
+    | NamespaceList
     | Fetch
     | Vanished
     | Other
 )
 
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _STATUSES = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 _MOST = {"HIGHESTMODSEQ": MAX_MODSEQ, "SIZE": MAX_MODSEQ, "DELETED-STORAGE": MAX_MODSEQ}
 _COUNTS = frozenset({b"EXISTS", b"RECENT", b"EXPUNGE"})
@@ -280,14 +295,41 @@ def _set_of(make: Callable[[T], UidSet], told: T) -> UidSet:
 def _status(tokens: Tokens) -> FolderStatus:
     name = tokens.nstring()
     tokens.spaces()
-    pairs = [item for item in tokens.items_of_list() if isinstance(item, bytes)]
+    told = tokens.items_of_list()
+    pairs = [item if isinstance(item, bytes) else b"" for item in told]
+    mailboxid = next(
+        (object_id(b) for a, b in zip(told[::2], told[1::2], strict=False) if a == b"MAILBOXID"), ""
+    )
     items = {
         key.decode("ascii", "replace").upper(): number(value)
         for key, value in zip(pairs[::2], pairs[1::2], strict=False)
         if value.isdigit() and len(value) <= MAX_DIGITS
     }
     items = {key: value for key, value in items.items() if value <= _MOST.get(key, MAX_UID)}
-    return FolderStatus(b"NIL" if name is None else name, items)
+    return FolderStatus(b"NIL" if name is None else name, items, mailboxid)
+
+
+def object_id(value: Value) -> str:
+    """The one object identifier in a list (RFC 8474 section 7); '' for anything else."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], bytes):
+        return value[0].decode() if _OBJECT_ID.fullmatch(value[0]) else ""
+    return ""
+
+
+def _namespace(tokens: Tokens) -> NamespaceList:
+    personal, others, shared = (_places(tokens) for _ in range(3))
+    return NamespaceList(personal, others, shared)
+
+
+def _places(tokens: Tokens) -> tuple[tuple[bytes, str | None], ...]:
+    tokens.spaces()
+    found = []
+    for place in tokens.items_of_list():
+        if not isinstance(place, list) or len(place) < 2 or not isinstance(place[0], bytes):
+            raise Unreadable("not a namespace")
+        delimiter = place[1].decode("latin-1") if isinstance(place[1], bytes) else None
+        found.append((place[0], delimiter or None))
+    return tuple(found)
 
 
 def _vanished(tokens: Tokens) -> Vanished:
@@ -320,6 +362,12 @@ def _fetch_item(event: Fetch, name: bytes, tokens: Tokens) -> None:
         event.body = value
     elif name == b"MODSEQ" and isinstance(value, list) and value and isinstance(value[0], bytes):
         event.modseq = number_or_none(value[0], MAX_MODSEQ)
+    elif name == b"EMAILID":
+        event.emailid = object_id(value) or None
+    elif name == b"X-GM-MSGID" and isinstance(value, bytes):
+        event.emailid = value.decode() if value.isdigit() and len(value) <= 20 else None
+    elif name == b"X-GM-LABELS" and isinstance(value, list):
+        event.labels = frozenset(label for label in value if isinstance(label, bytes))
 
 
 _READERS: dict[bytes, Callable[[Tokens], Event]] = {
@@ -329,5 +377,6 @@ _READERS: dict[bytes, Callable[[Tokens], Event]] = {
     b"SEARCH": _search,
     b"ESEARCH": _esearch,
     b"STATUS": _status,
+    b"NAMESPACE": _namespace,
     b"VANISHED": _vanished,
 }

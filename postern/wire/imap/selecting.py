@@ -5,7 +5,7 @@ from postern.wire.imap.answers import Changed, Known, Selected
 from postern.wire.imap.commands import Literal, command
 from postern.wire.imap.connection import Connection, Exchange
 from postern.wire.imap.grammar import number_or_none
-from postern.wire.imap.responses import MAX_MODSEQ, NO_FLAGS, Event, Fetch, Line, Vanished
+from postern.wire.imap.responses import MAX_MODSEQ, NO_FLAGS, Event, Fetch, Line, Vanished, object_id
 from postern.wire.imap.uidset import MAX_UID, NOTHING, Range, UidSet
 
 # Every letter of a large mailbox may have changed; a server that says more than this is not heard out.
@@ -114,7 +114,12 @@ class _Told:
             in_order(self.changed) if resynced else (),
             nomodseq,
             resynced,
+            _mailboxid(self.codes.get("MAILBOXID", b"")),
         )
+
+
+def _mailboxid(arguments: bytes) -> str:
+    return object_id([arguments[1:-1]]) if arguments.startswith(b"(") and arguments.endswith(b")") else ""
 
 
 def note_change(found: dict[int, Changed], event: Fetch) -> None:

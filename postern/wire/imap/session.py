@@ -5,31 +5,35 @@ error other than a refusal the connection is closed and every further call says 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime
 
-from postern.wire import errors
 from postern.wire.errors import MailError
-from postern.wire.imap import changes, commands, fetching, selecting
-from postern.wire.imap.answers import Changed, Fetched, Known, Listed, Selected, Status
-from postern.wire.imap.commands import Command, Literal, command
-from postern.wire.imap.connection import Connection, Exchange
-from postern.wire.imap.folders import FolderInfo, folder_info
-from postern.wire.imap.grammar import UNKNOWN_DATE, ProtocolError, number_or_none
-from postern.wire.imap.link import Deadline
-from postern.wire.imap.mutf7 import encode_mutf7
-from postern.wire.imap.responses import (
-    MAX_MODSEQ,
-    NO_FLAGS,
-    Continuation,
-    Count,
-    Enabled,
-    Event,
-    Fetch,
-    Folder,
-    FolderStatus,
-    Vanished,
+from postern.wire.imap import (
+    changes,
+    commands,
+    copying,
+    fetching,
+    headers,
+    listing,
+    selecting,
+    waiting,
 )
+from postern.wire.imap.answers import (
+    Changed,
+    Copied,
+    Fetched,
+    Known,
+    Listed,
+    Namespaces,
+    Selected,
+    Status,
+)
+from postern.wire.imap.commands import command
+from postern.wire.imap.connection import Connection
+from postern.wire.imap.folders import FolderInfo
+from postern.wire.imap.grammar import ProtocolError, number_or_none
+from postern.wire.imap.responses import MAX_MODSEQ, Enabled
 from postern.wire.imap.uidset import MAX_UID, UidSet
 from postern.wire.tls import CertificateSeen
 
@@ -51,8 +55,7 @@ class Session:
         self.connection = connection
         self.certificate = certificate
         self.quirks = quirks
-        self.skipped_folders = 0
-        self._wire_names: dict[str, bytes] = {}
+        self._names = listing.Names(connection)
 
     async def __aenter__(self) -> "Session":
         return self
@@ -79,17 +82,22 @@ class Session:
         """Close the connection without a word."""
         self.connection.abort()
 
+    @property
+    def skipped_folders(self) -> int:
+        """How many names of the last listing could not be handled safely."""
+        return self._names.skipped
+
     async def list_folders(self) -> list[FolderInfo]:
         """All folders. Names that cannot be handled safely are left out and counted in ``skipped_folders``."""
-        arguments: list[bytes] = [b'""', b"*"]
-        if "SPECIAL-USE" in self.capabilities and "LIST-EXTENDED" in self.capabilities:
-            arguments += [b"RETURN", b"(SPECIAL-USE)"]
-        events = await self.connection.do(command("LIST", *arguments))
-        infos = [folder_info(event) for event in events if isinstance(event, Folder)]
-        found = {info.name: info for info in infos if info is not None}
-        self.skipped_folders = len(infos) - len(found)
-        self._wire_names = {info.name: info.wire_name for info in found.values()}
-        return list(found.values())
+        return await listing.folders(self.connection, self._names)
+
+    async def list_with_status(self, wanted: Collection[str] = ()) -> list[tuple[FolderInfo, Status | None]]:
+        """All folders, with counts for those ``wanted`` at least; see ``listing.folders_with_status``."""
+        return await listing.folders_with_status(self.connection, self._names, wanted)
+
+    async def namespaces(self) -> Namespaces:
+        """Where the server keeps our folders, other people's and shared ones."""
+        return await listing.namespaces(self.connection)
 
     @property
     def ladder(self) -> changes.Ladder:
@@ -102,7 +110,7 @@ class Session:
         With ``known`` a server with QRESYNC tells in the same answer what happened since.
         """
         return await selecting.open_folder(
-            self.connection, self._folder(name), readonly=readonly, known=known
+            self.connection, self._names.word(name), readonly=readonly, known=known
         )
 
     async def uid_changes(self, since: int) -> list[Changed]:
@@ -128,36 +136,9 @@ class Session:
             raise ProtocolError(str(error)) from None
 
     async def uid_fetch_headers(self, uids: Sequence[int] | str) -> list[Listed]:
-        """Flags, date and size of letters, in ascending order of UID; a set may be written, as ``"100:*"``.
-
-        Letters that are gone, or of which the server tells no UID, are missing from the list.
-        """
+        """Flags, date and size of letters, in ascending order of UID; see ``headers.headers``."""
         self.connection.news = False
-        if isinstance(uids, str):
-            return await self._headers(commands.written_set(uids), None)
-        listed: list[Listed] = []
-        for some, text in commands.uid_sets(sorted(uids)):
-            listed += await self._headers(text, set(some))
-        return listed
-
-    async def _headers(self, text: bytes, wanted: set[int] | None) -> list[Listed]:
-        most = 2 * (self.connection.exists if wanted is None else len(wanted)) + commands.DEFAULT_UNTAGGED
-        events = await self.connection.do(
-            command("UID FETCH", text, b"(UID FLAGS INTERNALDATE RFC822.SIZE)", max_untagged=most)
-        )
-        found: dict[int, Fetch] = {}
-        for event in events:
-            if isinstance(event, Fetch) and event.uid and (wanted is None or event.uid in wanted):
-                known = found.setdefault(event.uid, event)
-                known.flags = known.flags if event.flags is None else event.flags
-                known.size = event.size if known.size is None else known.size
-                known.internaldate = known.internaldate or event.internaldate
-        # An unsolicited FETCH may name a UID with new flags only: no size, so it is not what was asked for.
-        return [
-            Listed(uid, one.flags or NO_FLAGS, one.internaldate or UNKNOWN_DATE, one.size)
-            for uid, one in sorted(found.items())
-            if one.size is not None
-        ]
+        return await headers.headers(self.connection, uids)
 
     def uid_fetch_bodies(
         self, uids: Sequence[int], *, sizes: Mapping[int, int] | None = None
@@ -174,32 +155,14 @@ class Session:
                 for _, text in commands.uid_sets(uids):
                     await self.connection.do(command("UID STORE", text, word, commands.flag_list(flags)))
 
-    async def uid_copy(self, uids: Sequence[int], folder: str) -> None:
-        """Copy letters of the open folder into another."""
-        for _, text in commands.uid_sets(uids):
-            await self.connection.do(command("UID COPY", text, self._folder(folder)))
+    async def uid_copy(self, uids: Sequence[int], folder: str) -> Copied:
+        """Copy letters of the open folder into another; where they lie there, as far as the server tells."""
+        return await copying.copy(self.connection, uids, self._names.word(folder))
 
-    async def uid_move(self, uids: Sequence[int], folder: str) -> None:
-        """Move letters (RFC 6851), or copy, mark and expunge just these (UIDPLUS).
-
-        Raises server_refused, before anything is done, on a server with neither: a plain EXPUNGE would
-        also delete what another program has marked.
-        """
-        if "MOVE" in self.capabilities:
-            for _, text in commands.uid_sets(uids):
-                await self.connection.do(command("UID MOVE", text, self._folder(folder)))
-        elif "UIDPLUS" in self.capabilities:
-            for some, text in commands.uid_sets(uids):
-                await self.uid_copy(some, folder)
-                await self.uid_store(some, add=["\\Deleted"])
-                await self.connection.do(command("UID EXPUNGE", text))
-        else:
-            raise MailError(
-                "server_refused",
-                "This mail server offers no safe way to move letters.",
-                "Move them with another mail program.",
-                temporary=False,
-            )
+    async def uid_move(self, uids: Sequence[int], folder: str) -> Copied:
+        """Move letters into another folder, safely or not at all; see ``copying.move``."""
+        use_move = "move_not_trusted" not in self.quirks
+        return await copying.move(self.connection, uids, self._names.word(folder), use_move=use_move)
 
     async def append(
         self,
@@ -211,7 +174,8 @@ class Session:
     ) -> tuple[int, int] | None:
         """Put a letter into a folder; (UIDVALIDITY, UID) where the server tells (UIDPLUS, RFC 4315)."""
         self._check_size(len(raw))
-        sent = commands.append(self._folder(folder), raw, flags, internaldate)
+        word, utf8 = self._names.word(folder), self.connection.utf8
+        sent = commands.append(word, raw, flags, internaldate, utf8=utf8)
         async with self.connection.exchange(sent) as exchange:
             await exchange.end()
         assert exchange.line is not None
@@ -233,52 +197,16 @@ class Session:
             )
 
     async def idle(self, *, seconds: float, wake: asyncio.Event | None = None) -> bool:
-        """Wait (RFC 2177). True as soon as something changed in the open folder, False after ``seconds``.
+        """Wait for news of the open folder (RFC 2177) and of those watched; see ``waiting.idle``."""
+        return await waiting.idle(self.connection, seconds=seconds, wake=wake)
 
-        News that came with the answers to other commands since the last search counts at once. ``wake``
-        ends the waiting early and politely, so that the session stays usable.
-        """
-        if self.connection.news:
-            self.connection.news = False
-            return True
-        async with self.connection.exchange(Command("IDLE", [b"IDLE"], flow="idle")) as exchange:
-            changed = await self._idle_until_news(exchange, seconds, wake)
-            await exchange.done()
-            for event in await exchange.end():
-                changed = _is_change(event) or changed
-        changed, self.connection.news = changed or self.connection.news, False
-        return changed
-
-    async def _idle_until_news(
-        self, exchange: Exchange, seconds: float, wake: asyncio.Event | None = None
-    ) -> bool:
-        changed = False
-        while not isinstance(event := await exchange.next(), Continuation):
-            changed = changed or _is_change(event) or self.connection.news  # quirk exists_before_idle_plus
-        until = Deadline.after(seconds, "")
-        while not changed:
-            left = until.at - Deadline.after(0, "").at
-            event = await _unless(wake, exchange.poll(max(0.0, left)))
-            if event is None:
-                return False
-            changed = _is_change(event) or self.connection.news
-        return changed
+    async def watch(self, folders: Collection[str]) -> bool:
+        """Have the server tell of these folders too (NOTIFY); False when it cannot. See ``waiting.watch``."""
+        return await waiting.watch(self.connection, [self._names.word(name) for name in folders])
 
     async def status(self, folder: str) -> Status:
         """Counts of a folder that is not open."""
-        wanted = b"MESSAGES UIDNEXT UIDVALIDITY"
-        if "CONDSTORE" in self.capabilities or "QRESYNC" in self.capabilities:
-            wanted += b" HIGHESTMODSEQ"
-        events = await self.connection.do(command("STATUS", self._folder(folder), b"(" + wanted + b")"))
-        told: dict[str, int] = {}
-        for event in events:
-            if isinstance(event, FolderStatus):
-                told = event.items
-        if "MESSAGES" not in told:
-            raise MailError("server_refused", "The server said nothing about the folder.", temporary=True)
-        return Status(
-            told["MESSAGES"], told.get("UIDNEXT"), told.get("UIDVALIDITY", 0), told.get("HIGHESTMODSEQ")
-        )
+        return await listing.status(self.connection, self._names, folder)
 
     async def enable(self, *wanted: str) -> frozenset[str]:
         """Turn extensions on (RFC 5161); those that are now on."""
@@ -298,28 +226,3 @@ class Session:
             pass
         finally:
             self.abort()
-
-    def _folder(self, name: str) -> bytes | Literal:
-        """The wire's word for a folder, as LIST spelled it when it did."""
-        wire = self._wire_names.get(name) or encode_mutf7("INBOX" if name.upper() == "INBOX" else name)
-        if not wire:
-            raise errors.control_bytes("The empty folder name")
-        return commands.astring(wire, what="The folder name")
-
-
-def _is_change(event: Event | None) -> bool:
-    return isinstance(event, Fetch | Vanished) or (isinstance(event, Count) and event.what == "EXPUNGE")
-
-
-async def _unless(wake: asyncio.Event | None, waiting: Coroutine[None, None, Event | None]) -> Event | None:
-    """What ``waiting`` gives, or None as soon as ``wake`` is set. Waiting for an event loses nothing when cut."""
-    if wake is None:
-        return await waiting
-    tasks = asyncio.ensure_future(waiting), asyncio.ensure_future(wake.wait())
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return tasks[0].result() if tasks[0].done() else None
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

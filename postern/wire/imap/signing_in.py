@@ -17,7 +17,7 @@ from postern.wire.login import Login
 from postern.wire.sasl import Mechanism, ScramSha256
 
 # Turned on where offered: changes told with their deaths, and names and headers in plain UTF-8.
-ENABLED = ("QRESYNC",)
+ENABLED = ("QRESYNC", "UTF8=ACCEPT")
 
 
 async def sign_in(
@@ -154,6 +154,8 @@ def _without_secret(error: MailError, secret: str) -> MailError:
 async def _enable(connection: Connection) -> None:
     """Turn on what must be turned on before it helps (RFC 5161); a server that refuses is used without."""
     wanted = [name for name in ENABLED if name in connection.capabilities]
+    if "UTF8=ONLY" in connection.capabilities and "UTF8=ACCEPT" not in wanted:
+        wanted.append("UTF8=ACCEPT")
     if not wanted or "ENABLE" not in connection.capabilities:
         return
     try:

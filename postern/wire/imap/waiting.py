@@ -1,0 +1,81 @@
+"""Waiting for news: IDLE for the open folder, NOTIFY for others besides (RFC 2177, RFC 5465)."""
+
+import asyncio
+from collections.abc import Collection, Coroutine
+
+from postern.wire.errors import MailError
+from postern.wire.imap import commands
+from postern.wire.imap.commands import Command, Literal
+from postern.wire.imap.connection import Connection, Exchange
+from postern.wire.imap.link import Deadline
+from postern.wire.imap.responses import Continuation, Count, Event, Fetch, FolderStatus, Vanished
+
+
+async def idle(connection: Connection, *, seconds: float, wake: asyncio.Event | None) -> bool:
+    """True as soon as something changed in the open folder or one that is watched, False after ``seconds``.
+
+    News that came with the answers to other commands counts at once. ``wake`` ends the waiting early and
+    politely, so that the session stays usable.
+    """
+    if connection.news:
+        connection.news = False
+        return True
+    async with connection.exchange(Command("IDLE", [b"IDLE"], flow="idle")) as exchange:
+        changed = await _until_news(connection, exchange, seconds, wake)
+        await exchange.done()
+        for event in await exchange.end():
+            changed = _is_change(event) or changed
+    changed, connection.news = changed or connection.news, False
+    return changed
+
+
+async def watch(connection: Connection, folders: Collection[bytes | Literal]) -> bool:
+    """Have the server tell of these folders too while another is open; False when it cannot or will not.
+
+    Their counts then come unasked, now and with each change, and end ``idle``.
+    """
+    if "NOTIFY" not in connection.capabilities:
+        return False
+    try:
+        await connection.do(commands.notify(folders))
+    except MailError as error:
+        if connection.closed or error.temporary:
+            raise
+        return False
+    return True
+
+
+async def _until_news(
+    connection: Connection, exchange: Exchange, seconds: float, wake: asyncio.Event | None
+) -> bool:
+    changed = False
+    while not isinstance(event := await exchange.next(), Continuation):
+        changed = changed or _is_change(event) or connection.news  # quirk exists_before_idle_plus
+    until = Deadline.after(seconds, "")
+    while not changed:
+        left = until.at - Deadline.after(0, "").at
+        event = await _unless(wake, exchange.poll(max(0.0, left)))
+        if event is None:
+            return False
+        changed = _is_change(event) or connection.news
+    return changed
+
+
+def _is_change(event: Event | None) -> bool:
+    return isinstance(event, Fetch | Vanished | FolderStatus) or (
+        isinstance(event, Count) and event.what == "EXPUNGE"
+    )
+
+
+async def _unless(wake: asyncio.Event | None, waiting: Coroutine[None, None, Event | None]) -> Event | None:
+    """What ``waiting`` gives, or None as soon as ``wake`` is set. Waiting for an event loses nothing when cut."""
+    if wake is None:
+        return await waiting
+    tasks = asyncio.ensure_future(waiting), asyncio.ensure_future(wake.wait())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].result() if tasks[0].done() else None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

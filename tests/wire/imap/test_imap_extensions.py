@@ -1,0 +1,397 @@
+"""Extensions: what is asked where they are offered, and that Postern does without them where they are not."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from postern.wire.errors import MailError
+from postern.wire.imap import Copied, Namespaces, Session
+from postern.wire.imap.answers import Status
+from postern.wire.imap.copying import copied
+from tests.wire.imap.scripted import Script, Wire, play
+
+WHEN = b'"01-Jan-2024 00:00:00 +0000"'
+
+
+def asked(capabilities: bytes, *talk: tuple[bytes, bytes]) -> Script:
+    """After the sign-in: (what must be heard, what is said before OK, or the whole answer if it has TAG)."""
+
+    async def script(wire: Wire) -> None:
+        await wire.sign_in(b"IMAP4rev1 " + capabilities)
+        for expected, answer in talk:
+            assert await wire.hear() == expected
+            await wire.say(answer if b"TAG" in answer else answer + b"TAG OK\r\n")
+
+    return script
+
+
+UTF8 = (b"ENABLE UTF8=ACCEPT", b"* ENABLED UTF8=ACCEPT\r\n")
+
+
+# UTF8=ACCEPT
+
+
+def test_names_are_utf8_once_it_is_enabled() -> None:
+    """R-023: what looks like modified UTF-7 is no such thing there."""
+
+    async def script(wire: Wire) -> None:
+        listed = '* LIST (\\Sent) "/" "Größe &- &APY-"\r\n'.encode()
+        await asked(b"ENABLE UTF8=ACCEPT", UTF8, (b'LIST "" *', listed))(wire)
+
+    async def work(session: Session) -> None:
+        assert [folder.name for folder in await session.list_folders()] == ["Größe &- &APY-"]
+
+    play(script, work)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "before", "wire_form"),
+    [
+        (b"ENABLE UTF8=ACCEPT", [UTF8], "Grö&ße".encode()),
+        (b"ENABLE UTF8=ONLY", [UTF8], "Grö&ße".encode()),
+        (b"ENABLE", [], b"Gr&APY-&-&AN8-e"),
+        (b"UTF8=ACCEPT", [], b"Gr&APY-&-&AN8-e"),  # no ENABLE, so it cannot be turned on
+        (b"ENABLE UTF8=ACCEPT", [(UTF8[0], b"TAG NO no\r\n")], b"Gr&APY-&-&AN8-e"),
+    ],
+)
+def test_a_name_is_spelled_as_the_connection_wants(
+    capabilities: bytes, before: list[tuple[bytes, bytes]], wire_form: bytes
+) -> None:
+    async def script(wire: Wire) -> None:
+        await asked(capabilities, *before)(wire)
+        line = await wire.hear(b"SELECT ")
+        if wire_form.isascii():
+            assert line == b"SELECT " + wire_form
+        else:
+            assert line == b"SELECT {%d}" % len(wire_form)
+            tag = wire.tag
+            await wire.say(b"+\r\n")
+            assert await wire.take(len(wire_form)) == wire_form
+            assert await wire.reader.readline() == b"\r\n"
+            wire.tag = tag
+        await wire.say(b"* 1 EXISTS\r\nTAG OK\r\n")
+
+    async def work(session: Session) -> None:
+        assert (await session.select("Grö&ße")).exists == 1
+
+    play(script, work)
+
+
+def test_search_names_no_charset_where_text_is_utf8_anyhow() -> None:
+    """S-050: RFC 6855 forbids CHARSET there, and RFC 3501 wants it elsewhere."""
+
+    async def work(session: Session) -> None:
+        assert await session.uid_search(["TEXT", "ä"]) == [3]
+
+    plus = b"ENABLE UTF8=ACCEPT LITERAL+"
+
+    async def script(wire: Wire) -> None:
+        await asked(plus, UTF8)(wire)
+        assert await wire.hear() == b"UID SEARCH TEXT {2+}"
+        tag = wire.tag
+        assert await wire.take(4) == "ä\r\n".encode()
+        wire.tag = tag
+        await wire.say(b"* SEARCH 3\r\nTAG OK\r\n")
+
+    play(script, work)
+
+
+def test_append_declares_headers_in_utf8() -> None:
+    letter = "Subject: Grüße\r\n\r\n.".encode()
+
+    async def script(wire: Wire) -> None:
+        await asked(b"ENABLE UTF8=ACCEPT LITERAL+", UTF8)(wire)
+        assert await wire.hear() == b"APPEND Sent (\\Seen) UTF8 (~{%d+}" % len(letter)
+        tag = wire.tag
+        assert await wire.take(len(letter) + 3) == letter + b")\r\n"
+        wire.tag = tag
+        await wire.say(b"TAG OK\r\n")
+        assert await wire.hear() == b"APPEND Sent (\\Seen) {11+}"
+        tag = wire.tag
+        assert await wire.take(13) == b"A: b\r\n\r\n\xc3\xa4.\r\n"
+        wire.tag = tag
+        await wire.say(b"TAG OK\r\n")
+
+    async def work(session: Session) -> None:
+        assert await session.append("Sent", letter) is None
+        assert await session.append("Sent", "A: b\r\n\r\nä.".encode()) is None
+
+    play(script, work)
+
+
+# LIST with counts
+
+
+ALL = b"LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE"
+COUNTS = Status(3, 9, 7, 5)
+
+
+def test_folders_with_their_counts_in_one_command() -> None:
+    async def work(session: Session) -> None:
+        found = {info.name: count for info, count in await session.list_with_status()}
+        assert found == {"INBOX": COUNTS, "Größe": Status(1, None, 0, None), "Node": None}
+
+    play(
+        asked(
+            ALL,
+            (
+                b'LIST "" * RETURN (SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))',
+                b'* LIST () "/" INBOX\r\n* STATUS inbox (MESSAGES 3 UIDNEXT 9 UIDVALIDITY 7 HIGHESTMODSEQ 5)\r\n'
+                b'* LIST () "/" "Gr&APYA3w-e"\r\n* STATUS "Gr&APYA3w-e" (MESSAGES 1)\r\n'
+                b'* LIST (\\NoSelect) "/" Node\r\n* STATUS Strange (MESSAGES 5)\r\n',
+            ),
+        ),
+        work,
+    )
+
+
+def test_folders_with_their_counts_without_list_status() -> None:
+    async def work(session: Session) -> None:
+        found = {info.name: count for info, count in await session.list_with_status(["INBOX", "Gone", "No"])}
+        assert found == {"INBOX": Status(3, None, 0, None), "No": None, "Other": None}
+
+    play(
+        asked(
+            b"",
+            (b'LIST "" *', b'* LIST () "/" INBOX\r\n* LIST () "/" No\r\n* LIST () "/" Other\r\n'),
+            (b"STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY)", b"* STATUS INBOX (MESSAGES 3)\r\n"),
+            (b"STATUS No (MESSAGES UIDNEXT UIDVALIDITY)", b"TAG NO not yours\r\n"),
+        ),
+        work,
+    )
+
+
+def test_a_list_option_called_bad_is_left_out() -> None:
+    async def work(session: Session) -> None:
+        assert [one.name for one in await session.list_folders()] == ["INBOX"]
+
+    play(
+        asked(
+            ALL,
+            (b'LIST "" * RETURN (SPECIAL-USE)', b"TAG BAD Command Argument Error. 11\r\n"),
+            (b'LIST "" *', b'* LIST () "/" INBOX\r\n'),
+        ),
+        work,
+    )
+
+
+def test_a_refused_list_is_no_empty_one() -> None:
+    """R-016, I7."""
+
+    async def work(session: Session) -> None:
+        for call in (session.list_folders(), session.list_with_status()):
+            with pytest.raises(MailError):
+                await call
+
+    play(
+        asked(b"", (b'LIST "" *', b"TAG NO [UNAVAILABLE] later\r\n"), (b'LIST "" *', b"TAG NO no\r\n")), work
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (
+            b'* NAMESPACE (("INBOX." ".")) (("user." ".")) NIL\r\n',
+            Namespaces(((b"INBOX.", "."),), ((b"user.", "."),), ()),
+        ),
+        (
+            b'* NAMESPACE (("" "/") ("#mh/" NIL "X-PARAM" ("a" "b"))) NIL NIL\r\n',
+            Namespaces(((b"", "/"), (b"#mh/", None)), (), ()),
+        ),
+        (b"* NAMESPACE NIL NIL NIL\r\n", Namespaces()),
+        (b"* NAMESPACE (x) NIL NIL\r\n", Namespaces()),
+        (b"* NAMESPACE ((\r\n", Namespaces()),
+        (b"", Namespaces()),
+    ],
+)
+def test_namespaces(answer: bytes, found: Namespaces) -> None:
+    async def work(session: Session) -> None:
+        assert await session.namespaces() == found
+
+    play(asked(b"NAMESPACE", (b"NAMESPACE", answer)), work)
+
+
+def test_no_namespaces() -> None:
+    async def work(session: Session) -> None:
+        assert await session.namespaces() == Namespaces()
+
+    play(asked(b""), work)
+
+
+# UIDPLUS and MOVE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "uids"),
+    [
+        (b"7 304,319:320 3956:3958", {304: 3956, 319: 3957, 320: 3958}),
+        (b"7 320,304 10:11", {320: 10, 304: 11}),
+        (b"7 1:4294967295 1:4294967295", {304: 304, 319: 319, 320: 320}),
+        (b"7 304:320 1:17", {304: 1, 319: 16, 320: 17}),
+        (b"7 304 5,6", {}),
+        (b"7 304 x", {}),
+        (b"7 304", {}),
+        (b"0 304 5", {}),
+        (b"7 304 0", {}),
+        (b"", {}),
+    ],
+)
+def test_where_copies_lie(arguments: bytes, uids: dict[int, int]) -> None:
+    """S-116: a hostile set costs nothing."""
+    assert copied(arguments, [304, 319, 320]) == Copied(7 if uids else 0, uids)
+
+
+def test_copy_and_move_tell_where_the_letters_went() -> None:
+    async def work(session: Session) -> None:
+        assert await session.uid_copy([5, 6], "Trash") == Copied(9, {5: 1, 6: 2})
+        assert await session.uid_move([5], "Trash") == Copied(9, {5: 3})
+        assert await session.uid_move([6], "Trash") == Copied()
+
+    play(
+        asked(
+            b"MOVE UIDPLUS",
+            (b"UID COPY 5:6 Trash", b"TAG OK [COPYUID 9 5:6 1:2] .\r\n"),
+            (b"UID MOVE 5 Trash", b"* OK [COPYUID 9 5 3] .\r\n* 1 EXPUNGE\r\n"),
+            (b"UID MOVE 6 Trash", b"* 1 EXPUNGE\r\n"),
+        ),
+        work,
+    )
+
+
+def test_move_without_move_expunges_just_these() -> None:
+    async def work(session: Session) -> None:
+        assert await session.uid_move([5], "Trash") == Copied(9, {5: 3})
+
+    play(
+        asked(
+            b"UIDPLUS",
+            (b"UID COPY 5 Trash", b"TAG OK [COPYUID 9 5 3] .\r\n"),
+            (b"UID STORE 5 +FLAGS.SILENT (\\Deleted)", b""),
+            (b"UID EXPUNGE 5", b"* 1 EXPUNGE\r\n"),
+        ),
+        work,
+    )
+
+
+def test_a_failed_copy_deletes_nothing() -> None:
+    async def work(session: Session) -> None:
+        with pytest.raises(MailError) as caught:
+            await session.uid_move([5], "Trash")
+        assert caught.value.code == "folder_missing"
+        await session.noop()
+
+    play(
+        asked(
+            b"UIDPLUS",
+            (b"UID COPY 5 Trash", b"TAG NO [TRYCREATE] no such folder\r\n"),
+            (b"NOOP", b""),
+        ),
+        work,
+    )
+
+
+# Names of letters and folders that outlive a move
+
+
+@pytest.mark.parametrize(
+    ("capability", "items", "answer", "emailid", "labels"),
+    [
+        (
+            b"X-GM-EXT-1",
+            b" X-GM-MSGID X-GM-LABELS",
+            b'X-GM-MSGID 18446744073709551615 X-GM-LABELS ("\\\\Inbox" Entw&APw-rfe {3}\r\na b "&bad")',
+            "18446744073709551615",
+            {"\\Inbox", "Entwürfe", "a b"},
+        ),
+        (b"X-GM-EXT-1", b" X-GM-MSGID X-GM-LABELS", b"X-GM-MSGID -1 X-GM-LABELS NIL", "", set()),
+        (b"OBJECTID", b" EMAILID", b"EMAILID (M6d99ac3275bb4e)", "M6d99ac3275bb4e", set()),
+        (b"OBJECTID", b" EMAILID", b'EMAILID ("a b")', "", set()),
+        (b"OBJECTID", b" EMAILID", b"EMAILID (" + b"x" * 256 + b")", "", set()),
+        (b"OBJECTID", b" EMAILID", b"EMAILID NIL", "", set()),
+        (b"", b"", b"EMAILID (unasked)", "unasked", set()),
+    ],
+)
+def test_a_letters_own_name(
+    capability: bytes, items: bytes, answer: bytes, emailid: str, labels: set[str]
+) -> None:
+    async def work(session: Session) -> None:
+        [listed] = await session.uid_fetch_headers([5])
+        assert (listed.emailid, listed.labels, listed.size) == (emailid, labels, 9)
+
+    fetch = b"* 1 FETCH (UID 5 RFC822.SIZE 9 FLAGS () INTERNALDATE " + WHEN + b" " + answer + b")\r\n"
+    sent = b"UID FETCH 5 (UID FLAGS INTERNALDATE RFC822.SIZE" + items + b")"
+    play(asked(capability, (sent, fetch)), work)
+
+
+def test_a_folders_own_name() -> None:
+    async def work(session: Session) -> None:
+        assert (await session.select("x")).mailboxid == "F22-1"
+        assert (await session.select("x")).mailboxid == ""
+        assert (await session.status("x")).mailboxid == "F22-1"
+
+    play(
+        asked(
+            b"OBJECTID",
+            (b"SELECT x", b"* OK [MAILBOXID (F22-1)] .\r\n"),
+            (b"SELECT x", b"* OK [MAILBOXID F22-1 x] .\r\n"),
+            (
+                b"STATUS x (MESSAGES UIDNEXT UIDVALIDITY MAILBOXID)",
+                b"* STATUS x (MESSAGES 1 MAILBOXID (F22-1))\r\n",
+            ),
+        ),
+        work,
+    )
+
+
+# NOTIFY
+
+NOTIFY = (
+    b"NOTIFY SET STATUS (SELECTED-DELAYED (MessageNew MessageExpunge FlagChange))"
+    b" (MAILBOXES (Sent {0}) (MessageNew MessageExpunge FlagChange))"
+).replace(b"{0}", b'"a b"')
+
+
+def test_other_folders_end_the_wait_too() -> None:
+    async def script(wire: Wire) -> None:
+        await asked(b"NOTIFY", (NOTIFY, b"* STATUS Sent (MESSAGES 1)\r\n"))(wire)
+        await wire.hear(b"IDLE")
+        tag = wire.tag
+        await wire.say(b"+ idling\r\n* STATUS Sent (MESSAGES 2 UIDNEXT 9)\r\n")
+        assert await wire.reader.readline() == b"DONE\r\n"
+        wire.tag = tag
+        await wire.say(b"TAG OK\r\n")
+
+    async def work(session: Session) -> None:
+        assert await session.watch(["Sent", "a b"])
+        assert await session.idle(seconds=5)
+
+    play(script, work)
+
+
+@pytest.mark.parametrize("answer", [b"TAG NO [NOTIFICATIONOVERFLOW] no\r\n", b"TAG BAD what\r\n"])
+def test_no_watching_where_it_is_refused_or_not_offered(answer: bytes) -> None:
+    async def work(session: Session) -> None:
+        assert not await session.watch(["Sent", "a b"])
+
+    play(asked(b"NOTIFY", (NOTIFY, answer)), work)
+    play(asked(b""), work)
+
+
+def test_append_with_a_date_and_without_a_date() -> None:
+    async def work(session: Session) -> None:
+        when = datetime(2024, 1, 1, tzinfo=UTC)
+        assert await session.append("Sent", b"x", internaldate=when) == (7, 9)
+        with pytest.raises(MailError) as caught:
+            await session.append("Sent", b"a\0b")
+        assert caught.value.code == "control_bytes"
+
+    async def script(wire: Wire) -> None:
+        await wire.sign_in(b"IMAP4rev1 LITERAL-")
+        assert await wire.hear() == b'APPEND Sent (\\Seen) " 1-Jan-2024 00:00:00 +0000" {1+}'
+        tag = wire.tag
+        assert await wire.take(3) == b"x\r\n"
+        wire.tag = tag
+        await wire.say(b"TAG OK [APPENDUID 7 9] .\r\n")
+
+    play(script, work)
