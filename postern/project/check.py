@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from postern.mail.wall import FUNCTION_RIGHTS, JOBS, OPEN, SECRET_COLUMNS, WALLED, policies, rights
-from postern.project.database import data_dir, external_url
+from postern.project.database import DURABLE, data_dir, external_url
 from postern.project.keyfile import key_file
 from postern.project.processes import Listen, Refused, is_loopback
 
@@ -87,7 +87,7 @@ def database_findings() -> Iterator[Finding]:
         yield Finding(
             f"{kind} PostgreSQL {version}", "" if number >= 150000 else "Postern needs PostgreSQL 15."
         )
-        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        for name in DURABLE:
             cursor.execute("SELECT current_setting(%s)", [name])
             value = cursor.fetchone()[0]
             yield Finding(

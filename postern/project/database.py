@@ -11,7 +11,18 @@ from psycopg import sql
 
 from postern.project.embedded import PORT, ROLES, DatabaseError, Server, server_uid, socket_dir
 
-__all__ = ["DatabaseError", "Server", "connection_settings", "data_dir", "external_url", "prepare"]
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+"""Settings of PostgreSQL that must not be off."""
+
+__all__ = [
+    "DatabaseError",
+    "Server",
+    "connection_settings",
+    "data_dir",
+    "external_url",
+    "prepare",
+    "undurable",
+]
 
 
 def external_url() -> str:
@@ -95,6 +106,13 @@ def libpq(role: str) -> dict[str, Any]:
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
     options: dict[str, Any] = django["OPTIONS"]
     return {key: django[name] for key, name in names.items() if django[name]} | options
+
+
+def undurable() -> list[str]:
+    """Return the server's settings under which a crash would lose mail that was acknowledged (R-011)."""
+    query = "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting = 'off' ORDER BY name"
+    with psycopg.connect(**libpq("sync")) as db:
+        return [name for (name,) in db.execute(query, [list(DURABLE)])]
 
 
 def prepare(server: Server | None = None) -> None:

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from postern.project.children import Child
-from postern.project.database import DatabaseError, Server, data_dir, external_url, prepare
+from postern.project.database import DatabaseError, Server, data_dir, external_url, prepare, undurable
 from postern.project.keyfile import ensure_key_file, key_file
 from postern.project.runas import drop
 
@@ -200,6 +200,7 @@ def up() -> None:
     listen.check()
     become_unprivileged()
     with StopSignal() as stop, installation() as server, Tree(("web", "sync", "send"), server=server) as tree:
+        warn_of_undurable()
         announced = False
 
         def announce() -> None:
@@ -212,11 +213,22 @@ def up() -> None:
         print("Postern stops.", flush=True)
 
 
+def warn_of_undurable() -> None:
+    """Say loudly when the database may forget what it acknowledged (R-011)."""
+    for name in undurable():
+        log.warning(
+            "PostgreSQL runs with %s = off: a crash of this machine would lose mail. Set %s = on and start again.",
+            name,
+            name,
+        )
+
+
 def worker() -> None:
     """Run sync and send without pages: for further machines beside one database. Needs POSTERN_DATABASE_URL."""
     if not external_url():
         raise Refused("`postern worker` is for several machines with one database: set POSTERN_DATABASE_URL.")
     become_unprivileged()
+    warn_of_undurable()
     with StopSignal() as stop, Tree(("sync", "send"), server=None) as tree:
         tend_until_stopped(tree, stop)
 

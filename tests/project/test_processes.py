@@ -242,6 +242,24 @@ def test_up_serves_recovers_and_ends_without_leaving_anybody(place):
 
 
 @needs_proc
+@pytest.mark.rule("R-011")
+def test_up_says_loudly_that_the_database_may_forget(place):
+    up = Up(place)
+    try:
+        until(lambda: up.said("Postern is ready"), 90)
+        assert "would lose mail" not in up.log.read_text()
+        up.process.terminate()
+        assert up.process.wait(40) == 0
+        (place / "data" / "postgres" / "local.conf").write_text("synchronous_commit = off\n")
+        up = Up(place)
+        until(lambda: up.said("Postern is ready"), 90)
+        assert "synchronous_commit = off: a crash of this machine would lose mail" in up.log.read_text()
+    finally:
+        up.process.terminate()
+        up.process.wait(40)
+
+
+@needs_proc
 def test_up_killed_hard_takes_its_children_along_and_starts_again(place):
     up = Up(place)
     until(lambda: up.said("Postern is ready"), 90)
