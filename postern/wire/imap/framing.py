@@ -157,26 +157,28 @@ class Framer:
 
     def _hot(self, hot: "re.Match[bytes]") -> tuple[Fetch | None, bool]:
         """(event, True), or (None, False) while the body is on its way, or (None, True): not so simple."""
-        sequence, uid, flags, when, size, literal = hot.groups()
-        if not 0 < int(uid) <= MAX_UID:
+        sequence, digits, flags, when, size, literal = hot.groups()
+        uid = int(digits)
+        if not 0 < uid <= MAX_UID:
             return None, True
         body = None
         end = hot.end()
         if literal is not None:
-            length = int(literal)
-            if length >= spool.IN_PLACE_FROM or length > self.limits.letter:
+            begin, end = end, end + int(literal)
+            if end - begin >= spool.IN_PLACE_FROM or end - begin > self.limits.letter:
                 return None, True
-            self.announced = max(0, end + length + 3 - self._end)
-            if self.announced:
+            if end + 3 > self._end:
+                self.announced = end + 3 - self._end
                 return None, False
-            if not self._data.startswith(b")\r\n", end + length):
+            self.announced = 0
+            if not self._data.startswith(b")\r\n", end):
                 return None, True
-            body = self._slice(end, end + length)
-            end += length + 3
+            body = self._slice(begin, end)
+            end += 3
         self._at = end
         return Fetch(
             int(sequence),
-            int(uid),
+            uid,
             read_flags(flags),
             read_date(when),
             None if size is None else int(size),

@@ -161,8 +161,7 @@ class Protocol:
                 response = self._framer.next()
                 if response is None:
                     break
-                event = self._event(response)
-                if event is not None:
+                if (event := self._event(response)) is not None:
                     cost = EVENT_BYTES + _size(response)
                     self._events.append((event, cost))
                     self.queued += cost
@@ -174,7 +173,10 @@ class Protocol:
         """What a response tells; None when it only asked for more of our own words."""
         if not self.greeted:
             return self._greeting(response)
-        event = response if isinstance(response, Fetch) else read_response(response)
+        if isinstance(response, Fetch):
+            self._count_untagged()
+            return response
+        event = read_response(response)
         if isinstance(event, Continuation):
             return event if self._continue() else None
         if isinstance(event, Line) and event.tag:
@@ -253,5 +255,5 @@ class Protocol:
 def _size(response: Fetch | list[bytes]) -> int:
     """The bytes of a response that matter; a letter in a file counts as if it were in memory."""
     if isinstance(response, Fetch):
-        return len(response.body or b"")
+        return len(response.body) if response.body else 0
     return sum(len(part.raw) if isinstance(part, Spooled) else len(part) for part in response)
