@@ -21,7 +21,7 @@ from postern.mime.sanitize import Clean, preview, sanitize, text_from_html
 
 log = logging.getLogger(__name__)
 PREVIEW_LENGTH = 200
-_BEGINNING = 3000  # characters among which a preview is looked for first
+_BEGINNING = 1200  # characters among which a preview is looked for first
 
 
 @dataclass(frozen=True, slots=True)

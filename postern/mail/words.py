@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 MOST_BYTES = 900_000
@@ -38,12 +38,21 @@ def fold(word: str) -> str:
 
 def words(text: str) -> set[str]:
     """Return the different folded words of a text."""
-    text = text.lower()
-    if text.isascii():
-        return {word[:LONGEST] for word in _WORD.findall(text)}
-    # Compatibility forms (ﬁ, ①, full width) may fall apart into several words, or into none.
-    folded = {fold(word) for word in set(_WORD.findall(_UNSPACED.sub(r" \g<0> ", text)))}
-    return folded if all(map(str.isalnum, folded)) else {w for one in folded for w in _WORD.findall(one)}
+    plain = set()
+    for piece in set(text.lower().split()):  # most pieces are words already, and come again and again
+        if piece.isascii() and piece.isalnum():
+            plain.add(piece[:LONGEST])
+        else:
+            plain.update(_folded(piece))
+    return plain
+
+
+def _folded(piece: str) -> Iterator[str]:
+    for word in _WORD.findall(piece):
+        if word.isascii():
+            yield word[:LONGEST]
+        else:  # compatibility forms (ﬁ, ½, full width) may fall apart into several words
+            yield from _WORD.findall(fold(_UNSPACED.sub(r" \g<0> ", word)))
 
 
 def vector(*, subject: str, people: Iterable[str], body: str) -> bytes:
@@ -71,7 +80,7 @@ def _fitting(many: set[str]) -> set[str]:
 
 def _joined(some: set[str], place: bytes) -> bytes:
     end = b"\0" + place
-    return end.join(map(str.encode, some)) + end if some else b""
+    return end.join(sorted(map(str.encode, some))) + end if some else b""
 
 
 def query(text: str) -> str:
