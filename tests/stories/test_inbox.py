@@ -116,6 +116,88 @@ def test_row_21_five_actions_for_the_owner_and_only_view_for_a_reader(marta, ele
     assert marta.sees("Unknown").unread  # unread is per person
 
 
+@pytest.mark.story(21)
+def test_row_21_a_reader_with_that_grant_answers_in_the_owners_name(office, marta, elena, greta):
+    tomas = office.hire()
+    for admin in (marta, elena, tomas):
+        admin.connects()
+    customer = marta.adds_customer("Brandt Bakery", greta.address)
+    greta.write(marta.address, "Packet loss", "It started again.\r\n")
+    row = marta.sees("Packet loss")
+    marta.shares(tomas)
+    given = marta.shares(elena, may_reply="on")
+    assert "May answer it in your name, from your address" in given.main
+    assert "in the name of" not in tomas.opens(row).main
+    assert tomas.post(f"/compose/reply/{row.pk}/").status == 404
+    assert f"You answer in the name of {marta.name}" in elena.opens(row).main
+    assert elena.post(f"/compose/forward/{row.pk}/").status == 404
+
+    composer = elena.post(f"/compose/reply/{row.pk}/")
+    draft = composer.number(r"/compose/(\d+)/")
+    assert f"You answer on behalf of {marta.name}, from {marta.address}" in composer.main
+    assert "It started again" in composer.main
+    for other in (marta, tomas, office.boss):
+        assert other.get(f"/compose/{draft}/").status == 404
+        assert "Packet loss" not in other.get("/messages/drafts/").main
+    answer = {"to": greta.address, "subject": "Re: Packet loss", "text": "We come on Tuesday.", "do": "send"}
+    with marta.listens() as heard:
+        assert elena.post(f"/compose/{draft}/", answer).toast == "Sending in 10 seconds"
+        wait_for(lambda: "delivery" in dict(heard), "the event for the owner")
+    shown = f"by {elena.name} in your name"
+    assert shown in marta.communication(customer).main
+    assert f"written {shown}" in marta.get(f"/compose/{draft}/").main
+    assert tomas.get(f"/compose/{draft}/").status == 404
+
+    got = greta.receives("Re: Packet loss")
+    assert marta.address in str(got["From"]) and marta.name in str(got["From"])
+    assert elena.name.encode() not in got.as_bytes() and elena.address.encode() not in got.as_bytes()
+    assert got["In-Reply-To"] and got["Sender"] is None
+    elena.until_delivery("Re: Packet loss")
+    wait_for(lambda: len(marta.imap.uids(marta.address, "Sent")) == 1, "the copy on the owner's server")
+    assert marta.imap.uids(elena.address, "Sent") == []
+    [sent] = marta.sent()
+    assert f"by {elena.name}" in sent.words and "by you" in elena.sent()[0].words
+    assert f"by {elena.name}" in marta.get(f"/messages/sent/{sent.pk}/").main
+    [others] = tomas.sent()
+    assert elena.name not in tomas.get(f"/messages/sent/{others.pk}/").main
+    assert f"by {elena.name}" in marta.communication(customer).main
+    greta.answer(got, "Thank you.\r\n")
+    assert "Thank you." in elena.opens(elena.sees("Re: Re: Packet loss")).main
+
+
+@pytest.mark.story(21)
+def test_row_21_taking_the_grant_back_stops_what_is_not_sent_yet(office, marta, elena, greta):
+    marta.connects()
+    elena.connects()
+    marta.adds_customer("Brandt Bakery", greta.address)
+    greta.write(marta.address, "Packet loss", "It started again.\r\n")
+    row = marta.sees("Packet loss")
+    marta.shares(elena, may_reply="on")
+    queued, draft = (elena.post(f"/compose/reply/{row.pk}/").number(r"/compose/(\d+)/") for _ in range(2))
+    words = {"to": greta.address, "text": "We come on Tuesday.\n\n> It started again.\n"}
+    elena.post(f"/compose/{draft}/", words | {"subject": "Kept", "do": "save"})
+    elena.post(f"/compose/{queued}/", words | {"subject": "Too late", "do": "send"})
+    marta.takes_back(elena)
+
+    refused = elena.post(f"/compose/{draft}/", words | {"subject": "Kept", "do": "send"})
+    assert refused.status == 422 and "You can no longer answer this message" in refused.main
+    assert "We come on Tuesday." in refused.text  # what was typed is not lost
+    elena.until_delivery("Too late", "held")
+    for number in (draft, queued):
+        page = elena.get(f"/compose/{number}/")
+        assert "An answer that can no longer be sent" in page.main and "We come on Tuesday." in page.main
+        for secret in ("It started again", marta.name, marta.address, greta.address, "Packet loss"):
+            assert secret not in page.main
+    assert "ended before the message was sent" in marta.get(f"/compose/{queued}/").main
+    assert marta.get(f"/compose/{draft}/").status == 404
+    assert greta.letters() == []
+
+    marta.shares(elena, may_reply="on")
+    elena.post(f"/compose/{queued}/", words | {"subject": "In time", "do": "send"})
+    greta.receives("In time")
+    assert len(greta.letters()) == 1
+
+
 @pytest.mark.story(22)
 def test_row_22_pairing_brings_earlier_mail_along_and_can_be_undone(office, marta, elena):
     sender = office.client().address
