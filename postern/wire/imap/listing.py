@@ -33,10 +33,14 @@ class Names:
         self._told = {info.name: info.wire_name for info in found.values()}
         return list(found.values())
 
-    def word(self, name: str) -> bytes | Literal:
-        """The wire's word for a folder, as LIST spelled it when it did. Raises control_bytes."""
+    def spelled(self, name: str) -> bytes:
+        """The server's own spelling of a folder, as LIST gave it when it did. Raises control_bytes."""
         plain = "INBOX" if name.upper() == "INBOX" else name
-        wire = self._told.get(name) or wire_name(plain, utf8=self._connection.utf8)
+        return self._told.get(name) or wire_name(plain, utf8=self._connection.utf8)
+
+    def word(self, name: str) -> bytes | Literal:
+        """The folder as an argument of a command. Raises control_bytes."""
+        wire = self.spelled(name)
         if not wire:
             raise errors.control_bytes("The empty folder name")
         return commands.astring(wire, what="The folder name")
@@ -71,7 +75,9 @@ async def status(connection: Connection, names: Names, name: str) -> Status:
     word = names.word(name)
     events = await connection.do(command("STATUS", word, b"(" + _items(connection) + b")"))
     told = [event for event in events if isinstance(event, FolderStatus)]
-    read = _read(told[-1]) if told else None
+    # With NOTIFY on, the counts of others may come in between (R-015).
+    named = [event for event in told if _same(event.wire_name) == _same(names.spelled(name))]
+    read = _read((named or told)[-1]) if told else None
     if read is None:
         raise MailError("server_refused", "The server said nothing about the folder.", temporary=True)
     return read

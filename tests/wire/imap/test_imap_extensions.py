@@ -369,6 +369,18 @@ def test_other_folders_end_the_wait_too() -> None:
     play(script, work)
 
 
+def test_the_counts_of_another_folder_are_not_taken_for_those_asked() -> None:
+    """R-015."""
+
+    async def work(session: Session) -> None:
+        assert (await session.status("Größe")).messages == 5
+
+    answer = (
+        b'* STATUS Sent (MESSAGES 1)\r\n* STATUS "Gr&APYA3w-e" (MESSAGES 5)\r\n* STATUS x (MESSAGES 2)\r\n'
+    )
+    play(asked(b"", (b"STATUS Gr&APYA3w-e (MESSAGES UIDNEXT UIDVALIDITY)", answer)), work)
+
+
 @pytest.mark.parametrize("answer", [b"TAG NO [NOTIFICATIONOVERFLOW] no\r\n", b"TAG BAD what\r\n"])
 def test_no_watching_where_it_is_refused_or_not_offered(answer: bytes) -> None:
     async def work(session: Session) -> None:
