@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from postern.mailboxes import secrets
-from postern.mailboxes.models import Mailbox, Probe, Secret, SmtpAuth, SystemEmail
+from postern.mailboxes.models import ImapAuth, Mailbox, Probe, Secret, SmtpAuth, SystemEmail
 from postern.mime.addresses import Mailaddr
 from postern.wire import smtp
 from postern.wire.endpoint import Endpoint, Policy, Security
@@ -46,7 +46,8 @@ def imap_endpoint(mailbox: Mailbox) -> Endpoint:
 
 def imap_login(mailbox: Mailbox) -> Login:
     """Return the mailbox's IMAP sign-in; workers only. Raises SecretError."""
-    return Login(mailbox.imap_username, secrets.read_secret(mailbox, Secret.Field.IMAP))
+    secret = secrets.read_secret(mailbox, Secret.Field.IMAP)
+    return Login(mailbox.imap_username, secret, token=mailbox.imap_auth == ImapAuth.TOKEN)
 
 
 def smtp_endpoint(mailbox: Mailbox) -> Endpoint:
@@ -69,7 +70,13 @@ def smtp_login(mailbox: Mailbox) -> Login | None:
     if mailbox.smtp_auth == SmtpAuth.NONE:
         return None
     user = mailbox.smtp_username or mailbox.imap_username
-    return Login(user, secrets.read_secret(mailbox, Secret.Field.SMTP))
+    return Login(user, secrets.read_secret(mailbox, Secret.Field.SMTP), token=smtp_has_token(mailbox))
+
+
+def smtp_has_token(mailbox: Mailbox) -> bool:
+    """True when the secret for the mailbox's own SMTP server is an access token."""
+    shared = not mailbox.smtp_username and mailbox.imap_auth == ImapAuth.TOKEN
+    return shared or mailbox.smtp_auth == SmtpAuth.XOAUTH2
 
 
 def smtp_auth(mailbox: Mailbox) -> smtp.SmtpAuth:
@@ -128,7 +135,7 @@ def probe_login(probe: Probe) -> Login | None:
     password = secrets.read_probe_secret(probe)
     if password is None:
         password = _stored(probe)
-    return Login(kept["username"], password)
+    return Login(kept["username"], password, token=bool(kept.get("token")))
 
 
 def probe_auth(probe: Probe) -> smtp.SmtpAuth:

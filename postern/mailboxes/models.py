@@ -26,6 +26,13 @@ class SmtpAuth(models.TextChoices):
     NONE = "none", "None"
 
 
+class ImapAuth(models.TextChoices):
+    """What the secret under Credentials is."""
+
+    PASSWORD = "password", "Password"
+    TOKEN = "token", "OAuth token"
+
+
 class Mailbox(models.Model):
     """One administrator's personal IMAP/SMTP account. Rows 1 to 18 of the table of behaviours."""
 
@@ -67,6 +74,14 @@ class Mailbox(models.Model):
 
     # Credentials
     imap_username = models.CharField("Username", max_length=320, blank=True)
+    imap_auth = models.CharField(
+        "Sign in with",
+        max_length=8,
+        choices=ImapAuth,
+        default=ImapAuth.PASSWORD,
+        help_text="OAuth token: paste an access token in place of the password. It is used by XOAUTH2 or "
+        "OAUTHBEARER until it expires; Postern does not fetch or renew tokens.",
+    )
     has_imap_secret = models.BooleanField(default=False, editable=False)
 
     # IMAP settings

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from postern.mailboxes import secrets
 from postern.mailboxes.cleaning import Faults, SettingsError, check_address
-from postern.mailboxes.connection import sender
-from postern.mailboxes.models import Mailbox, Probe, SmtpAuth, SystemEmail
+from postern.mailboxes.connection import sender, smtp_has_token
+from postern.mailboxes.models import ImapAuth, Mailbox, Probe, SmtpAuth, SystemEmail
 from postern.mailboxes.person import Person
 from postern.mailboxes.save import candidate, notify, own_mailbox, system_candidate
 from postern.mailboxes.sections import FIELDS, SYSTEM_FIELDS
@@ -102,6 +102,7 @@ def _imap_settings(new: Mailbox, old: Mailbox) -> dict[str, Any]:
         "port": new.imap_port,
         "security": new.imap_security,
         "username": new.imap_username,
+        "token": new.imap_auth == ImapAuth.TOKEN,
         "skip_validation": new.imap_skip_validation,
         "pinned_sha256": old.imap_pinned_sha256 if same and new.imap_skip_validation else "",
         "sent_folder": new.sent_folder,
@@ -117,6 +118,7 @@ def _smtp_settings(new: Mailbox, old: Mailbox) -> dict[str, Any]:
         "security": new.smtp_security,
         "username": new.smtp_username or new.imap_username,
         "auth": new.smtp_auth,
+        "token": smtp_has_token(new),
         "skip_validation": new.smtp_skip_validation,
         "pinned_sha256": old.smtp_pinned_sha256 if same and new.smtp_skip_validation else "",
         "own_username": bool(new.smtp_username),
@@ -169,7 +171,7 @@ def _password_field(probe: Probe) -> str:
 
 
 def _stored_fits(probe: Probe) -> bool:
-    """True when a password is stored for exactly the place that is tested."""
+    """True when a secret of this kind is stored for exactly the place that is tested."""
     place = secrets.probe_place(probe)
     if probe.kind == Probe.Kind.SYSTEM:
         system = SystemEmail.current()
@@ -177,8 +179,10 @@ def _stored_fits(probe: Probe) -> bool:
     if probe.mailbox is None:
         return False
     if place.protocol == "imap":
-        return probe.mailbox.has_imap_secret and place == secrets.imap_place(probe.mailbox)
-    return probe.mailbox.has_smtp_secret and place == secrets.smtp_place(probe.mailbox)
+        same_kind = probe.settings["token"] == (probe.mailbox.imap_auth == ImapAuth.TOKEN)
+        return same_kind and probe.mailbox.has_imap_secret and place == secrets.imap_place(probe.mailbox)
+    same_kind = probe.settings["token"] == smtp_has_token(probe.mailbox)
+    return same_kind and probe.mailbox.has_smtp_secret and place == secrets.smtp_place(probe.mailbox)
 
 
 def _recipient(probe: Probe, typed: str, faults: Faults) -> str:

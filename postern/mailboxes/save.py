@@ -30,7 +30,9 @@ __all__ = [
     "save_system_email",
 ]
 
-_CHANGED = "Enter the password again: the server, port, user name or security mode has changed."
+_CHANGED = (
+    "Enter the password again: the server, port, user name, security mode or way to sign in has changed."
+)
 _MISSING = "Enter the password."
 
 
@@ -117,7 +119,7 @@ _Plan = tuple[str, str | None, bool]
 
 def _imap_secret(new: Mailbox, old: Mailbox, data: Mapping[str, Any], faults: Faults) -> _Plan:
     typed = typed_password(data, "imap_password", faults)
-    moved = secrets.imap_place(new) != secrets.imap_place(old)
+    moved = secrets.imap_place(new) != secrets.imap_place(old) or new.imap_auth != old.imap_auth
     if not new.imap_host:
         return Secret.Field.IMAP, None, False
     if not typed and (moved or not old.has_imap_secret):
@@ -132,6 +134,7 @@ def _smtp_secret(new: Mailbox, old: Mailbox, data: Mapping[str, Any], faults: Fa
     if own and not new.smtp_username and not new.use_system_smtp:
         faults.add("smtp_username", "Type the user name that goes with the SMTP password.")
     moved = secrets.smtp_place(new) != secrets.smtp_place(old)
+    moved = moved or (new.imap_auth != old.imap_auth and not new.smtp_username)
     if new.use_system_smtp or not new.smtp_host or new.smtp_auth == SmtpAuth.NONE:
         return Secret.Field.SMTP, None, not moved
     if not (new.smtp_username or new.imap_username):

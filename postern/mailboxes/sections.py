@@ -27,7 +27,7 @@ SECTIONS = (
         "credentials",
         "Credentials",
         "Your password is encrypted and is never shown again.",
-        ("address", "imap_username", "imap_password"),
+        ("address", "imap_username", "imap_auth", "imap_password"),
     ),
     Section(
         "imap",

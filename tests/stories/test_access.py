@@ -151,6 +151,33 @@ def test_row_07_a_reader_without_a_mailbox_of_their_own_sees_nothing_and_is_told
     assert "Closed until then" in elena.opens(row).main
 
 
+@pytest.mark.story(7)
+def test_row_07_an_oauth_token_counts_as_a_password_does(office, marta, elena, greta):
+    marta.connects()
+    marta.gets("For a reader with a token")
+    marta.sees("For a reader with a token")
+    marta.shares(elena)
+    assert elena.inbox() == []
+    token = elena.imap.token(elena.address)
+    refused = elena.saves(imap_auth="token", imap_password="")
+    assert refused.status == 422 and elena.inbox() == []
+    elena.connects(imap_auth="token", imap_password=token)
+    assert elena.subjects() == ["For a reader with a token"]
+    assert token not in elena.get("/profile/email/").text
+
+    # The token serves for reading and sending alike, and never as a password.
+    elena.gets("Read by a token")
+    elena.sees("Read by a token")
+    elena.sends_at_once(to=greta.address, subject="Sent by a token")
+    elena.until_delivery("Sent by a token")
+    greta.receives("Sent by a token")
+    assert "Enter the password again" in elena.saves(imap_auth="password", imap_password="").main
+    old = elena.imap.token(elena.address, seconds=-600)
+    elena.tests("imap", imap_auth="token", imap_password=old)
+    state, steps, result = elena.probe()
+    assert (state, steps[-1]["key"], result["code"]) == ("failed", "sign_in", "token_rejected"), result
+
+
 @pytest.mark.story(31)
 def test_row_31_two_administrators_and_one_customer_each_see_their_own_half(office, marta, elena, greta):
     tomas = office.hire()

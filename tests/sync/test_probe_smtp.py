@@ -156,7 +156,7 @@ def test_row_17_every_security_mode_and_sign_in_type(desk, security, port, auth,
         ({"smtp_password": "wrong"}, "sign_in", "password_rejected", "535 5.7.8"),
         ({"smtp_password": "wrong", "smtp_auth": "login"}, "sign_in", "password_rejected", "535 5.7.8"),
         ({"smtp_password": "wrong", "smtp_auth": "cram-md5"}, "sign_in", "password_rejected", "535 5.7.8"),
-        ({"smtp_password": "old token", "smtp_auth": "xoauth2"}, "sign_in", "password_rejected", "535 5.7.8"),
+        ({"smtp_password": "old token", "smtp_auth": "xoauth2"}, "sign_in", "token_rejected", "535 5.7.8"),
         (
             {"smtp_port": "plain_port", "smtp_security": "none", "smtp_auth": "cram-md5"},
             "sign_in",

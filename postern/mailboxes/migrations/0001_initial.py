@@ -74,6 +74,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("imap_username", models.CharField(blank=True, max_length=320, verbose_name="Username")),
+                (
+                    "imap_auth",
+                    models.CharField(
+                        choices=[("password", "Password"), ("token", "OAuth token")],
+                        default="password",
+                        help_text="OAuth token: paste an access token in place of the password. It is used by XOAUTH2 or OAUTHBEARER until it expires; Postern does not fetch or renew tokens.",
+                        max_length=8,
+                        verbose_name="Sign in with",
+                    ),
+                ),
                 ("has_imap_secret", models.BooleanField(default=False, editable=False)),
                 ("imap_host", models.CharField(blank=True, max_length=253, verbose_name="IMAP server")),
                 ("imap_port", models.PositiveIntegerField(default=993, verbose_name="IMAP port")),

@@ -14,6 +14,7 @@ from postern.wire import errors, tls
 from postern.wire.endpoint import Endpoint, Security, attach
 from postern.wire.errors import MailError
 from postern.wire.login import Login
+from postern.wire.sasl import token_rejected
 from postern.wire.smtp.envelope import Envelope
 from postern.wire.smtp.line import Line
 from postern.wire.smtp.replies import RecipientsRefused, Refusal, Stage, quotable, refused
@@ -106,15 +107,21 @@ class Session:
     async def sign_in(self, login: Login, auth: SmtpAuth) -> SmtpAuth:
         """Try once, with one mechanism (R-034); returns which."""
         encrypted = self.endpoint.security is not Security.NONE
-        chosen = choose_auth(auth, self._client.server_auth_methods, encrypted=encrypted)
+        offered = self._client.server_auth_methods
+        chosen = choose_auth(auth, offered, encrypted=encrypted, token=login.token)
         method = {
             SmtpAuth.PLAIN: self._client.auth_plain,
             SmtpAuth.LOGIN: self._client.auth_login,
             SmtpAuth.CRAM_MD5: self._client.auth_crammd5,
             SmtpAuth.XOAUTH2: self._client.auth_xoauth2,
         }[chosen]
-        with _translated(Stage.AUTH, self.timeout):
-            await method(login.username, login.password)
+        try:
+            with _translated(Stage.AUTH, self.timeout):
+                await method(login.username, login.password)
+        except MailError as error:
+            if chosen is SmtpAuth.XOAUTH2 and error.code == "password_rejected":
+                raise token_rejected(error.server_text) from None
+            raise
         return chosen
 
     async def offer_sender(self, envelope: Envelope) -> None:
@@ -211,15 +218,19 @@ class Session:
         )
 
 
-def choose_auth(wanted: SmtpAuth, offered: Sequence[str], *, encrypted: bool) -> SmtpAuth:
+def choose_auth(
+    wanted: SmtpAuth, offered: Sequence[str], *, encrypted: bool, token: bool = False
+) -> SmtpAuth:
     """The mechanism to use of those offered (lower-case names). Raises server_refused when there is none.
 
-    Without encryption the one that does not show the password comes first (RFC 2195).
+    A token is for XOAUTH2 alone. Without encryption the one that does not show the password comes first (RFC 2195).
     """
     if wanted is not SmtpAuth.AUTO:
         if wanted.value in offered:
             return wanted
         raise _auth_missing(f"the sign-in type {wanted.value.upper()}", "Choose “automatic”.")
+    if token:
+        return choose_auth(SmtpAuth.XOAUTH2, offered, encrypted=encrypted)
     order = [SmtpAuth.PLAIN, SmtpAuth.LOGIN, SmtpAuth.CRAM_MD5]
     for candidate in order if encrypted else [SmtpAuth.CRAM_MD5, *order]:
         if candidate.value in offered:
