@@ -11,9 +11,9 @@ from postern.mime.words import decode_words, one_line
 # One recipient of a plain list, with its comma: bare, named, named in quotes without backslashes, or only a name.
 _BARE = r'[^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++'
 _ANGLE = r'[^\s<>@"(),;:\\]++@[^\s<>@"(),;:\\]++'
-_PLAIN = r'[^"(),;:<>@\\]'
+_NAME = r'(?:[^"(),;:<>@\\=]++|=\?[^?\s]{1,75}+\?[bBqQ]\?[^?\s]*+\?=|=)'
 _LISTED = re.compile(
-    rf'\s*+(?:({_BARE})|(?:"([^"\\]*+)"\s*+|({_PLAIN}*+))<({_ANGLE})>|({_PLAIN}++))\s*+(?:,|\Z)', re.DOTALL
+    rf'\s*+(?:({_BARE})|(?:"([^"\\]*+)"\s*+|({_NAME}*+))<({_ANGLE})>|({_NAME}++))\s*+(?:,|\Z)', re.DOTALL
 )
 _TOKEN = re.compile(
     r'=\?[^?\s]{1,75}\?[bBqQ]\?[^?\r\n]*+\?=|"(?:[^"\\]|\\.)*+"|\\.|[^\s"(),;:<>\\=]++|\s++|.', re.DOTALL
@@ -62,7 +62,8 @@ def _plain_list(header: str) -> list[Mailaddr]:
 
 def _phrase(words: str) -> str:
     """A display name: blanks collapsed, encoded words decoded."""
-    return decode_words(" ".join(words.split())) if words else ""
+    words = " ".join(words.split())
+    return decode_words(words) if "=?" in words or not words.isprintable() else words
 
 
 class _Scan:

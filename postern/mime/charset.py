@@ -120,6 +120,8 @@ def storable(text: str) -> str:
     """Text without NUL and lone surrogates: PostgreSQL and JSON refuse both."""
     if "\0" in text:
         text = text.replace("\0", "")
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")  # much faster than looking for surrogates
     except UnicodeEncodeError:

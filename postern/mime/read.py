@@ -17,6 +17,7 @@ __all__ = ["Letter", "Mailaddr", "Part", "part_bytes", "read"]
 
 MAX_IDS = 500
 _ID = re.compile(r"<([^<>]{1,998})>")
+_ONE_ID = re.compile(r"<([!-;=?-~]{1,998})>")
 _BLANKS = re.compile(r"\s+")
 _ROBOT = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon)@", re.IGNORECASE)
 
@@ -106,7 +107,7 @@ def _head(headers: Headers, defects: list[str]) -> dict[str, Any]:
         "date_text": date_text[:300],
         "message_id": next(iter(_ids(headers.text("message-id"))), ""),
         "in_reply_to": _ids(headers.text("in-reply-to")),
-        "references": _ids(" ".join(headers.texts("references"))),
+        "references": _ids(" ".join(headers.texts("references")) if "references" in headers else ""),
         "automatic": _automatic(headers),
     }
 
@@ -121,14 +122,18 @@ def _warn(headers: Headers, defects: list[str]) -> None:
 
 def _people(headers: Headers, name: str) -> tuple[Mailaddr, ...]:
     """Everyone in all headers of that name: a second To still names recipients."""
-    values = headers.texts(name)
-    return tuple(parse_addresses(values[0] if len(values) == 1 else ", ".join(values))) if values else ()
+    if name not in headers:
+        return ()
+    value = ", ".join(headers.texts(name)) if name in headers.repeated else headers.text(name)
+    return tuple(parse_addresses(value))
 
 
 def _ids(value: str) -> tuple[str, ...]:
     """Message-IDs without brackets, blanks removed; a lone token with an @ counts without brackets too."""
     if not value:
         return ()
+    if one := _ONE_ID.fullmatch(value):
+        return (one[1],)
     found = [one_line(_BLANKS.sub("", inner)) for inner in _ID.findall(value)]
     if not found:
         found = [one_line(word.strip("<>,;")) for word in value.split() if "@" in word and len(word) < 998]
