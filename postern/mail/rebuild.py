@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from django.db.models import Q
 from zstandard import ZstdError
 
 from postern.mail import rawstore
@@ -21,6 +22,7 @@ from postern.mail.models import Attachment, Body, Conversation, Message, Message
 from postern.mail.preparing import Arrival, Prepared, prepare
 from postern.mail.storing import DESCRIBED, describe, save_content
 from postern.mailboxes.models import Mailbox
+from postern.mime.sanitize import SANITIZER_VERSION
 
 BATCH = 100
 
@@ -33,6 +35,13 @@ class Rebuilt:
     healed: int = 0
     unreadable: int = 0
     missing: list[str] = field(default_factory=list)
+
+    def __iadd__(self, other: Rebuilt) -> Rebuilt:
+        self.letters += other.letters
+        self.healed += other.healed
+        self.unreadable += other.unreadable
+        self.missing += other.missing
+        return self
 
     def __str__(self) -> str:
         parts = [f"{self.letters} letters read anew"]
@@ -63,13 +72,30 @@ def rebuild(mailbox_id: int, *, told: Callable[[int], object] = lambda done: Non
     return report
 
 
+def heal() -> Rebuilt:
+    """Read anew what no version could read so far, and what an earlier one cleaned by older rules.
+
+    For every mailbox, a batch at a time, so that new mail never waits long.
+    """
+    report = Rebuilt()
+    for mailbox_id in Mailbox.objects.order_by("pk").values_list("pk", flat=True):
+        with at_mailbox(mailbox_id):
+            stale = Q(body__sanitizer_version__lt=SANITIZER_VERSION) | ~Q(quarantined="")
+            rows = Message.objects.filter(stale, mailbox_id=mailbox_id).order_by("pk")
+            ids = list(rows.values_list("pk", flat=True))
+        for start in range(0, len(ids), BATCH):
+            report += reread(mailbox_id, ids[start : start + BATCH])
+    return report
+
+
 def reread(mailbox_id: int, ids: Sequence[int]) -> Rebuilt:
-    """Read some messages of a mailbox anew, in one transaction: quarantined ones after an upgrade."""
+    """Read some messages of a mailbox anew, in one transaction."""
     report = Rebuilt()
     with at_mailbox(mailbox_id):
         lock(mailbox_id)
         mailbox = Mailbox.objects.get(pk=mailbox_id)
         _reread(mailbox, list(Message.objects.filter(mailbox=mailbox, pk__in=ids)), report)
+        _drop_empty(mailbox)
     return report
 
 
@@ -94,8 +120,9 @@ def _reread(mailbox: Mailbox, messages: Sequence[Message], report: Rebuilt) -> N
     for message, one in readable:
         describe(message, one)
         message.quarantined = ""
-    places = place_all(mailbox.pk, [one.ids if not one.broken else () for _, one in pairs])
-    for (message, _), conversation in zip(pairs, places, strict=True):
+    threaded = [(message, one) for message, one in readable if one.ids]  # the others stand alone, and stay
+    places = place_all(mailbox.pk, [one.ids for _, one in threaded])
+    for (message, _), conversation in zip(threaded, places, strict=True):
         message.conversation_id = conversation
     _file([message for message, _ in readable], mailbox)
     changed = ("conversation_id", "known", "owner_party", "quarantined", *DESCRIBED)
@@ -157,6 +184,11 @@ def _keep_numbers(mailbox: Mailbox, before: dict[int, int]) -> None:
             Reference.objects.filter(mailbox=mailbox, conversation_id=conversation).update(
                 conversation_id=number
             )
+    _drop_empty(mailbox)
+
+
+def _drop_empty(mailbox: Mailbox) -> None:
+    """Delete conversations that no message and no reference belongs to any more."""
     used = Message.objects.filter(mailbox=mailbox).values("conversation_id")
     kept = Reference.objects.filter(mailbox=mailbox).values("conversation_id")
     Conversation.objects.filter(mailbox=mailbox).exclude(pk__in=used).exclude(pk__in=kept).delete()

@@ -1,9 +1,15 @@
-"""Housekeeping. Procrastinate finds it here; the work is one function of the wall, run as postern_send."""
+"""Housekeeping. Procrastinate finds it here; run as postern_send."""
 
 from __future__ import annotations
 
+import logging
+
 from django.db import connection
 from procrastinate.contrib.django import app
+
+from postern.mail import rebuild
+
+log = logging.getLogger(__name__)
 
 
 @app.periodic(cron="17 * * * *")
@@ -18,3 +24,15 @@ def tidy(timestamp: int) -> None:
             cursor.execute("SELECT app.tidy()")
     finally:
         connection.close()  # jobs run in threads; a connection left open in one would outlive its database
+
+
+@app.periodic(cron="23 3 * * *")
+@app.task(name="heal", queue="tidy", queueing_lock="heal")
+def heal(timestamp: int = 0) -> None:
+    """Every night, and after a start: read anew what is in quarantine or was cleaned by older rules."""
+    try:
+        report = rebuild.heal()
+        if report.letters or report.missing:
+            log.warning("%s", report)
+    finally:
+        connection.close()

@@ -33,7 +33,7 @@ UPDATE outbox_delivery SET state = 'held', code = 'restored', send_at = NULL,
   WHERE state IN ('queued', 'sending');
 SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE outbox_delivery FORCE ROW LEVEL SECURITY;
-DELETE FROM procrastinate_jobs WHERE task_name IN ('send', 'recover', 'tidy');
+DELETE FROM procrastinate_jobs WHERE task_name IN ('send', 'recover', 'tidy', 'heal');
 UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL WHERE status = 'doing';
 DELETE FROM procrastinate_workers;
 """

@@ -7,9 +7,11 @@ beside the worker puts them back. It is a plain loop, not a job: a job could sta
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 
 import django
 from procrastinate import App
+from procrastinate.exceptions import AlreadyEnqueued
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +38,25 @@ async def _rescue_for_ever(app: App) -> None:
         await asyncio.sleep(RESCUE_EVERY)
 
 
-async def work(app: App, *, concurrency: int = CONCURRENCY, wait: bool = True) -> None:
+AT_START = ("heal",)
+"""Tasks that are due after each start: an upgrade may read what the version before could not."""
+
+
+async def _ask_for(app: App, tasks: Sequence[str]) -> None:
+    for task in tasks:
+        with contextlib.suppress(AlreadyEnqueued):
+            await app.configure_task(task, queueing_lock=task).defer_async()
+
+
+async def work(
+    app: App, *, concurrency: int = CONCURRENCY, wait: bool = True, at_start: Sequence[str] = ()
+) -> None:
     """Work until SIGTERM or SIGINT: no new job is taken then, running ones get 25 seconds.
 
-    wait=False: work off what is there and return.
+    wait=False: work off what is there and return. at_start: tasks without arguments to put into the queue first.
     """
     async with app.open_async():
+        await _ask_for(app, at_start)
         rescuer = asyncio.create_task(_rescue_for_ever(app))
         try:
             await app.run_worker_async(
@@ -66,4 +81,4 @@ def main() -> None:
     if not isinstance(app.connector, DjangoConnector):
         raise TypeError("the worker must be started once per process")
     with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
-        asyncio.run(work(worker_app))
+        asyncio.run(work(worker_app, at_start=AT_START))

@@ -23,7 +23,7 @@ from postern.mail.models import (
     Raw,
     Reference,
 )
-from postern.mail.rebuild import rebuild, reread
+from postern.mail.rebuild import heal, rebuild, reread
 from postern.mail.scan import scan
 from postern.mail.storing import DESCRIBED
 from postern.people.models import Customer
@@ -156,12 +156,22 @@ def test_a_letter_in_quarantine_is_read_when_the_reader_can(
             "1 letters read anew, 1 cannot be read and stay in quarantine"
         )
     monkeypatch.setattr(preparing, "read", real)
-    with acting_as("sync"):
-        assert "can be read now" in str(reread(world.mailbox.pk, [message.pk]))
+    with acting_as("send"):
+        assert str(heal()) == "1 letters read anew, 1 that could not be read before can be read now"
+        assert heal().letters == 0
     with acting_as("superuser"):
         row = Message.objects.get(pk=message.pk)
         assert (row.subject, row.quarantined, row.known) == ("Deep", "", True)
         assert row.body.text.startswith("Hello")
+
+
+def test_what_was_cleaned_by_older_rules_is_cleaned_by_the_newer(world: World, acting_as: Any) -> None:
+    before = derived(acting_as)
+    with acting_as("superuser"):
+        Body.objects.filter(message__message_id="a@x.example").update(html="<p>old</p>", sanitizer_version=0)
+    with acting_as("send"):
+        assert str(heal()) == "1 letters read anew"
+    assert derived(acting_as) == before
 
 
 @pytest.fixture

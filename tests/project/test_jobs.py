@@ -69,3 +69,15 @@ def test_a_job_of_a_dead_worker_runs_again_and_one_of_a_living_worker_is_left_al
         assert statuses() == ["todo", "doing"]
     asyncio.run(jobs.work(app, wait=False))
     assert done == [1]
+
+
+def test_what_is_due_at_the_start_is_done_once(db, acting_as):
+    done: list[str] = []
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(kwargs=libpq("send")))
+
+    @app.task(name="freshen", queueing_lock="freshen")
+    def freshen() -> None:
+        done.append("freshen")
+
+    asyncio.run(jobs.work(app, wait=False, at_start=["freshen", "freshen"]))
+    assert done == ["freshen"]
