@@ -237,7 +237,7 @@ def _save(request: HttpRequest, row: Delivery, data: Written) -> Delivery:
         subject=row.subject if data.subject is None else data.subject,
         html=html,
         text=text,
-        mailbox=_mailbox(request, data.mailbox),
+        mailbox=_mailbox(request, None if data.mailbox == row.mailbox_id else data.mailbox),
     )
 
 

@@ -223,7 +223,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "mailboxes_systemsecret": {("web", "WRITE"): "(SELECT app.is_super())", ("worker", "ALL"): ANY},
     "outbox_delivery": {
         ("web", "SELECT"): f"({SENT_FOR_ME}) OR ({WRITES})"
-        " OR (author_id = (SELECT app.me()) AND state <> 'accepted')",
+        " OR (author_id = (SELECT app.me()) AND state IN ('draft', 'queued', 'failed', 'held'))",
         ("web", "INSERT"): WRITES,
         ("web", "UPDATE"): f"({SENT_FOR_ME}) OR ({WRITES})",
         ("web", "DELETE"): "author_id = (SELECT app.me()) AND state IN ('draft', 'failed', 'held')",

@@ -20,8 +20,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def of(self, staff: Staff) -> DeliveryQuerySet:
         """Narrow to what the person may know of; of letters in another's name postern.outbox.behalf says what."""
-        ended = Q(author=staff) & ~Q(state=Delivery.State.ACCEPTED)
-        return self.filter(self._current(staff) | ended)
+        state = Delivery.State
+        unsent = Q(author=staff, state__in=(state.DRAFT, state.QUEUED, state.FAILED, state.HELD))
+        return self.filter(self._current(staff) | unsent)
 
     def current(self, staff: Staff) -> DeliveryQuerySet:
         """The same without letters in the name of somebody for whom this person may no longer answer."""
