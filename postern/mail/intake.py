@@ -135,8 +135,10 @@ class _Batch:
         wanted = [one for one in many if not self._is_denied(one)]
         known = Known(self.mailbox.pk, wanted, self.outgoing)
         here = {one.sha256: message for one in wanted if (message := known.message_of(one))}
-        new = {one.sha256: one for one in reversed(wanted) if one.sha256 not in here}
-        new = dict(reversed(new.items()))
+        new: dict[bytes, Prepared] = {}
+        for one in wanted:
+            if one.sha256 not in here:
+                new.setdefault(one.sha256, one)
         for one in new.values():
             if one.broken:
                 raise ValueError(one.broken)

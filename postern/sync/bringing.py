@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from postern.mail.intake import Arrival
+from postern.mail.intake import Arrival, Prepared
+from postern.mail.preparers import MANY
 from postern.mailboxes.models import Folder
 from postern.sync import plan, store
 from postern.sync.memory import Memory, Progress
@@ -29,9 +31,10 @@ TOO_HEAVY = 8
 
 @dataclass
 class Portion:
-    """What one transaction stores: letters, or UIDs `skipped` with the reason; the cursor moves to `next_uid`."""
+    """What one transaction stores: letters (arrived, then prepared), or UIDs `skipped` with the reason; the cursor moves to `next_uid`."""
 
     arrivals: list[Arrival] = field(default_factory=list)
+    letters: list[Prepared] = field(default_factory=list)
     skipped: Sequence[tuple[int, str]] = ()
     next_uid: int | None = None
     only_known: str = ""
@@ -60,7 +63,7 @@ class Bringing:
             self._progress.stored += await self._keep(uidvalidity, portion)
             return portion
 
-        async with Pipeline([keep]) as line:
+        async with Pipeline([self._prepare, keep]) as line:
             if skipped:
                 await line.put(Portion(skipped=skipped))
             for batch in self._careful([one for one in letters.fetch if one.uid not in left_out]):
@@ -68,12 +71,21 @@ class Bringing:
             for batch in self._careful(letters.recognise):
                 await self._fetch(line, batch, only_known=plan.READ_ELSEWHERE)
 
+    async def _prepare(self, portion: Portion) -> Portion:
+        """Read the letters, halves of a large portion at the same time. Their raw bytes are packed by then."""
+        half = len(portion.arrivals) // 2 if len(portion.arrivals) >= 2 * MANY else len(portion.arrivals)
+        parts = [some for some in (portion.arrivals[:half], portion.arrivals[half:]) if some]
+        done = await asyncio.gather(*(self._store.run(store.letters.prepare, self._folder, some) for some in parts))
+        portion.letters = [one for some in done for one in some]
+        portion.arrivals = []
+        return portion
+
     async def _keep(self, uidvalidity: int, portion: Portion) -> int:
         return await self._store.run(
             store.keep,
             self._folder,
             uidvalidity,
-            portion.arrivals,
+            portion.letters,
             skipped=portion.skipped,
             next_uid=portion.next_uid,
             only_known=portion.only_known,

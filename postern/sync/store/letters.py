@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,11 +9,14 @@ from datetime import UTC, datetime
 from django.db.models import Exists, OuterRef
 
 from postern.mail.access import at_mailbox
-from postern.mail.intake import Arrival, take_in
+from postern.mail.intake import Arrival, Prepared, prepare_all, take_in
 from postern.mail.models import Message, Sighting
+from postern.mail.preparers import Preparers
 from postern.mailboxes.models import Folder
 
 FEW = 2000  # UIDs named in one statement
+PREPARERS = Preparers()
+"""Shared by all mailboxes of this process, so that no number of first syncs fills the machine."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,15 @@ def met(folder: Folder, uidvalidity: int, first: int) -> set[int]:
         return set(rows.values_list("uid", flat=True))
 
 
+def prepare(folder: Folder, arrivals: Sequence[Arrival]) -> list[Prepared]:
+    """Read and clean letters, many in a process of its own; no transaction is open meanwhile."""
+    return PREPARERS.prepare_many(arrivals, outgoing=folder.role == Folder.Role.SENT)
+
+
 def keep(
     folder: Folder,
     uidvalidity: int,
-    arrivals: Sequence[Arrival],
+    arrivals: Sequence[Arrival] | Sequence[Prepared],
     *,
     skipped: Sequence[tuple[int, str]] = (),
     next_uid: int | None = None,
@@ -58,13 +65,13 @@ def keep(
 
     `only_known` is the reason with which letters that are not here already are skipped instead of kept.
     """
-    if only_known and arrivals:
-        here = _known(folder.mailbox_id, [hashlib.sha256(a.raw).digest() for a in arrivals])
-        strangers = [a.uid for a in arrivals if hashlib.sha256(a.raw).digest() not in here]
-        skipped = [*skipped, *((uid, only_known) for uid in strangers)]
-        arrivals = [a for a in arrivals if a.uid not in strangers]
+    letters = prepare_all(folder, arrivals)
+    if only_known and letters:
+        here = _known(folder.mailbox_id, [one.sha256 for one in letters])
+        skipped = [*skipped, *((one.uid, only_known) for one in letters if one.sha256 not in here)]
+        letters = [one for one in letters if one.sha256 in here]
     return len(
-        take_in(folder=folder, uidvalidity=uidvalidity, arrivals=arrivals, skipped=skipped, next_uid=next_uid)
+        take_in(folder=folder, uidvalidity=uidvalidity, arrivals=letters, skipped=skipped, next_uid=next_uid)
     )
 
 
