@@ -125,7 +125,10 @@ class Tokens:
         return number(self._match(_DIGITS, "number"))
 
     def fetch_name(self) -> bytes:
-        """The name of a FETCH item in upper case with its section, as ``BODY[HEADER.FIELDS (TO)]``."""
+        """The name of a FETCH item in upper case with its section, as ``BODY[HEADER.FIELDS (TO)]``.
+
+        ``<0>`` behind it is left out: a part from the beginning. Any other origin stays.
+        """
         name = self._match(_NAME, "name")
         if self.peek() == b"[":
             close = self.text.find(b"]", self.at)
@@ -134,8 +137,9 @@ class Tokens:
             name += self.text[self.at : close + 1]
             self.at = close + 1
         if self.take(b"<"):
-            self.number()
+            origin = self.number()
             self.expect(b">")
+            name += b"<%d>" % origin if origin else b""
         return name.upper()
 
     def rest(self) -> bytes:

@@ -133,7 +133,10 @@ def _read(told: FolderStatus | None) -> Status | None:
         return None
     counts = told.items
     read = Status(
-        counts["MESSAGES"], counts.get("UIDNEXT"), counts.get("UIDVALIDITY", 0), counts.get("HIGHESTMODSEQ")
+        counts["MESSAGES"],
+        counts.get("UIDNEXT") or None,  # quirk uidnext_missing
+        counts.get("UIDVALIDITY", 0),
+        counts.get("HIGHESTMODSEQ"),
     )
     return replace(read, mailboxid=told.mailboxid) if told.mailboxid else read
 

@@ -107,6 +107,8 @@ def refusal(command: str, line: Line) -> MailError:
             return _error(_CODES["NONEXISTENT"], line)
     if line.status == "NO" and _BUSY_WORDS.search(line.text):
         return _error(_CODES["UNAVAILABLE"], line)
+    if _WAIT.search(line.text) or "throttled" in line.text.lower():  # quirk throttle_hint
+        return _error(_CODES["THROTTLED"], line)
     return _error(("server_refused", False, f"The mail server refused the command {command}.", ""), line)
 
 

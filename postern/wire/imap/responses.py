@@ -138,6 +138,7 @@ Event = (
     | Other
 )
 
+_FLAG_STARTS = re.compile(r"(?=\\)")
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _STATUSES = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 _MOST = {"HIGHESTMODSEQ": MAX_MODSEQ, "SIZE": MAX_MODSEQ, "DELETED-STORAGE": MAX_MODSEQ}
@@ -255,7 +256,8 @@ def _uid(word: bytes) -> int:
 
 
 def _list(tokens: Tokens) -> Folder:
-    flags = _flags(tokens.items_of_list())
+    told = _flags(tokens.items_of_list())
+    flags = frozenset(flag for word in told for flag in _FLAG_STARTS.split(word) if flag)  # quirk joined_flags
     tokens.spaces()
     delimiter = tokens.nstring()
     tokens.spaces()

@@ -1,5 +1,7 @@
 """SELECT and EXAMINE, with the whole resynchronisation in their answer where the server has QRESYNC (RFC 7162)."""
 
+from dataclasses import replace
+
 from postern.wire.errors import MailError
 from postern.wire.imap.answers import Changed, Known, Selected
 from postern.wire.imap.commands import Literal, command
@@ -42,7 +44,10 @@ async def open_folder(
     connection.news = False
     assert exchange.line is not None
     asked = known if parameter.startswith(b"(QRESYNC") else None
-    return told.selected(connection.exists, readonly or exchange.line.code == "READ-ONLY", asked)
+    found = told.selected(connection.exists, readonly or exchange.line.code == "READ-ONLY", asked)
+    if connection.capabilities & {"CONDSTORE", "QRESYNC"}:
+        return found
+    return replace(found, highestmodseq=None)  # quirk modseq_without_condstore
 
 
 def _parameter(connection: Connection, known: Known | None) -> bytes:
@@ -106,7 +111,7 @@ class _Told:
         )
         return Selected(
             uidvalidity,
-            number_or_none(self.codes.get("UIDNEXT"), MAX_UID),
+            number_or_none(self.codes.get("UIDNEXT"), MAX_UID) or None,  # quirk uidnext_missing
             exists,
             None if nomodseq else highest,
             readonly,

@@ -1,11 +1,12 @@
 """Waiting for news: IDLE for the open folder, NOTIFY for others besides (RFC 2177, RFC 5465)."""
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Coroutine
 
 from postern.wire.errors import MailError
 from postern.wire.imap import commands
-from postern.wire.imap.commands import Command, Literal
+from postern.wire.imap.commands import Command, Literal, command
 from postern.wire.imap.connection import Connection, Exchange
 from postern.wire.imap.link import Deadline
 from postern.wire.imap.responses import Continuation, Count, Event, Fetch, FolderStatus, Vanished
@@ -15,11 +16,13 @@ async def idle(connection: Connection, *, seconds: float, wake: asyncio.Event | 
     """True as soon as something changed in the open folder or one that is watched, False after ``seconds``.
 
     News that came with the answers to other commands counts at once. ``wake`` ends the waiting early and
-    politely, so that the session stays usable.
+    politely, so that the session stays usable. A server without IDLE is asked once, in the end.
     """
     if connection.news:
         connection.news = False
         return True
+    if "IDLE" not in connection.capabilities:
+        return await _ask_later(connection, seconds, wake)
     async with connection.exchange(Command("IDLE", [b"IDLE"], flow="idle")) as exchange:
         changed = await _until_news(connection, exchange, seconds, wake)
         await exchange.done()
@@ -43,6 +46,14 @@ async def watch(connection: Connection, folders: Collection[bytes | Literal]) ->
             raise
         return False
     return True
+
+
+async def _ask_later(connection: Connection, seconds: float, wake: asyncio.Event | None) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for((wake or asyncio.Event()).wait(), seconds)
+    events = await connection.do(command("NOOP"))
+    changed, connection.news = connection.news or any(map(_is_change, events)), False
+    return changed
 
 
 async def _until_news(

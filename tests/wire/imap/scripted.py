@@ -36,6 +36,14 @@ class Wire:
         assert rest.upper().startswith(word), rest
         return rest
 
+    async def untagged(self) -> bytes:
+        """The next line, which has no tag."""
+        line = await self.reader.readline()
+        self.seen += line
+        if not line:
+            raise EOFError
+        return line.rstrip(b"\r\n")
+
     async def take(self, count: int) -> bytes:
         """Exactly so many bytes."""
         data = await self.reader.readexactly(count)
@@ -61,6 +69,48 @@ class Wire:
 
 Script = Callable[[Wire], Awaitable[None]]
 Work = Callable[[Session], Awaitable[None]]
+
+
+def transcript(text: str) -> Script:
+    """A conversation as RFCs write it, a line for each line; what has another beginning is a remark.
+
+    ``S:`` is said by the server, each character one byte; TAG stands for the tag of the last command.
+    ``C:`` must be heard, without its tag; a line that ends in … may go on. ``C>`` is a line that has no tag.
+    ``S!`` ends the connection.
+    """
+
+    async def script(wire: Wire) -> None:
+        for line in text.splitlines():
+            kind, _, words = line.strip().partition(" ")
+            wanted = words.encode("latin-1" if kind == "S:" else "utf-8")
+            if kind == "S:":
+                await wire.say(wanted + b"\r\n")
+            elif kind == "S!":
+                wire.writer.close()
+            elif kind in ("C:", "C>"):
+                heard = await (wire.hear() if kind == "C:" else wire.untagged())
+                begin = wanted.removesuffix("…".encode())
+                assert heard == wanted or (begin != wanted and heard.startswith(begin)), (heard, wanted)
+
+    return script
+
+
+def signed_in(capabilities: str = "IMAP4rev1 IDLE", greeting: str = "ready") -> str:
+    """The beginning of a transcript: greeting and sign-in."""
+    return f"""
+        S: * OK [CAPABILITY IMAP4rev1] {greeting}
+        C: LOGIN…
+        S: TAG OK [CAPABILITY {capabilities}] in
+    """
+
+
+OPEN = """
+        C: SELECT INBOX…
+        S: * 3 EXISTS
+        S: * OK [UIDVALIDITY 7] .
+        S: * OK [UIDNEXT 10] .
+        S: TAG OK [READ-WRITE] open
+"""
 
 
 async def _nothing(session: Session) -> None:

@@ -22,6 +22,7 @@ def line(text: bytes) -> Line:
         ("UID FETCH", b"NO [THROTTLED] slow down", "server_busy", True),
         ("UID FETCH", b"NO [SERVERBUG] oops", "server_busy", True),
         ("UID FETCH", b"NO Request is throttled. Suggested Backoff Time: 92415 milliseconds", "server_busy", True),
+        ("UID FETCH", b"BAD Request is throttled. Suggested Backoff Time: 5000 milliseconds", "server_busy", True),
         ("APPEND", b"NO [OVERQUOTA] full", "mailbox_full", False),
         ("UID COPY", b"NO Quota exceeded (mailbox for user is full)", "mailbox_full", False),
         ("UID FETCH", b"NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", "over_limit", True),
