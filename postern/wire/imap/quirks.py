@@ -73,6 +73,14 @@ QUIRKS: tuple[Quirk, ...] = (
         capability="X-GM-EXT-1",
     ),
     Quirk(
+        "one_fetch_at_a_time",
+        "Exchange, Microsoft 365",
+        "2021",
+        "Slows a client down that asks for much at once and says how long to wait; letters are asked for by"
+        " one command at a time.",
+        greeting=r"Microsoft Exchange",
+    ),
+    Quirk(
         "id_before_select",
         "NetEase (163.com, 126.com, yeah.net)",
         "2019",

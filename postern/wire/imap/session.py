@@ -12,6 +12,7 @@ from postern.wire.errors import MailError
 from postern.wire.imap import (
     changes,
     commands,
+    compress,
     copying,
     fetching,
     headers,
@@ -141,10 +142,25 @@ class Session:
         return await headers.headers(self.connection, uids)
 
     def uid_fetch_bodies(
-        self, uids: Sequence[int], *, sizes: Mapping[int, int] | None = None
+        self, uids: Sequence[int], *, sizes: Mapping[int, int] | None = None, depth: int | None = None
     ) -> AsyncGenerator[Fetched, None]:
-        """Whole letters as they come; see ``fetching.bodies``."""
-        return fetching.bodies(self.connection, uids, sizes=sizes)
+        """Whole letters as they come, ``depth`` commands at a time; see ``fetching.bodies``."""
+        if depth is None:
+            depth = 1 if "one_fetch_at_a_time" in self.quirks else fetching.DEPTH
+        return fetching.bodies(self.connection, uids, sizes=sizes, depth=depth)
+
+    async def compress(self) -> bool:
+        """Turn compression on, for slow links (RFC 4978); False where the server does not offer it or refuses."""
+        if compress.CAPABILITY not in self.capabilities:
+            return False
+        try:
+            await self.connection.do(command("COMPRESS", b"DEFLATE"))
+        except MailError:
+            if self.closed:
+                raise
+            return False
+        self.connection.link.compressed(compress.Codec())
+        return True
 
     async def uid_store(
         self, uids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()

@@ -1,5 +1,7 @@
 """One transcript for each row of ``quirks.py``, under its name."""
 
+import asyncio
+
 import pytest
 
 from postern.wire.errors import MailError
@@ -64,6 +66,29 @@ def test_store_echo() -> None:
     async def work(session: Session) -> None:
         await session.select("INBOX")
         await session.uid_store([2, 1], add=["\\Seen"])
+
+    play(script, work)
+
+
+def test_one_fetch_at_a_time() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.say(EXCHANGE)
+        await wire.hear(b"CAPABILITY")
+        await wire.say(b"* CAPABILITY IMAP4rev1\r\nTAG OK .\r\n")
+        await wire.hear(b"LOGIN")
+        await wire.say(b"TAG OK LOGIN completed.\r\n")
+        await wire.hear(b"CAPABILITY")
+        await wire.say(b"* CAPABILITY IMAP4rev1\r\nTAG OK .\r\n")
+        await wire.select(400)
+        for first in (b"1:200", b"201:400"):
+            assert (await wire.hear()).split(b" ")[2] == first
+            await asyncio.sleep(0.02)
+            assert wire.reader._buffer == b""  # type: ignore[attr-defined] nothing was asked ahead
+            await wire.say(b"TAG OK .\r\n")
+
+    async def work(session: Session) -> None:
+        await session.select("INBOX")
+        assert [one async for one in session.uid_fetch_bodies(range(1, 401))] == []
 
     play(script, work)
 
