@@ -5,7 +5,6 @@ docs/settings.md documents each of them; tests/project/test_settings_page.py kee
 
 import hashlib
 import os
-import warnings
 
 from postern.project.database import connection_settings, data_dir
 from postern.project.keyfile import key_file
@@ -25,6 +24,7 @@ COMPANY = os.environ.get("POSTERN_COMPANY", "Your company")
 MAIL_HOSTS = os.environ.get("POSTERN_MAIL_HOSTS", "")
 """Mail hosts (`host` or `host:port`, separated by commas) allowed although private or on an unusual port."""
 
+IMAP_CONNECTIONS = os.environ.get("POSTERN_IMAP_CONNECTIONS", "")
 POLL_SECONDS = float(os.environ.get("POSTERN_POLL_SECONDS", "30"))
 """How often a server without IDLE is asked for news."""
 
@@ -77,7 +77,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
     "postern.web.base.middleware.SecurityHeaders",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "postern.web.base.files.StaticFiles",
     "postern.mail.access.WallMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -141,8 +141,6 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = os.environ.get("POSTERN_TIME_ZONE", "UTC")
 
-# WhiteNoise opens small files and hands them over whole; under ASGI Django remarks on each.
-warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
@@ -154,4 +152,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("POSTERN_LOG_LEVEL", "WARNING")},
+    # What was refused to a browser or a program (404, 422) was told to it, and is no news for the operator.
+    "loggers": {"django.request": {"level": "ERROR"}},
 }
