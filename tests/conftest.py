@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -31,6 +32,28 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> None:
     """Set Django up before the first test module that may import a model, and only then."""
     if module_path.is_relative_to(HERE) and module_path.relative_to(HERE).parts[0] not in NO_DATABASE:
         _set_up_django()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long forms of a test run under `./dev soak` alone; elsewhere each is named among what was skipped."""
+    if os.environ.get("POSTERN_SOAK"):
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason=f"soak: {item.name} (./dev soak)"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the figures that tests noted by `record_property("figure", text)`, and other things they tell."""
+    told: dict[str, list[str]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, text in getattr(report, "user_properties", ()):
+                told.setdefault(name, []).append(str(text))
+    for name, texts in told.items():
+        terminalreporter.section(name)
+        for text, times in sorted(Counter(texts).items()):
+            terminalreporter.write_line(text if times == 1 else f"{text} ({times} times)")
 
 
 def _set_up_django() -> None:

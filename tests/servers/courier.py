@@ -35,7 +35,7 @@ ENVIRONMENT = {
     "IMAP_CAPABILITY": "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE",
     "IMAP_KEYWORDS": "1",
     "IMAP_ACL": "0",
-    "IMAP_IDLE_TIMEOUT": "1",
+    "IMAP_IDLE_TIMEOUT": "60",
     "IMAP_MAILBOX_SANITY_CHECK": "0",
     "IMAP_CHECK_ALL_FOLDERS": "0",
     "IMAP_USELOCKS": "1",
@@ -89,16 +89,15 @@ class Courier(Looking):
         running.wait_until(socket.exists, "Courier's authdaemond", log=self.log)
         imap = ["/usr/lib/courier/courier/imaplogin", "/usr/bin/imapd", "Maildir"]
         tcpd = ["/usr/sbin/couriertcpd", "-address=127.0.0.1", "-maxprocs=100", "-maxperip=100"]
-        self.processes.append(
-            self.room.start(
-                [*tcpd, "-nodnslookup", "-noidentlookup", str(self.port), *imap], self.log, ENVIRONMENT
-            )
-        )
+        command = [*tcpd, "-nodnslookup", "-noidentlookup", str(self.port), *imap]
+        # Each imapd starts a gam_server, to be told of changes in the maildir, and forgets it.
+        self.processes.append(self.room.start(command, self.log, ENVIRONMENT, enclosed=True))
         running.wait_until(lambda: running.greets(self.port, b"* OK"), "Courier's greeting", log=self.log)
 
     def stop(self) -> None:
         """Stop; every connection drops."""
         for process in reversed(self.processes):
+            process.kill()  # unshare does not hear SIGTERM; Courier keeps nothing in memory
             running.stop(process)
         self.processes = []
 
@@ -122,8 +121,13 @@ class Courier(Looking):
         self.room.folder("/run/courier/authdaemon", owner.pw_uid)
         self.room.path("/etc/courier/authdaemonrc").write_text(AUTH)
         lines = []
+        hashed: dict[str, str] = {}
         for user, password in self.passwords.items():
-            secret = self.room.run("/usr/sbin/userdbpw", "-md5", feed=f"{password}\n{password}\n").strip()
+            if password not in hashed:
+                hashed[password] = self.room.run(
+                    "/usr/sbin/userdbpw", "-md5", feed=f"{password}\n" * 2
+                ).strip()
+            secret = hashed[password]
             home = f"/var/mail/{user}"
             lines.append(
                 f"{user}\tuid={owner.pw_uid}|gid={owner.pw_gid}|home={home}|mail={home}/Maildir|imappw={secret}\n"

@@ -9,9 +9,11 @@ Looks at mail with the same methods as Dovecot does. CONDSTORE, QRESYNC, ESEARCH
 
 from __future__ import annotations
 
+import contextlib
+import imaplib
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -84,6 +86,7 @@ class Cyrus(Looking):
         self.host = "127.0.0.1"
         (self.port,) = running.free_ports(1)
         self.process: subprocess.Popen[bytes] | None = None
+        self._met: set[str] = set()
 
     def __enter__(self) -> Self:
         self.home = running.private_folder("cyrus")
@@ -91,9 +94,6 @@ class Cyrus(Looking):
         try:
             self._prepare()
             self.start()
-            for user in self.passwords:
-                with self.session(user, "INBOX"):
-                    pass  # Cyrus makes the folders of a new user when its INBOX is opened first
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -116,6 +116,18 @@ class Cyrus(Looking):
         running.stop(self.process)
         self.process = None
 
+    @contextlib.contextmanager
+    def session(
+        self, user: str, folder: str | None = None, *, readonly: bool = True
+    ) -> Iterator[imaplib.IMAP4]:
+        """As Looking's; Cyrus makes the folders of a new user when its INBOX is opened first."""
+        with super().session(user, folder, readonly=readonly) as link:
+            if user not in self._met:
+                link.select("INBOX", readonly=True)
+                link.unselect()
+                self._met.add(user)
+            yield link
+
     def reconstruct(self, user: str) -> str:
         """Read a mailbox anew from its files, as after a restore."""
         return self.room.run(f"{BIN}/reconstruct", "-C", "/etc/imapd.conf", "-r", "-u", user)
@@ -130,9 +142,9 @@ class Cyrus(Looking):
         slash = "no" if self.inbox_prefix else "yes"
         self._write("etc/imapd.conf", IMAPD.format(slash=slash))
         self._write("etc/cyrus.conf", MASTER.format(port=self.port))
-        for user, password in self.passwords.items():
-            name, _, domain = user.partition("@")
-            self.room.run("/usr/sbin/saslpasswd2", "-p", "-c", "-u", domain, name, feed=password)
+        add = 'while read -r name domain secret; do printf %s "$secret" | saslpasswd2 -p -c -u "$domain" "$name"; done'
+        lines = [f"{u.replace('@', ' ')} {secret}\n" for u, secret in self.passwords.items()]
+        self.room.run("sh", "-ec", add, feed="".join(lines))
         shutil.chown(self.room.path("/etc/sasldb2"), owner, owner)
 
     def _write(self, name: str, text: str) -> None:

@@ -26,7 +26,7 @@ PACKAGES = {
     ),
     "courier": (
         "courier-imap courier-base courier-authlib courier-authdaemon courier-authlib-userdb"
-        " libcourier-unicode4 libgamin0 libidn12 libltdl7"
+        " libcourier-unicode4 libgamin0 gamin libidn12 libltdl7"
     ),
     "exim": "exim4-daemon-light exim4-base libidn12",
     "opensmtpd": "opensmtpd libevent-2.1-7",
@@ -45,7 +45,8 @@ ENTER = """
 set -e
 root=$1 tree=$2; shift 2
 mount -t overlay overlay -o lowerdir="$tree/usr":/usr "$root/usr"
-for name in dev proc sys; do mount --rbind "/$name" "$root/$name"; done
+for name in dev sys; do mount --rbind "/$name" "$root/$name"; done
+mount -t proc proc "$root/proc"
 exec chroot "$root" "$@"
 """
 
@@ -122,10 +123,18 @@ class Room:
         return made
 
     def start(
-        self, command: list[str], log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: list[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        enclosed: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Start a daemon inside; end it with running.stop."""
-        return running.start(self._entered(command), log, environment)
+        """Start a daemon inside; end it with running.stop. `enclosed`: what it leaves behind ends with it."""
+        entered = self._entered(command)
+        if enclosed:
+            entered[1:1] = ["--pid", "--fork", "--kill-child"]
+        return running.start(entered, log, environment)
 
     def run(self, *command: str, feed: str = "") -> str:
         """Run a program inside to its end and return what it printed. CalledProcessError when it fails."""
