@@ -2,6 +2,7 @@
 
 import io
 import re
+import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -203,3 +204,19 @@ def test_mailbox_list_says_how_they_are_and_sync_wakes_the_supervisor(db, acting
         for unknown in (None, box.pk + 1):
             assert mailbox(Namespace(action="sync", id=unknown)) == 1
     assert "mailbox list" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".venv" / "bin" / "python").exists(), reason="only in a clone that ./dev made"
+)
+def test_dev_takes_a_commands_files_from_where_it_was_called(tmp_path):
+    (tmp_path / "letter.eml").write_bytes(b"Subject: From here\r\n\r\nHello\r\n")
+    done = subprocess.run(
+        [ROOT / "dev", "postern", "letter", "letter.eml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0 and '"subject": "From here"' in done.stdout, done.stderr
