@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.certs import Made
 from tests.servers import running
 from tests.servers.dovecot import Dovecot
 
@@ -179,6 +181,14 @@ class Postfix:
         running.stop(self.process)
         self.process = None
 
+    def new_certificate(self) -> Made:
+        """Show another certificate of the same authority from the next connection on."""
+        assert self.process is not None
+        self._show(self.imap.authority.issue("localhost", running.LOOPBACK))
+        self.process.send_signal(signal.SIGHUP)  # what `postfix reload` does
+        time.sleep(1)
+        return self.certificate
+
     def queued(self) -> int:
         """How many letters wait in the queue."""
         tool = running.program("postqueue") or "postqueue"
@@ -220,11 +230,12 @@ class Postfix:
         )
         # Postfix would refuse its own `error` transport at RCPT already; the far server's no comes later.
         (self.home / "outside").write_text("echo '5.1.1 No such user at the far end'\nexit 67\n")
-        for name, made in (
-            ("cert.pem", self.imap.certificate.cert_file),
-            ("key.pem", self.imap.certificate.key_file),
-        ):
-            shutil.copy(made, self.home / name)
+        self._show(self.imap.certificate)
+
+    def _show(self, made: Made) -> None:
+        self.certificate = made
+        shutil.copy(made.cert_file, self.home / "cert.pem")
+        shutil.copy(made.key_file, self.home / "key.pem")
 
 
 def _daemons() -> str:

@@ -238,6 +238,40 @@ def test_row_12_an_unknown_certificate_is_refused_unless_it_is_pinned_and_a_chan
     marta.sees("After the change")
 
 
+@pytest.mark.story(12)
+def test_row_12_a_changed_certificate_of_the_smtp_server_stops_sending_and_is_accepted_by_hand(
+    office, marta, greta
+):
+    marta.connects(smtp_skip_validation="on")
+    marta.sends_at_once(to=greta.address, subject="Before it changed")
+    marta.until_delivery("Before it changed")
+    assert office.smtp.certificate.sha256 in marta.get("/profile/email/").text
+    second = office.smtp.new_certificate().sha256
+
+    number = marta.sends_at_once(to=greta.address, subject="After it changed", text="Every word is kept.")
+    assert marta.until_delivery("After it changed", "failed")["code"] == "certificate_changed"
+    page = marta.get("/profile/email/")
+    assert (
+        "Certificate changed (SMTP)" in page.main and second in page.text and "Nothing was sent" in page.main
+    )
+    health = f"/mailboxes/{marta.mailbox}/health"
+    assert marta.api("GET", health).json()["smtp_seen_sha256"] == second
+    wrong = marta.post("/profile/email/certificate/", {"server": "smtp", "sha256": "0" * 64})
+    assert "another certificate" in wrong.toast
+    refused = marta.api(
+        "POST", f"/mailboxes/{marta.mailbox}/certificate", {"sha256": "0" * 64, "server": "smtp"}
+    )
+    assert refused.status == 422 and "smtp_skip_validation" in refused.json()["fields"]
+
+    accepted = marta.post("/profile/email/certificate/", {"server": "smtp", "sha256": second})
+    assert "is remembered" in accepted.toast and "Certificate changed" not in accepted.main
+    assert "Every word is kept." in marta.get(f"/compose/{number}/").text
+    marta.api("POST", f"/deliveries/{number}/send", {"undo_seconds": 0})
+    marta.until_delivery("After it changed")
+    assert len([one for one in greta.letters() if one["Subject"] == "After it changed"]) <= 1
+    greta.receives("After it changed")
+
+
 STEPS = ["resolve", "connect", "secure", "sign_in", "open_folders"]
 
 
