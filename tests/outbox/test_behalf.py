@@ -117,6 +117,27 @@ def test_a_draft_is_its_authors_alone(draft, petra, rosa, marta, mailbox):
             assert not OutgoingFile.objects.filter(delivery=draft.pk).exists()
 
 
+def test_the_query_layer_alone_says_the_same(draft, petra, rosa, marta, acting_as):
+    """Without the row policies: each of the two locks holds by itself."""
+
+    def told(staff):
+        with acting_as("superuser"):
+            rows = Delivery.objects.filter(pk=draft.pk)
+            return rows.of(staff).exists(), rows.current(staff).exists()
+
+    def become(state):
+        with acting_as("superuser"):
+            Delivery.objects.filter(pk=draft.pk).update(state=state)
+
+    assert [told(who) for who in (petra, marta, rosa)] == [(True, True), (False, False), (False, False)]
+    become("queued")
+    assert [told(who) for who in (petra, marta, rosa)] == [(True, True), (True, True), (False, False)]
+    change(petra, may_reply=False)(acting_as)
+    assert [told(who) for who in (petra, marta, rosa)] == [(True, False), (True, True), (False, False)]
+    become("accepted")
+    assert [told(who) for who in (petra, marta, rosa)] == [(False, False), (True, True), (False, False)]
+
+
 @pytest.mark.rule("S-064")
 def test_s064_it_goes_out_as_the_owners_own_and_is_noted_under_both_names(
     draft, petra, rosa, marta, server, acting_as, caplog
