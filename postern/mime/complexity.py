@@ -25,10 +25,18 @@ _RAW_TEXT = frozenset("script style title textarea xmp iframe noembed noframes n
 _FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
 
 
+# Html whose tags are short and plain: then their number alone says enough, as long as it is small.
+_PLAIN_TAG = r"""</?+[a-zA-Z][a-zA-Z0-9]{0,20}+(?:\s++[a-zA-Z-]{1,30}+(?:\s?+=\s?+(?:"[^"<>]*+"|'[^'<>]*+'))?+){0,20}+\s*+/?+>"""
+_PLAIN_HTML = re.compile(rf"(?:[^<]++|{_PLAIN_TAG})*+")
+MAX_PLAIN_TAGS = 400
+
+
 def too_complex(html: str) -> bool:
     """True when cleaning could take long: too large, too many tags or attributes, nested or reopened too often."""
     if len(html) > MAX_LENGTH or len(_OPENERS.findall(html)) > MAX_TAGS:
         return True
+    if html.count("<") <= MAX_PLAIN_TAGS and _PLAIN_HTML.fullmatch(html):
+        return False  # fewer tags than levels, and too few to be reopened too often
     counter = _Counter()
     position = 0
     while found := _TAG.search(html, position):

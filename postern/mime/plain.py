@@ -126,8 +126,13 @@ class _Reader(HTMLParser):
 
 def preview(text: str, length: int = 200) -> str:
     """One line of at most `length` characters: what is new in the text, without quotes, rules and invisible signs."""
-    fresh, quoted = split_quote(text[:20_000])
-    line = _one_line(fresh) or _one_line(_QUOTE_MARK.sub("", quoted))
+    line = ""
+    for looked_at in (10 * length, 20_000):  # most letters say enough at once
+        fresh, quoted = split_quote(text[:looked_at])
+        line = _one_line(fresh)
+        if len(line) > length or len(text) <= looked_at:
+            break
+    line = line or _one_line(_QUOTE_MARK.sub("", quoted))
     if len(line) <= length:
         return line
     return line[: max(0, length - 1)].rstrip() + "…"

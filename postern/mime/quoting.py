@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (word lists read better as one string)
 """Where the quoted earlier letter begins. Used to fold it away, never to delete: both halves together are the text."""
 
 import re
@@ -31,6 +32,12 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 _HEAD = re.compile(r"\s*\*?(?:from|von|de|da|van|från|fra|od|от|lähettäjä)\s?:\*?\s*\S", re.IGNORECASE)
+# What every line that can begin a quote begins with: one look instead of four at all the others.
+_FIRST = re.compile(r"[\s*]*+([-_]{2}|\w+)")
+_FIRST_WORDS = frozenset(
+    "begin anfang début on am le el il op den dne em w dnia в at vào sö fre lör mån tis ons tors pe ma ti ke to la su "
+    "from von de da van från fra od от lähettäjä".split()
+)
 _RULE = re.compile(r"\s*_{10,}\s*$")
 
 
@@ -50,6 +57,8 @@ def split_quote(text: str) -> tuple[str, str]:
 
 def _starts_quote(lines: list[str], index: int, tail: int) -> bool:
     line = lines[index][:_LOOKED_AT]
+    if index > 1 and not _may_start(line):
+        return False
     if _SEPARATOR.match(line):
         return True
     if _RULE.match(line) and _is_head(lines, index + 1):
@@ -57,6 +66,11 @@ def _starts_quote(lines: list[str], index: int, tail: int) -> bool:
     if _is_head(lines, index):
         return True
     return bool(_OPENS.match(line)) and _attribution_leads(lines, index, tail)
+
+
+def _may_start(line: str) -> bool:
+    first = _FIRST.match(line)
+    return first is not None and (first[1][0] in "-_0123456789" or first[1].lower() in _FIRST_WORDS)
 
 
 def _is_head(lines: list[str], index: int) -> bool:

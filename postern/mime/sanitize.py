@@ -131,17 +131,23 @@ def sanitize(
     if too_complex(html):
         return Clean("", 0, True)
     filtered = _Filter(_kept(remote=remote_url is not None))
-    clean = _run(html, filtered)
-    for _ in range(_ROUNDS):
-        again = _run(clean, _Filter(_kept(remote=remote_url is not None)))
-        if again == clean:
-            break
-        clean = again
-    else:
+    clean = _settled(html, _run(html, filtered), remote=remote_url is not None)
+    if clean is None:
         return Clean("", 0, True)
     if cid_url or remote_url:
         clean = _run(clean, _Filter(_rewritten(cid_url, remote_url)))
     return Clean(clean, len(filtered.remote), False)
+
+
+def _settled(html: str, clean: str, *, remote: bool) -> str | None:
+    """`clean`, cleaned again until nothing changes; None when it never settles. What came out as it was is settled."""
+    rounds = 0
+    while clean != html:
+        if rounds == _ROUNDS:
+            return None
+        rounds += 1
+        html, clean = clean, _run(clean, _Filter(_kept(remote=remote)))
+    return clean
 
 
 def _run(html: str, attribute_filter: _Filter) -> str:
