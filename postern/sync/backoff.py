@@ -21,19 +21,33 @@ PASSWORD_SECONDS = (60.0, 600.0)
 STOPS = {"password_rejected", "certificate_changed"}
 
 
-@dataclass
+# A connection that lived so long after a finished sync proves that all is well.
+STABLE_SECONDS = 60.0
+# A mailbox that was in sync on the connection that broke is not kept waiting longer than this.
+LONGEST_AFTER_SYNC = 60.0
+
+
+@dataclass(slots=True)
 class Backoff:
-    """Grows with each failure in a row and is reset only by a finished sync, never by a mere connection (R-030)."""
+    """Grows with each failure in a row.
+
+    It is reset by a connection that finished a sync and then lived, never by a mere sign-in: a server that
+    lets in and drops again met 17 sign-ins a second from another program (R-030).
+    """
 
     failures: int = 0
     refused_passwords: int = 0
     dice: Callable[[], float] = field(default=random.random, repr=False)
 
+    def finished(self) -> None:
+        """A sync was finished: the password is right, the rest has to show."""
+        self.refused_passwords = 0
+
     def reset(self) -> None:
-        """A sync was finished: whatever was wrong is over."""
+        """The connection lived for a while after a finished sync: whatever was wrong is over."""
         self.failures = self.refused_passwords = 0
 
-    def after(self, error: MailError) -> float | None:
+    def after(self, error: MailError, *, was_in_sync: bool = False) -> float | None:
         """Seconds until the next try, or None: stop until the owner has changed something."""
         self.failures += 1
         if error.code == "certificate_changed":
@@ -45,7 +59,8 @@ class Backoff:
             return PASSWORD_SECONDS[self.refused_passwords - 1]
         if not error.temporary:
             return self._spread(REFUSED_SECONDS)
-        return self._spread(min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(self.failures - 1, 10)))
+        longest = LONGEST_AFTER_SYNC if was_in_sync else LONGEST_SECONDS
+        return self._spread(min(longest, FIRST_SECONDS * 2 ** min(self.failures - 1, 10)))
 
     def _spread(self, seconds: float) -> float:
         """Between half and one and a half times as long, so that a thousand mailboxes do not return as one."""

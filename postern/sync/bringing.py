@@ -72,10 +72,15 @@ class Bringing:
                 await self._fetch(line, batch, only_known=plan.READ_ELSEWHERE)
 
     async def _prepare(self, portion: Portion) -> Portion:
-        """Read the letters, halves of a large portion at the same time. Their raw bytes are packed by then."""
+        """Read the letters, halves of a large portion at the same time; no transaction is open meanwhile.
+
+        Their raw bytes are packed from here on.
+        """
         half = len(portion.arrivals) // 2 if len(portion.arrivals) >= 2 * MANY else len(portion.arrivals)
         parts = [some for some in (portion.arrivals[:half], portion.arrivals[half:]) if some]
-        done = await asyncio.gather(*(self._store.run(store.letters.prepare, self._folder, some) for some in parts))
+        done = await asyncio.gather(
+            *(asyncio.to_thread(store.letters.prepare, self._folder, some) for some in parts)
+        )
         portion.letters = [one for some in done for one in some]
         portion.arrivals = []
         return portion

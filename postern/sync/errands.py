@@ -60,23 +60,28 @@ def _words(error: MailError) -> str:
 async def _do(
     session: Session, keeper: Store, mailbox_id: int, group: Sequence[Task], sent_folder: str
 ) -> list[Spot]:
-    """Carry out errands of one kind; returns the places that letters were moved away from."""
+    """Carry out errands of one kind; returns the places that letters were moved away from.
+
+    Right before each change on the server the lease is looked at: a process that was frozen meanwhile
+    must not do what its successor has done already (R-004).
+    """
     if group[0].kind == Errand.Kind.SEEN:
-        await _mark_seen(session, group)
+        await _mark_seen(session, keeper, group)
     elif group[0].kind == Errand.Kind.TRASH:
-        return await _move_to_trash(session, group[0])
+        return await _move_to_trash(session, keeper, group[0])
     else:
         await _append(session, keeper, mailbox_id, group[0], sent_folder)
     return []
 
 
-async def _mark_seen(session: Session, tasks: Iterable[Task]) -> None:
+async def _mark_seen(session: Session, keeper: Store, tasks: Iterable[Task]) -> None:
     spots = [spot for task in tasks for spot in task.spots if spot.incoming]
     for here in await _where_they_still_are(session, spots):
+        keeper.check()
         await session.uid_store([spot.uid for spot in here], add=["\\Seen"])
 
 
-async def _move_to_trash(session: Session, task: Task) -> list[Spot]:
+async def _move_to_trash(session: Session, keeper: Store, task: Task) -> list[Spot]:
     if not task.spots:
         return []
     trash = choose_trash_folder(await session.list_folders())
@@ -90,6 +95,7 @@ async def _move_to_trash(session: Session, task: Task) -> list[Spot]:
     moved: list[Spot] = []
     for folder in {spot.folder for spot in task.spots}:
         for here in await _where_they_still_are(session, [s for s in task.spots if s.folder == folder]):
+            keeper.check()
             await session.uid_move([spot.uid for spot in here], trash.name)
             moved += here
     return moved
@@ -124,6 +130,7 @@ async def _append(session: Session, keeper: Store, mailbox_id: int, task: Task, 
     raw = await keeper.run(store.letter_of, mailbox_id, task.id)
     if raw is None or await _is_there(session, sent_folder, task.message_id):
         return
+    keeper.check()
     await session.append(sent_folder, raw, flags=["\\Seen"], internaldate=task.received_at)
 
 

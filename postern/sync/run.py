@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from postern.sync.store import Account, Held, Store
+
+ANSWER_SECONDS = 60.0
 
 
 async def supervise() -> None:
     """Run the supervisor until SIGTERM or SIGINT."""
     from django.conf import settings
 
+    from postern.sync.hosts import Hosts, read_budgets
     from postern.sync.store import Store
     from postern.sync.supervisor import Supervisor
 
     keeper = Store()
-    supervisor = Supervisor(keeper, poll_seconds=settings.POLL_SECONDS)
+    hosts = Hosts(read_budgets(settings.IMAP_CONNECTIONS))
+    supervisor = Supervisor(keeper, poll_seconds=settings.POLL_SECONDS, hosts=hosts)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
@@ -32,11 +40,9 @@ def sync_once(mailbox_id: int) -> str:
 
 async def _sync_once(mailbox_id: int) -> str:
     from postern.sync import store
-    from postern.sync.memory import Progress
+    from postern.sync.leases import lease_of
     from postern.sync.store import Store
-    from postern.sync.visit import open_visit
     from postern.wire.errors import MailError
-    from postern.wire.imap import open_session
 
     keeper = Store(1)
     try:
@@ -45,19 +51,45 @@ async def _sync_once(mailbox_id: int) -> str:
             return f"Mailbox {mailbox_id} has no IMAP account set up."
         if not account.mailbox.tracking:
             return f"Inbox processing of mailbox {mailbox_id} is switched off."
-        session = await open_session(account.endpoint, account.policy, account.login)
-        try:
-            progress = Progress()
-            visit = await open_visit(session, keeper, account.mailbox, progress=progress)
-            while await visit.round():
-                pass
-        finally:
-            await session.logout()
-        return f"Mailbox {mailbox_id} is in sync; {progress.stored} new messages."
+        async with lease_of(keeper, mailbox_id) as held:
+            if held is None:
+                return await _ask_for_a_look(keeper, mailbox_id)
+            stored = await _visit(held, account)
+        return f"Mailbox {mailbox_id} is in sync; {stored} new messages."
     except MailError as error:
         return f"Mailbox {mailbox_id}: {error}"
     finally:
         keeper.close()
+
+
+async def _visit(held: Held, account: Account) -> int:
+    """Connect, go round until nothing is left to do, leave; how many messages are new."""
+    from postern.sync.memory import Progress
+    from postern.sync.visit import open_visit
+    from postern.wire.imap import open_session
+
+    session = await open_session(account.endpoint, account.policy, account.login)
+    try:
+        progress = Progress()
+        visit = await open_visit(session, held, account.mailbox, progress=progress)
+        while await visit.round():
+            pass
+        return progress.stored
+    finally:
+        await session.logout()
+
+
+async def _ask_for_a_look(keeper: Store, mailbox_id: int) -> str:
+    """A sync process is at the mailbox already: two would do everything twice, so it is asked to look now."""
+    from postern.sync import store
+
+    before = await keeper.run(store.last_look, mailbox_id)
+    await keeper.run(store.ask_for_a_look, mailbox_id)
+    for _ in range(int(ANSWER_SECONDS / 0.2)):
+        await asyncio.sleep(0.2)
+        if await keeper.run(store.last_look, mailbox_id) != before:
+            return f"Mailbox {mailbox_id} is in sync; a sync process watches it and has looked just now."
+    return f"Mailbox {mailbox_id} is watched by a sync process, which was asked to look; it is still busy."
 
 
 def main() -> None:

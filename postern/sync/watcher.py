@@ -7,40 +7,26 @@ import contextlib
 import logging
 import re
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from postern.mailboxes.models import MailboxHealth
+from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.sync import errands, store
-from postern.sync.backoff import Backoff
+from postern.sync.backoff import STABLE_SECONDS, Backoff
+from postern.sync.hosts import TURN_SECONDS, Hosts
 from postern.sync.memory import Memories, Progress
-from postern.sync.store import Account, Store, Watched
-from postern.sync.visit import Visit, open_visit
+from postern.sync.store import Account, LeaseLost, Store, Watched
+from postern.sync.visit import LOOK_SECONDS, SENT_SECONDS, Visit, open_visit
 from postern.wire.errors import MailError
 from postern.wire.imap import Session, open_session
 
 log = logging.getLogger(__name__)
 State = MailboxHealth.State
 
-CONNECTIONS_AT_ONCE_PER_HOST = 5
 TELL_SECONDS = 1.0
 NOTE_SECONDS = 60.0
 _FINGERPRINT = re.compile(r"fingerprint ([0-9a-f]{64})")
-
-
-class Gates:
-    """How many mailboxes of one host sign in and fetch at the same time. Waiting in IDLE needs no place."""
-
-    def __init__(self, at_once: int = CONNECTIONS_AT_ONCE_PER_HOST) -> None:
-        self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_once))
-
-    @contextlib.asynccontextmanager
-    async def through(self, host: str) -> AsyncIterator[None]:
-        """Wait for a place at the host, in order of arrival."""
-        async with self._gates[host.lower()]:
-            yield
 
 
 class Watcher:
@@ -50,20 +36,25 @@ class Watcher:
         self,
         watched: Watched,
         keeper: Store,
-        gates: Gates,
+        hosts: Hosts,
         *,
         poll_seconds: float = 30.0,
         backoff: Backoff | None = None,
+        quiet: Callable[[], float] = lambda: SENT_SECONDS,
     ) -> None:
         self.watched = watched
         self.wake = asyncio.Event()
         self.gave_up = False
+        self.looked = False
+        self.again_at = 0.0
         self.backoff = backoff or Backoff()
         self._store = keeper
-        self._gates = gates
+        self._hosts = hosts
         self._poll_seconds = poll_seconds
+        self._quiet = quiet
         self._memories = Memories()
         self._stopping = False
+        self._dropped = False
         self._synced = False
         self._noted: tuple[object, ...] = ()
         self._noted_at = 0.0
@@ -75,16 +66,29 @@ class Watcher:
         self._stopping = True
         self.wake.set()
 
+    def drop(self) -> None:
+        """The mailbox is another's now: nothing more is said to anybody. The task is to be cancelled as well."""
+        self._stopping = self._dropped = True
+
+    @property
+    def wait_left(self) -> float:
+        """Seconds until this mailbox should be tried again, by whomever."""
+        return max(0.0, self.again_at - time.monotonic())
+
     async def run(self) -> None:
         """Watch. Raises nothing but cancellation."""
         while not self._stopping:
+            in_sync = self._synced
             try:
                 await self._once()
                 if not self.watched.tracking:
                     return
                 continue
+            except LeaseLost:
+                log.info("mailbox %s is another process's now", self.watched.id)
+                return
             except MailError as error:
-                seconds = self.backoff.after(error)
+                seconds = self.backoff.after(error, was_in_sync=in_sync and self._synced)
                 await self._failed(error)
             except Exception as error:
                 # A fault of ours or of the database: this mailbox waits, the others never notice.
@@ -94,38 +98,46 @@ class Watcher:
             if seconds is None:
                 self.gave_up = True
                 return
-            await self._sleep(seconds)
+            self.again_at = time.monotonic() + seconds
+            await self._sleep()
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep(self) -> None:
         """Wait before the next try; an errand does not cut it short, the end does."""
-        until = time.monotonic() + seconds
-        while not self._stopping and (left := until - time.monotonic()) > 0:
+        while not self._stopping and (left := self.wait_left) > 0:
             self.wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), left)
 
     async def _once(self) -> None:
         """One connection, from sign-in until the end or an error."""
-        account = await self._store.run(store.load, self.watched.id)
-        if account is None or self._stopping:
-            self._stopping = True
+        async with self._hosts.connection(self.watched.host, self.watched.user):
+            if self._stopping:
+                return
+            account = await self._store.run(store.load, self.watched.id)
+            if account is None:
+                self._stopping = True
+                return
+            if self._paused(account):
+                self._stopping = self.gave_up = True
+                return
+            async with self._hosts.start(self.watched.host, self.watched.user):
+                session = await open_session(account.endpoint, account.policy, account.login)
+            mailbox, remember = account.mailbox, account.endpoint.skip_validation
+            del account  # with the password: neither is needed for the hours that follow
+            try:
+                if remember and session.certificate is not None:
+                    await self._store.run(store.pin, self.watched.id, session.certificate.sha256)
+                await self._signed_in(session, mailbox)
+            finally:
+                await self._leave(session)
+
+    async def _signed_in(self, session: Session, mailbox: Mailbox) -> None:
+        if self.watched.tracking:
+            await self._watch(session, mailbox)
             return
-        if self._paused(account):
-            self._stopping = self.gave_up = True
-            return
-        async with self._gates.through(account.endpoint.host):
-            session = await open_session(account.endpoint, account.policy, account.login)
-        try:
-            if account.endpoint.skip_validation and session.certificate is not None:
-                await self._store.run(store.pin, self.watched.id, session.certificate.sha256)
-            if self.watched.tracking:
-                await self._watch(session, account)
-            else:
-                sent = account.mailbox.sent_folder
-                while (await errands.work_off(session, self._store, self.watched.id, sent)).more:
-                    pass
-        finally:
-            await self._leave(session)
+        sent = mailbox.sent_folder
+        while (await errands.work_off(session, self._store, self.watched.id, sent)).more:
+            pass
 
     def _paused(self, account: Account) -> bool:
         """A refused password is not tried again before the settings changed, not even by a new process (R-034)."""
@@ -136,32 +148,61 @@ class Watcher:
             and self.backoff.refused_passwords == 0
         )
 
-    async def _watch(self, session: Session, account: Account) -> None:
+    async def _watch(self, session: Session, mailbox: Mailbox) -> None:
         progress = Progress()
         visit = await open_visit(
             session,
             self._store,
-            account.mailbox,
+            mailbox,
             memories=self._memories,
             progress=progress,
             on_progress=self._progressed,
             poll_seconds=self._poll_seconds,
         )
+        connected = time.monotonic()
         while not self._stopping:
-            self.wake.clear()
-            async with self._gates.through(account.endpoint.host):
-                more = await visit.round()
-            if more:
+            if self.wake.is_set():
+                self.wake.clear()
+                visit.hint()
+                self._noted = ()  # whoever woke us may wait for the word that all is well
+            if await self._round(visit):
                 if visit.has_history:
                     await self._note(State.FIRST_SYNC, done=progress.done, total=progress.total)
                 continue
-            self.backoff.reset()
+            self.backoff.finished()
             self._synced = True
             await self._well(visit, progress)
-            if not self._stopping:
-                await visit.wait(self.wake)
+            if await self._wait(visit, connected):
+                return
+
+    async def _round(self, visit: Visit) -> bool:
+        """Go round the folders; a long import waits for one of the host's few places, news never do (R-033)."""
+        if not visit.has_history:
+            return await visit.round()
+        async with self._hosts.of(self.watched.host).working.place():
+            return await visit.round()
+
+    async def _wait(self, visit: Visit, connected: float) -> bool:
+        """Wait until it is time to look again; True when another mailbox of a crowded host shall have the place."""
+        look_at = time.monotonic() + LOOK_SECONDS
+        host = self._hosts.of(self.watched.host)
+        while not self._stopping:
+            if await visit.wait(self.wake, quiet=min(self._quiet(), max(1.0, look_at - time.monotonic()))):
+                return False
+            self.looked = True
+            now = time.monotonic()
+            if now - connected >= STABLE_SECONDS:
+                self.backoff.reset()
+            if host.connected.crowded and now - connected >= TURN_SECONDS:
+                return True
+            if now >= look_at:
+                return False
+        return False
 
     async def _leave(self, session: Session) -> None:
+        if self._dropped:
+            session.abort()
+            return
         await self._told()
         with contextlib.suppress(Exception):
             await asyncio.shield(session.logout())
@@ -196,11 +237,13 @@ class Watcher:
         try:
             await self._told()
             await self._note(state, error, seen_sha256=seen.group(1) if seen else "")
+        except LeaseLost:
+            self._stopping = True
         except Exception:
             log.exception("health of mailbox %s", self.watched.id)
 
     async def _note(self, state: str, error: MailError | None = None, **facts: Any) -> None:
-        """Write health when it changed, and the time of the last sync once a minute."""
+        """Write health when it changed."""
         words = {
             "state": state,
             "code": error.code if error else "",
@@ -210,6 +253,9 @@ class Watcher:
         }
         now = time.monotonic()
         same = (*words.values(), facts.get("done"), facts.get("total")) == self._noted
+        if same and state == State.IN_SYNC:
+            self.looked = True  # the supervisor dates the looks of all mailboxes together
+            return
         if same and now - self._noted_at < NOTE_SECONDS:
             return
         await self._store.run(store.note_health, self.watched.id, quiet=same, **words, **facts)

@@ -16,10 +16,11 @@ from postern.mailboxes.save import save_mailbox
 from postern.people.models import Staff
 from postern.sync import store
 from postern.sync.backoff import Backoff
+from postern.sync.hosts import Hosts
 from postern.sync.memory import Memories, Progress
 from postern.sync.store import Store
 from postern.sync.visit import open_visit
-from postern.sync.watcher import Gates, Watcher
+from postern.sync.watcher import Watcher
 from postern.wire.imap import open_session
 from tests.servers.dovecot import Dovecot
 
@@ -86,7 +87,7 @@ class Box:
         """A watcher at work."""
         keeper = Store(2)
         (found,) = await keeper.run(store.watched)
-        watcher = Watcher(found, keeper, Gates(), **options)
+        watcher = Watcher(found, keeper, Hosts(), **options)
         task = asyncio.create_task(watcher.run())
         try:
             yield watcher

@@ -165,6 +165,7 @@ def test_unread_only_and_a_new_uidvalidity_know_what_was_marked_read_by_us(box, 
 def test_a_folder_numbered_anew_at_every_visit_stops_with_a_message(box, dovecot):
     from postern.wire.errors import MailError
 
+    dovecot.append(USER, "INBOX", letter("old"))
     box.visit()
     for _ in range(3):
         dovecot.set_uidvalidity(USER, "INBOX", dovecot.status(USER)["UIDVALIDITY"] + 1)
@@ -225,13 +226,15 @@ def test_denied_mail_leaves_its_ledger_entry_alone(box, dovecot):
 
 
 def test_switching_processing_off_and_on_begins_anew(box, dovecot):
-    from postern.sync.store import forget_start
+    from postern.sync.store import forget_starts
 
     box.visit()
     dovecot.append(USER, "INBOX", letter("one"))
     box.visit()
-    forget_start(box.mailbox.pk)
+    box.change(tracking=False)
+    forget_starts()
     assert box.health.state == "paused"
+    box.change(tracking=True)
     dovecot.append(USER, "INBOX", letter("while it was off"))
     box.visit()
     dovecot.append(USER, "INBOX", letter("two"))

@@ -41,10 +41,14 @@ class Task:
 MAX_ATTEMPTS = 8
 
 
-def has_due_errands(mailbox_id: int) -> bool:
-    """True when something is to be done on the server."""
-    with at_mailbox(mailbox_id):
-        return _due(mailbox_id).exists()
+def errands_among(mailboxes: Sequence[int]) -> list[int]:
+    """Return those of the mailboxes for which something is to be done on the server."""
+    found = []
+    for number in mailboxes:
+        with at_mailbox(number):
+            if _due(number).exists():
+                found.append(number)
+    return found
 
 
 def _due(mailbox_id: int) -> QuerySet[Errand]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import connection, transaction
 from django.db.models import CharField, F, Min, Value
 from django.db.models.functions import Cast, Concat
 
@@ -109,15 +110,34 @@ def window_start(folder: Folder) -> datetime:
     return first
 
 
-def forget_start(mailbox_id: int) -> None:
-    """Processing is off: the moment it is switched on again will be a new beginning (row 3)."""
-    Folder.objects.filter(mailbox=mailbox_id, uidvalidity__isnull=False).update(
-        uidvalidity=None, history_since=None, history_done=True
-    )
-    health = MailboxHealth.objects.filter(mailbox=mailbox_id)
-    # That a password was refused must not be forgotten: it is not to be tried again (R-034).
-    refused = health.filter(
-        state=MailboxHealth.State.PASSWORD_REJECTED, settings_version=F("mailbox__settings_version")
-    )
-    if not refused.exists() and not health.filter(state=MailboxHealth.State.PAUSED).exists():
-        note_health(mailbox_id, state=MailboxHealth.State.PAUSED, code="", message="", server_text="")
+# Processing is off and nobody is at the mailbox: the moment it is switched on again will be a new beginning.
+# That a password was refused must not be forgotten: it is not to be tried again (R-034).
+_OFF = """
+SELECT b.id FROM mailboxes_mailbox b LEFT JOIN mailboxes_mailboxhealth h ON h.mailbox_id = b.id
+ WHERE NOT b.tracking AND b.imap_ready
+   AND NOT EXISTS (SELECT FROM mailboxes_lease l WHERE l.mailbox_id = b.id AND l.expires_at > clock_timestamp())
+   AND (EXISTS (SELECT FROM mailboxes_folder f WHERE f.mailbox_id = b.id AND f.uidvalidity IS NOT NULL)
+        OR h.state IS NULL OR NOT (h.state = 'paused' OR (h.state = 'password_rejected'
+                                                          AND h.settings_version = b.settings_version)))"""
+
+
+def forget_starts() -> None:
+    """Forget where reading began in mailboxes whose processing was switched off, and say that they rest (row 3)."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(_OFF)
+            off = [number for (number,) in cursor.fetchall()]
+        Folder.objects.filter(mailbox__in=off, uidvalidity__isnull=False).update(
+            uidvalidity=None, highestmodseq=None, history_since=None, history_done=True
+        )
+        health = MailboxHealth.objects.filter(mailbox__in=off)
+        refused = health.filter(
+            state=MailboxHealth.State.PASSWORD_REJECTED, settings_version=F("mailbox__settings_version")
+        )
+        paused = health.filter(state=MailboxHealth.State.PAUSED)
+        settled = {*refused.values_list("pk", flat=True), *paused.values_list("pk", flat=True)}
+        for number in off:
+            if number not in settled:
+                note_health(
+                    number, state=MailboxHealth.State.PAUSED, code="", message="", advice="", server_text=""
+                )

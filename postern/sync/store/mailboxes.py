@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from postern.mail.events import tell
+from postern.mail.events import notify, tell
 from postern.mailboxes import connection as settings_of
-from postern.mailboxes.models import Mailbox, MailboxHealth, Secret
-from postern.sync.store.errands import has_due_errands
+from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.wire.endpoint import Endpoint, Policy
 from postern.wire.login import Login
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Watched:
-    """A mailbox as the supervisor sees it. `signature` changes when a watcher must start anew.
-
-    `has_errands` is told for mailboxes without tracking only; a watcher looks for itself.
-    """
+    """A mailbox as the supervisor sees it. `signature` changes when a watcher must start anew."""
 
     id: int
     host: str
+    user: str
     tracking: bool
     signature: str
-    has_errands: bool
 
 
 @dataclass(frozen=True)
@@ -42,41 +38,22 @@ class Account:
     health: MailboxHealth = field(repr=False)
 
 
-_SIGNED = [
-    "tracking",
-    "process",
-    "historic",
-    "historic_since",
-    "mark_as_read",
-    "imap_username",
-    "imap_host",
-    "imap_port",
-    "imap_security",
-    "imap_skip_validation",
-    "sent_folder",
-    "settings_version",
-]
+# Thousands of mailboxes are looked at every few seconds: one statement, and no rows made into models.
+_WATCHED = """
+SELECT b.id, lower(b.imap_host), b.imap_username, b.tracking, md5(concat_ws(chr(31),
+         b.tracking, b.process, b.historic, b.historic_since, b.mark_as_read, b.imap_username, b.imap_host,
+         b.imap_port, b.imap_security, b.imap_skip_validation, b.sent_folder, b.settings_version,
+         md5(s.ciphertext)))
+  FROM mailboxes_mailbox b JOIN people_staff o ON o.id = b.owner_id
+  LEFT JOIN mailboxes_secret s ON s.mailbox_id = b.id AND s.field = 'imap'
+ WHERE b.imap_ready AND o.is_active ORDER BY b.id"""
 
 
 def watched() -> list[Watched]:
-    """Return every mailbox whose IMAP settings are whole, with its due errands."""
-    secrets = dict(Secret.objects.filter(field=Secret.Field.IMAP).values_list("mailbox_id", "ciphertext"))
-    rows = Mailbox.objects.filter(imap_ready=True, owner__is_active=True).order_by("pk")
-    return [
-        Watched(
-            box.pk,
-            box.imap_host.lower(),
-            box.tracking,
-            _signature(box, bytes(secrets.get(box.pk) or b"")),
-            not box.tracking and has_due_errands(box.pk),
-        )
-        for box in rows
-    ]
-
-
-def _signature(mailbox: Mailbox, secret: bytes) -> str:
-    facts = [repr(getattr(mailbox, name)) for name in _SIGNED]
-    return hashlib.sha256("\0".join(facts).encode() + secret).hexdigest()
+    """Return every mailbox whose IMAP settings are whole."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WATCHED)
+        return [Watched(*row) for row in cursor.fetchall()]
 
 
 def load(mailbox_id: int) -> Account | None:
@@ -113,6 +90,23 @@ def note_health(mailbox_id: int, *, quiet: bool = False, **facts: Any) -> None:
     health.save()
     if not quiet:
         tell("health", mailbox=mailbox_id, id=mailbox_id)
+
+
+def note_looked(mailboxes: Sequence[int]) -> None:
+    """Date the last look at mailboxes that are in sync and had nothing new; no page needs to be told."""
+    rows = MailboxHealth.objects.filter(mailbox__in=mailboxes, state=MailboxHealth.State.IN_SYNC)
+    rows.update(last_sync_at=datetime.now(UTC))
+
+
+def last_look(mailbox_id: int) -> datetime | None:
+    """Return when sync last found a mailbox in order."""
+    rows = MailboxHealth.objects.filter(mailbox=mailbox_id).values_list("last_sync_at", flat=True)
+    return rows.first()
+
+
+def ask_for_a_look(mailbox_id: int) -> None:
+    """Wake whoever watches a mailbox."""
+    notify("postern_errands", {"mailbox": mailbox_id, "look": True})
 
 
 def history_date(mailbox: Mailbox) -> date | None:
