@@ -35,6 +35,39 @@ def test_a_new_letter_appears_by_itself(office: Office, visit: Visit) -> None:
     assert page.locator("#totals").inner_text().startswith("9 messages")
 
 
+def test_while_one_reads_further_down_new_letters_wait_behind_a_button(
+    office: Office, visit: Visit, shoot: Callable[[Any, str], None]
+) -> None:
+    from tests.web.office import letter
+
+    page = visit(office.marta, size={"width": 1440, "height": 480})
+    page.goto(INBOX)
+    page.wait_for_selector(".row")
+    page.wait_for_timeout(800)  # the stream is open
+    page.evaluate("document.getElementById('list').scrollTop = 150")
+    office.arrive("fresh", letter(subject="Fibre is dark in Mill Lane"))
+    button = page.get_by_role("button", name="1 new message", exact=True)
+    button.wait_for()
+    office.arrive("fresh too", letter(subject="Fibre is dark in Oak Road"))
+    button = page.get_by_role("button", name="2 new messages")
+    button.wait_for()
+    shoot(page, "inbox-news")
+    assert page.evaluate("document.getElementById('list').scrollTop") == 150
+    assert row(page, "Fibre is dark").count() == 0
+    button.click()
+    row(page, "Oak Road").wait_for()
+    assert row(page, "Mill Lane").count() > 0 and not button.is_visible()
+    assert page.evaluate("document.getElementById('list').scrollTop") == 0
+
+    # Scrolling up by hand does the same.
+    page.evaluate("document.getElementById('list').scrollTop = 150")
+    office.arrive("fresh three", letter(subject="Fibre is dark in Elm Street"))
+    page.get_by_role("button", name="1 new message", exact=True).wait_for()
+    page.evaluate("document.getElementById('list').scrollTop = 0")
+    row(page, "Elm Street").wait_for()
+    assert not page.get_by_role("button", name="1 new message", exact=True).is_visible()
+
+
 def test_another_persons_letter_never_reaches_the_page(office: Office, visit: Visit) -> None:
     """The boss's open page hears of nothing: no request follows, no count moves."""
     from tests.web.office import letter

@@ -1,6 +1,7 @@
 // Starts what every page has. Each module works alone; without any of them the pages still work as forms.
 import { startKeys } from "postern/keys";
 import { startLive } from "postern/live";
+import { startNews } from "postern/news";
 import { startPalette } from "postern/palette";
 import { startTheme } from "postern/theme";
 import { startToasts } from "postern/toast";
@@ -10,3 +11,4 @@ startToasts();
 startPalette();
 startKeys();
 startLive();
+startNews();
