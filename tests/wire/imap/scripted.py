@@ -74,17 +74,18 @@ Work = Callable[[Session], Awaitable[None]]
 def transcript(text: str) -> Script:
     """A conversation as RFCs write it, a line for each line; what has another beginning is a remark.
 
-    ``S:`` is said by the server, each character one byte; TAG stands for the tag of the last command.
+    ``S:`` is said by the server, each character one byte; TAG stands for the tag of the last command, and
+    a written \\r\\n begins another line in the same breath.
     ``C:`` must be heard, without its tag; a line that ends in … may go on. ``C>`` is a line that has no tag.
     ``S!`` ends the connection.
     """
 
     async def script(wire: Wire) -> None:
-        for line in text.splitlines():
+        for line in text.split("\n"):
             kind, _, words = line.strip().partition(" ")
             wanted = words.encode("latin-1" if kind == "S:" else "utf-8")
             if kind == "S:":
-                await wire.say(wanted + b"\r\n")
+                await wire.say(wanted.replace(rb"\r\n", b"\r\n") + b"\r\n")
             elif kind == "S!":
                 wire.writer.close()
             elif kind in ("C:", "C>"):

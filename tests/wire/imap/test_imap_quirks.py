@@ -7,7 +7,7 @@ import pytest
 from postern.wire.errors import MailError
 from postern.wire.imap import Login, Session
 from postern.wire.imap import quirks as room
-from postern.wire.imap.quirks import QUIRKS, quirks_of
+from postern.wire.imap.quirks import quirks_of
 from tests.wire.imap.scripted import GREETING, Wire, play
 
 EXCHANGE = b"* OK The Microsoft Exchange IMAP4 service is ready.\r\n"
@@ -159,12 +159,3 @@ def test_id_before_select_sends_it_unasked(monkeypatch: pytest.MonkeyPatch) -> N
         await wire.say(b'* ID ("name" "Coremail Imap")\r\nTAG OK .\r\n')
 
     assert b"\r\n" in play(script)
-
-
-def test_every_row_has_a_transcript_and_says_who_and_what() -> None:
-    for quirk in QUIRKS:
-        assert f"test_{quirk.name}" in globals()
-        assert quirk.server
-        assert quirk.since.isdigit()
-        assert len(quirk.differs) > 20
-    assert len({quirk.name for quirk in QUIRKS}) == len(QUIRKS)
