@@ -245,10 +245,13 @@ class Link(asyncio.BufferedProtocol):
         """Read what the codec holds, no more of it than there is room for."""
         assert self._codec is not None
         try:
-            while self.protocol.queued < HIGH_WATER and (piece := self._codec.inflate()):
+            while self._hungry() and (piece := self._codec.inflate()):
                 self.protocol.receive(piece)
         except MailError as error:
             self.protocol.fail(error)
+
+    def _hungry(self) -> bool:
+        return self.protocol.queued < HIGH_WATER and not self.protocol.failed
 
     def _end(self) -> None:
         self.lost = True
