@@ -127,7 +127,7 @@ class _Reader(HTMLParser):
 def preview(text: str, length: int = 200) -> str:
     """One line of at most `length` characters: what is new in the text, without quotes, rules and invisible signs."""
     line = ""
-    for looked_at in (10 * length, 20_000):  # most letters say enough at once
+    for looked_at in (4 * length, 20_000):  # most letters say enough at once
         fresh, quoted = split_quote(text[:looked_at])
         line = _one_line(fresh)
         if len(line) > length or len(text) <= looked_at:
@@ -139,5 +139,6 @@ def preview(text: str, length: int = 200) -> str:
 
 
 def _one_line(text: str) -> str:
-    text = _INVISIBLE.sub("", text.replace("\u00a0", " "))
-    return _BLANKS.sub(" ", _RULES.sub(" ", text)).strip()
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text.replace("\u00a0", " "))
+    return " ".join(_RULES.sub(" ", text).split())
