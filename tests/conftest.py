@@ -47,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the figures that tests noted by `record_property("figure", text)`, and other things they tell."""
     told: dict[str, list[str]] = {}
     for reports in terminalreporter.stats.values():
-        for report in reports:
+        for report in (one for one in reports if getattr(one, "when", "") == "call"):
             for name, text in getattr(report, "user_properties", ()):
                 told.setdefault(name, []).append(str(text))
     for name, texts in told.items():

@@ -266,7 +266,11 @@ class World:
     def digest(self) -> list[str]:
         """Every fact that must be equal on every server, as lines in a fixed order."""
         with at_mailbox(self.box.mailbox.pk):
-            lines = [self._message(row) for row in self._messages().order_by("sha256")]
+            rows = list(self._messages().select_related("raw").prefetch_related("attachments", "parties"))
+            together: dict[int, list[str]] = {}
+            for row in rows:
+                together.setdefault(row.conversation_id, []).append(bytes(row.sha256).hex()[:8])
+            lines = [self._message(row, sorted(together[row.conversation_id])) for row in rows]
             lines += [self._sighting(row) for row in self._ledger().select_related("folder", "message")]
             lines += [
                 f"errand {e.kind} {bool(e.failed_at)}"
@@ -283,8 +287,7 @@ class World:
     def _ledger(self) -> QuerySet[Sighting]:
         return Sighting.objects.filter(mailbox=self.box.mailbox)
 
-    def _message(self, row: Message) -> str:
-        with_it = sorted(m.sha256.hex()[:8] for m in Message.objects.filter(conversation=row.conversation))
+    def _message(self, row: Message, with_it: list[str]) -> str:
         kept = hashlib.sha256(row.raw.letter()).digest() == bytes(row.sha256)
         facts = [
             bytes(row.sha256).hex()[:12],
@@ -293,7 +296,7 @@ class World:
             row.from_address,
             row.preview,
             "out" if row.outgoing else "in",
-            f"customer {row.parties.exists()}",
+            f"customer {bool(row.parties.all())}",
             f"size {row.size}",
             f"attachments {[(a.name, a.content_type, a.size) for a in row.attachments.all()]}",
             f"conversation of {with_it}",

@@ -121,11 +121,10 @@ class Cyrus(Looking):
         self, user: str, folder: str | None = None, *, readonly: bool = True
     ) -> Iterator[imaplib.IMAP4]:
         """As Looking's; Cyrus makes the folders of a new user when its INBOX is opened first."""
-        with super().session(user, folder, readonly=readonly) as link:
-            if user not in self._met:
-                link.select("INBOX", readonly=True)
-                link.unselect()
+        if user not in self._met:
+            with super().session(user, "INBOX"):
                 self._met.add(user)
+        with super().session(user, folder, readonly=readonly) as link:
             yield link
 
     def reconstruct(self, user: str) -> str:

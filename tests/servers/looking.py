@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import imaplib
 import re
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ class Looking:
     ) -> Iterator[imaplib.IMAP4]:
         """A signed-in plain connection, with a folder open when one is named."""
         link = imaplib.IMAP4("127.0.0.1", self.port, timeout=20)
+        # imaplib sends a literal's last line break apart: 40 ms each time, unless it goes at once.
+        link.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             _ok(link.login(user, self.passwords[user]))
             if folder is not None:
