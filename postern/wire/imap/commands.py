@@ -167,7 +167,7 @@ def search(
         ):
             raise control_bytes("The search")
         return command("UID SEARCH", *returning, *(word.encode() for word in words))
-    arguments = [_criterion(item) for item in criteria]
+    arguments = [_criterion(item, before) for item, before in zip(criteria, ["", *criteria], strict=False)]
     if not arguments:
         raise ValueError("a search needs criteria")
     if not utf8 and any(isinstance(argument, Literal) for argument in arguments):
@@ -175,12 +175,13 @@ def search(
     return command("UID SEARCH", *returning, *arguments)
 
 
-def _criterion(item: "str | bytes | int | date") -> bytes | Literal:
+def _criterion(item: "str | bytes | int | date", before: object) -> bytes | Literal:
+    """One word; a set of UIDs only behind UID, for a stranger's text may look like one (S-049)."""
     if isinstance(item, date):
         return day(item)
     if isinstance(item, int):
         return b"%d" % item
-    if isinstance(item, str) and _SET.fullmatch(item):
+    if before == "UID" and isinstance(item, str) and _SET.fullmatch(item):
         return item.encode()
     return astring(item, what="The search")
 

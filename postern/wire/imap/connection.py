@@ -149,6 +149,11 @@ class Connection:
         elif event.what == "EXPUNGE":
             self.exists = max(0, self.exists - 1)
 
+    def forget(self) -> None:
+        """Nothing that came so far counts: it was said in clear, by whoever (S-037)."""
+        self.exists, self.news, self.enabled = 0, False, frozenset()
+        self.learn(frozenset())
+
     def learn(self, capabilities: frozenset[str]) -> None:
         """The server can do this now, and nothing else."""
         self.capabilities = capabilities

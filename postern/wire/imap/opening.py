@@ -134,7 +134,7 @@ async def _start_tls(connection: Connection, endpoint: Endpoint) -> None:
             "Use another network, or SSL/TLS on port 993.",
             temporary=False,
         )
-    connection.learn(frozenset())
+    connection.forget()
     assert link.transport is not None
     link.secured(await start_tls(link.transport, link, endpoint, timeout=connection.timeout))
 
