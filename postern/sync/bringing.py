@@ -86,6 +86,13 @@ class Bringing:
         return portion
 
     async def _keep(self, uidvalidity: int, portion: Portion) -> int:
+        if portion.next_uid is None and len(portion.letters) >= FIRST_LETTERS:
+            # History and other great heaps leave threads of the store to what arrives just now.
+            async with self._store.patient:
+                return await self._keep_now(uidvalidity, portion)
+        return await self._keep_now(uidvalidity, portion)
+
+    async def _keep_now(self, uidvalidity: int, portion: Portion) -> int:
         return await self._store.run(
             store.keep,
             self._folder,

@@ -53,10 +53,10 @@ def _is_dead(rest: str) -> bool:
 class Leases:
     """The leases of one process. `held` maps a mailbox to the store through which alone it is written."""
 
-    def __init__(self, keeper: Store, *, seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, keeper: Store, *, seconds: float | None = None) -> None:
         self.owner = f"{here()}{os.getpid()}:{secrets.token_hex(4)}"
         self.held: dict[int, Held] = {}
-        self.seconds = seconds
+        self.seconds = LEASE_SECONDS if seconds is None else seconds
         self._store = keeper
         self._others: dict[str, float] = {}
 

@@ -190,12 +190,14 @@ def test_a_refused_password_is_not_tried_for_errands_again_and_again(box, doveco
 class Process:
     """`python -m postern.sync.run` on the database of this test."""
 
+    command = (sys.executable, "-m", "postern.sync.run")
+
     def __enter__(self):
         environment = os.environ | {"POSTERN_ROLE": "sync", "POSTERN_LOG_LEVEL": "INFO"}
         from django.conf import settings
 
         environment["POSTERN_MAIL_HOSTS"] = settings.MAIL_HOSTS
-        self.child = subprocess.Popen([sys.executable, "-m", "postern.sync.run"], env=environment)
+        self.child = subprocess.Popen(self.command, env=environment)
         return self.child
 
     def __exit__(self, *_):
