@@ -85,7 +85,7 @@ class Framer:
         """``count`` bytes were put where ``room`` said."""
         if self._filling is not None:
             with memoryview(scratch) as view:
-                self._filling.got(view[:count])
+                self._filling.got(count, view)
             return
         self._read(scratch, 0, len(self._tail) + count)
 

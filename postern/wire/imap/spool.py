@@ -43,9 +43,9 @@ class InMemory:
         """Where the next bytes should be put."""
         return self._view[self.length - self.missing :]
 
-    def got(self, data: memoryview) -> None:
-        """``data``, a beginning of ``room``, has been filled."""
-        self.missing -= len(data)
+    def got(self, count: int, scratch: memoryview) -> None:
+        """``count`` bytes of ``room`` have been filled: of our own buffer, which may be larger than ``scratch``."""
+        self.missing -= count
 
     def write(self, data: memoryview) -> None:
         """Take bytes that came elsewhere; at most what is missing."""
@@ -78,9 +78,9 @@ class Spool:
         """Where the next bytes should be put."""
         return scratch[: self.missing]
 
-    def got(self, data: memoryview) -> None:
-        """``data``, a beginning of ``room``, has been filled."""
-        self.write(data)
+    def got(self, count: int, scratch: memoryview) -> None:
+        """``count`` bytes of ``room``, a beginning of ``scratch``, have been filled."""
+        self.write(scratch[:count])
 
     def write(self, data: memoryview) -> None:
         """Take bytes; at most what is missing."""
