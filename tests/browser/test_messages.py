@@ -33,6 +33,8 @@ def test_a_new_letter_appears_by_itself(office: Office, visit: Visit) -> None:
     page.wait_for_timeout(900)
     assert page.locator("#side-inbox").inner_text() == str(int(before) + 1)
     assert page.locator("#totals").inner_text().startswith("9 messages")
+    unread = page.locator("#filters .chip", has_text="Unread").inner_text()
+    assert unread.split()[-1] == str(int(before) + 1)
 
 
 def test_while_one_reads_further_down_new_letters_wait_behind_a_button(
