@@ -63,6 +63,7 @@ def seen(error: MailError) -> bytes:
 )
 @pytest.mark.parametrize("security", [Security.NONE, Security.STARTTLS])
 def test_greetings_that_end_it(code: str, greeting: bytes, security: Security) -> None:
+    """S-027, S-034: also PREAUTH, which would keep us from STARTTLS."""
     assert seen(refused(code, says(greeting), security=security)) == b""
 
 
@@ -85,6 +86,8 @@ def test_a_server_that_hangs_up_at_once() -> None:
 
 @pytest.mark.parametrize("answer", [b"TAG NO not today\r\n", b"TAG BAD what\r\n"])
 def test_starttls_refused_sends_nothing_secret(answer: bytes) -> None:
+    """S-033."""
+
     async def script(wire: Wire) -> None:
         await no_secret_in_clear(wire)
         await wire.hear(b"STARTTLS")
@@ -96,12 +99,15 @@ def test_starttls_refused_sends_nothing_secret(answer: bytes) -> None:
 
 
 def test_starttls_not_offered_sends_nothing_at_all() -> None:
+    """S-033."""
     error = refused("starttls_missing", says(GREETING), security=Security.STARTTLS)
     assert seen(error) == b""
 
 
 @pytest.mark.parametrize("answer", [b"* BYE no\r\n", b""])
 def test_starttls_answered_by_going_away(answer: bytes) -> None:
+    """S-033."""
+
     async def script(wire: Wire) -> None:
         await no_secret_in_clear(wire)
         await wire.hear(b"STARTTLS")
@@ -166,6 +172,8 @@ def test_refused_sign_in(code: str, temporary: bool, answer: bytes) -> None:
 
 
 def test_a_server_that_repeats_the_password_is_not_quoted_with_it() -> None:
+    """S-051."""
+
     async def script(wire: Wire) -> None:
         await wire.say(GREETING)
         await wire.hear(b"LOGIN")
@@ -177,12 +185,15 @@ def test_a_server_that_repeats_the_password_is_not_quoted_with_it() -> None:
 
 @pytest.mark.parametrize("secret", ["a\r\nX LOGOUT", "a\nb", "nul\0", "\x1b[31m"])
 def test_control_bytes_in_a_password_are_not_sent(secret: str) -> None:
+    """S-042, S-051."""
     for capabilities in (b"IMAP4rev1", b"IMAP4rev1 AUTH=PLAIN SASL-IR"):
         greeting = GREETING.replace(b"IMAP4rev1", capabilities)
         assert seen(refused("control_bytes", says(greeting), login=Login("anna", secret))) == b""
 
 
 def test_a_password_with_quotes_backslashes_and_umlauts() -> None:
+    """S-051."""
+
     async def quoted(wire: Wire) -> None:
         await wire.say(GREETING)
         assert await wire.hear(b"LOGIN") == b'LOGIN "anna" "a\\"b\\\\c {3}"'
@@ -404,6 +415,8 @@ def test_limits_can_be_narrowed() -> None:
 
 @pytest.mark.parametrize("name", ['a"\r\nX LOGOUT', "a\0b", "a\nb", "a\x7fb", "\x85", "\ud800", ""])
 def test_folder_names_with_control_bytes_are_not_sent(name: str) -> None:
+    """S-042, S-048: the wire shows the sign-in and nothing else."""
+
     async def script(wire: Wire) -> None:
         await wire.sign_in()
 
