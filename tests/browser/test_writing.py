@@ -19,7 +19,7 @@ def delivery_of(office: Office, page: Any) -> Any:
     from postern.mail.access import viewing_as
     from postern.outbox.models import Delivery
 
-    pk = int(re.search(r"/compose/(\d+)/", page.url)[1])  # type: ignore[index]
+    pk = int(re.search(r"(?:/compose/|write=)(\d+)", page.url)[1])  # type: ignore[index]
     with viewing_as(office.marta):
         return Delivery.objects.prefetch_related("files").get(pk=pk)
 
@@ -28,7 +28,7 @@ def test_a_draft_saves_itself_as_it_is_typed(office: Office, visit: Visit) -> No
     page = visit(office.marta)
     page.goto(f"/customers/{office.brandt.pk}/communication/")
     page.keyboard.press("c")
-    page.wait_for_url("**/compose/**")
+    page.wait_for_url("**/communication/?write=new")
     page.wait_for_selector(".ProseMirror")
     assert page.get_by_label("To", exact=True).input_value() == "greta@brandt-bakery.example"
     page.get_by_label("Subject").fill("A visit")
@@ -36,7 +36,7 @@ def test_a_draft_saves_itself_as_it_is_typed(office: Office, visit: Visit) -> No
     page.keyboard.press("Control+b")
     page.keyboard.type("Dear Greta")
     page.get_by_text("Draft saved").wait_for()
-    page.wait_for_url(re.compile(r"/compose/\d+/$"))
+    page.wait_for_url(re.compile(r"/communication/\?write=\d+$"))
     draft = delivery_of(office, page)
     assert draft.html == "<p><strong>Dear Greta</strong></p>" and draft.subject == "A visit"
     page.reload()

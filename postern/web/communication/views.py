@@ -18,6 +18,7 @@ from postern.mime.quoting import split_quote
 from postern.outbox.behalf import Seen, authors_of, seen_by
 from postern.outbox.models import Delivery
 from postern.people.models import Customer, Staff
+from postern.web.compose.composer import NEW, composer_of, first_address
 from postern.web.inbox.rows import visibility
 from postern.web.inbox.views import frame_height, person
 from postern.web.people.views import page_of
@@ -47,9 +48,9 @@ def communication(request: HttpRequest, pk: int) -> HttpResponse:
     staff = person(request)
     customer = get_object_or_404(Customer, pk=pk)
     threads = lists.communication(staff, customer)
-    chosen = next(
-        (t for t in threads if str(t.id) == request.GET.get("thread")), threads[0] if threads else None
-    )
+    composer = _composer(staff, customer, request.GET.get("write", ""))
+    wanted = _conversation(composer) or request.GET.get("thread")
+    chosen = next((t for t in threads if str(t.id) == wanted), threads[0] if threads else None)
     context = page_of(customer, "communication") | {
         "threads": threads,
         "thread": chosen,
@@ -57,11 +58,34 @@ def communication(request: HttpRequest, pk: int) -> HttpResponse:
         "visibility": visibility(staff, chosen.last.mailbox) if chosen else None,
         "mine": bool(chosen and chosen.last.mailbox.owner_id == staff.pk),
         "may_answer": bool(chosen and may_answer(staff, chosen.last)),
-        "pending": _pending(staff, customer),
+        "pending": [one for one in _pending(staff, customer) if one.row.pk != _draft(composer)],
         "waits": waits_for_own_mailbox(staff),
         "has_mailbox": has_own_mailbox(staff),
     }
-    return render(request, "communication/communication.html", context)
+    return render(request, "communication/communication.html", context | composer)
+
+
+def _composer(staff: Staff, customer: Customer, write: str) -> dict[str, Any]:
+    """The docked composer's context with a letter that this person may change; {} without one."""
+    if write == NEW:
+        return composer_of(staff, None) | {"composer": True, "to": first_address(customer)}
+    rows = Delivery.objects.current(staff).filter(pk=write) if write.isdigit() else Delivery.objects.none()
+    for seen in seen_by(staff, rows):
+        if seen.can_edit:
+            return composer_of(staff, seen) | {"composer": True, "customer": customer}
+    return {}
+
+
+def _draft(composer: dict[str, Any]) -> int | None:
+    """The number of the draft in the composer."""
+    delivery = composer.get("delivery")
+    return delivery.pk if delivery else None
+
+
+def _conversation(composer: dict[str, Any]) -> str:
+    """The conversation that the draft in the composer answers, '' for none."""
+    delivery = composer.get("delivery")
+    return str(delivery.answers.conversation_id) if delivery and delivery.answers else ""
 
 
 def _cards(staff: Staff, thread: lists.Thread) -> list[Card]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import secrets
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -17,33 +14,13 @@ from postern.mail.access import may_answer
 from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox
 from postern.outbox import compose as outbox
-from postern.outbox.behalf import Seen, Standing, seen_by
+from postern.outbox.behalf import Seen, seen_by
 from postern.outbox.compose import ComposeError
-from postern.outbox.letter import MOST_BYTES
 from postern.outbox.models import Delivery, OutgoingFile
-from postern.people.models import Customer, Staff
+from postern.people.models import Customer
 from postern.web.base.toast import toast
+from postern.web.compose.composer import FIELDS, composer_of, docked, first_address
 from postern.web.inbox.views import person
-
-FIELDS = ("to", "cc", "bcc", "subject")
-EXTENSIONS = {
-    "Document": True,
-    "Dropcursor": True,
-    "Gapcursor": True,
-    "Paragraph": True,
-    "HardBreak": True,
-    "Text": True,
-    "Bold": True,
-    "Italic": True,
-    "Underline": True,
-    "ListItem": True,
-    "BulletList": True,
-    "OrderedList": True,
-    "Blockquote": True,
-    "Link": {"protocols": ["http", "https", "mailto"], "enableTarget": False},
-    "Code": True,
-    "History": True,
-}
 
 
 @login_required
@@ -53,8 +30,7 @@ def compose(request: HttpRequest) -> HttpResponse:
     staff = person(request)
     customer = _customer(request.POST.get("customer") or request.GET.get("customer", ""))
     if request.method != "POST":
-        first = customer.addresses.first() if customer else None
-        to = request.GET.get("to", "") or (first.email if first else "")
+        to = request.GET.get("to", "") or first_address(customer)
         return _page(request, None, {"to": to, "customer": customer})
     try:
         delivery = outbox.new(staff=staff, mailbox=_chosen_mailbox(request), customer=customer)
@@ -110,9 +86,15 @@ def _store(request: HttpRequest, delivery: Delivery) -> HttpResponse:
 def _saved(request: HttpRequest, delivery: Delivery) -> HttpResponse:
     if request.POST.get("do") == "autosave":
         return JsonResponse({"draft": reverse("draft", args=[delivery.pk]), "id": delivery.pk})
-    response = redirect("draft", delivery.pk)
+    response = redirect(_composer_for(request, delivery))
     toast(request, response, "Draft saved")
     return response
+
+
+def _composer_for(request: HttpRequest, delivery: Delivery) -> str:
+    """Where to go on writing: below the customer's conversation when that is where it began."""
+    customer = _customer(request.POST.get("dock", ""))
+    return docked(customer.pk, delivery.pk) if customer else reverse("draft", args=[delivery.pk])
 
 
 def _after(delivery: Delivery) -> str:
@@ -148,7 +130,7 @@ def _start(request: HttpRequest, make: Any) -> HttpResponse:
         response = redirect("compose")
         toast(request, response, str(error), red=True)
         return response
-    return redirect("draft", delivery.pk)
+    return redirect(_composer_for(request, delivery))
 
 
 @login_required
@@ -282,56 +264,13 @@ def _refused(request: HttpRequest, delivery: Delivery | None, error: ComposeErro
 
 
 def _page(request: HttpRequest, seen: Seen | None, values: dict[str, Any], status: int = 200) -> HttpResponse:
-    staff = person(request)
-    delivery = seen.row if seen else None
-    own = seen is None or seen.standing is Standing.OWN
-    context: dict[str, Any] = {
-        "nav": "drafts" if delivery else "compose",
+    context = {
+        "nav": "drafts" if seen else "compose",
         "page_title": "Send email",
-        "delivery": delivery,
-        "seen": seen,
-        "own": own,
-        "mailboxes": list(Mailbox.objects.filter(owner=staff)) if own else [],
-        "files": seen.files if seen else [],
-        "key": secrets.token_urlsafe(18),
-        "most": MOST_BYTES,
-        "most_megabytes": MOST_BYTES // 1_000_000,
-        "editor": json.dumps({"extensions": EXTENSIONS}),
-        "suggestions": _suggestions(staff, delivery),
+        **composer_of(person(request), seen),
+        **values,
     }
-    if delivery is not None:
-        context |= {name: ", ".join(_typed(pair) for pair in getattr(delivery, name)) for name in FIELDS[:3]}
-        context |= {
-            "subject": delivery.subject,
-            "html": _for_editor(delivery.html),
-            "text": delivery.text,
-            "customer": delivery.customer,
-        }
-        context |= {"problem": delivery.problem}
-    return render(request, "compose/compose.html", context | values, status=status)
-
-
-def _typed(pair: list[str]) -> str:
-    name, address = pair
-    if not name or "@" in name:
-        return address
-    return f"{name} <{address}>" if name.replace(" ", "").isalnum() else f'"{_quoted(name)}" <{address}>'
-
-
-def _for_editor(html: str) -> str:
-    """The html without style attributes: the editor knows none, and the page's policy complains of each."""
-    return re.sub(r"<[^<>]*>", lambda tag: re.sub(r' style="[^"]*"', "", tag[0]), html)
-
-
-def _quoted(name: str) -> str:
-    return name.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _suggestions(staff: Staff, delivery: Delivery | None) -> list[str]:
-    """Addresses for the To field: the customer's, where the letter is to one."""
-    if delivery is None or delivery.customer is None:
-        return []
-    return [a.email for a in delivery.customer.addresses.all()]
+    return render(request, "compose/compose.html", context, status=status)
 
 
 def _chosen_mailbox(request: HttpRequest) -> Mailbox | None:

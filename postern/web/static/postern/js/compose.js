@@ -84,7 +84,7 @@ async function saveNow() {
   if (!answer.ok) return say(found.error ?? "Not saved");
   if (new URL(found.draft, location.href).href !== form.action) {
     form.action = found.draft;
-    history.replaceState(null, "", found.draft);
+    history.replaceState(null, "", "docked" in form.dataset ? `?write=${found.id}` : found.draft);
   }
   say(`Draft saved ${clock()}`);
 }
