@@ -34,11 +34,14 @@ User bench
 Pass secret
 SSLType None
 AuthMechs LOGIN
+
 IMAPStore far
 Account bench
+
 MaildirStore near
 Path {home}/
 Inbox {home}/INBOX
+
 Channel all
 Far :far:INBOX
 Near :near:INBOX
