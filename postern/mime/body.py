@@ -3,14 +3,18 @@
 import re
 from dataclasses import dataclass, field, replace
 from html import escape
+from mimetypes import MimeTypes
 from urllib.parse import unquote
 
+from postern.mime.calendars import MAX_BYTES as MAX_CALENDAR
+from postern.mime.calendars import Event, read_events
 from postern.mime.charset import decode
 from postern.mime.flowed import unflow
 from postern.mime.headers import read_headers
 from postern.mime.inside import coordinates, without_files
-from postern.mime.parameters import file_name, safe_name
+from postern.mime.parameters import content_type, file_name, safe_name
 from postern.mime.parts import Node, Part
+from postern.mime.tnef import KINDS, Tnef, read_tnef
 from postern.mime.transfer import decoded_size, undo_range
 from postern.mime.words import one_line
 
@@ -31,6 +35,8 @@ _LOOKED_AT = 200_000  # characters
 # Other shapes of the same text, never files of their own.
 _ONLY_ALTERNATIVES = ("text/x-amp-html", "text/enriched", "text/richtext", "text/watch-html")
 MAX_BYTES = 16_000_000  # looked at of one text or html part
+_TYPES = MimeTypes()  # what Python knows by itself, the same on every machine
+MAX_OPENED = 64_000_000  # of a winmail.dat
 MAX_BODY = 4_000_000  # characters kept of the text and of the html; the raw letter stays whole
 
 
@@ -42,6 +48,8 @@ class Body:
     pages: list[tuple[str, bool]] = field(default_factory=list)  # (html or text, is html)
     files: list[Part] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
+    packed: list[Tnef] = field(default_factory=list)  # what was opened of Outlook's own format
+    events: list[Event] = field(default_factory=list)
 
     def add(self, part: Part) -> None:
         """One more file; its index is its place in the list."""
@@ -68,6 +76,8 @@ def read_body(root: Node) -> Body:
     """Walk the tree: alternatives chosen, related images told from attachments, embedded files taken out."""
     body = Body()
     _walk(root, body, first=True)
+    if body.packed:
+        _unpack_text(body)
     if any(part.content_id for part in body.files):
         body.files = _inline(body)
     return body
@@ -96,7 +106,51 @@ def _walk(node: Node, body: Body, *, first: bool) -> None:
     elif node.kind in ("text/plain", "text/html") and _is_body(node, first):
         _show(node, body)
     elif not (node.parent == "multipart/alternative" and node.kind in _ONLY_ALTERNATIVES):
-        body.add(_part(node, len(body.files)))
+        _attach(node, body)
+
+
+def _attach(node: Node, body: Body) -> None:
+    """A file; Outlook's bag of files is opened, a calendar is read."""
+    part = _part(node, len(body.files))
+    if part.content_type in KINDS or part.filename.lower() == "winmail.dat":
+        if _opened(node, body):
+            return
+        body.defects.append("winmail.dat cannot be opened")
+    elif part.content_type in ("text/calendar", "application/ics") and part.size <= MAX_CALENDAR:
+        known = {(event.uid, event.start) for event in body.events}
+        events = read_events(decode(node.content(), node.params.get("charset", "utf-8")))
+        body.events += [event for event in events if (event.uid, event.start) not in known]
+    body.add(part)
+
+
+def _opened(node: Node, body: Body) -> bool:
+    if node.end - node.start > MAX_OPENED:
+        return False
+    data, start, end, outer = coordinates(node)
+    found = read_tnef(data, start, end)
+    if found is None or not (found.files or found.html or found.text):
+        return False
+    if found.damaged:
+        body.defects.append("winmail.dat is damaged")
+    body.packed.append(found)
+    for file in found.files:
+        kind = content_type(file.kind)[0] or _TYPES.guess_type(file.name)[0] or "application/octet-stream"
+        cid = one_line(file.content_id)
+        body.add(
+            Part(0, safe_name(file.name), kind, file.length, cid, False, file.start, file.length, "", outer)
+        )
+    return True
+
+
+def _unpack_text(body: Body) -> None:
+    """The first packed body is shown where the letter itself has none."""
+    html = next((one.html for one in body.packed if one.html), "")
+    text = next((one.text for one in body.packed if one.text), "")
+    if html and not any(is_html for _, is_html in body.pages):
+        body.pages = [(html, True)]
+    if text and not body.text():
+        body.texts = [text]
+        body.pages = body.pages if html else [*body.pages, (text, False)]
 
 
 def _is_body(node: Node, first: bool) -> bool:
@@ -114,7 +168,7 @@ def _alternative(node: Node, body: Body) -> None:
     """The text of the first plain child, the html of the last child that has one; other kinds are files."""
     choices: list[tuple[str, str]] = []
     for child in node.children:
-        choice = Body(files=body.files, defects=body.defects)
+        choice = replace(body, texts=[], pages=[])
         _walk(child, choice, first=True)
         choices.append((choice.text(), choice.html()))
     html = next((html for _, html in reversed(choices) if _shows_something(html)), "")

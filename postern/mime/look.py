@@ -9,7 +9,7 @@ from postern.mime.sanitize import sanitize, text_from_html
 
 
 def as_json(raw: bytes) -> dict[str, Any]:
-    """subject, from, to, cc, date (ISO 8601 or null), message_id, references, text, html as shown, attachments, defects.
+    """subject, from, to, cc, date (ISO 8601 or null), message_id, references, text, html as shown, attachments, events, defects.
 
     Everything in it can be written by json.dumps. Never raises for any input bytes.
     """
@@ -32,6 +32,7 @@ def as_json(raw: bytes) -> dict[str, Any]:
             {"name": part.filename, "type": part.content_type, "size": part.size, "inline": part.inline}
             for part in letter.parts
         ],
+        "events": [event.text() for event in letter.events],
         "defects": defects,
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from postern.mime.addresses import Mailaddr, parse_addresses
 from postern.mime.body import read_body
+from postern.mime.calendars import Event
 from postern.mime.dates import read_date
 from postern.mime.headers import Headers
 from postern.mime.parts import Node, Part, read_tree, rooted
@@ -27,6 +28,7 @@ class Letter:
     """An e-mail as Postern shows it. Every string can be stored: no NUL, no lone surrogate; headers hold no CR or LF.
 
     text is '' when the letter has only html: derive it from the sanitised html. html is raw and must be sanitised.
+    events are the meetings its calendar parts speak of.
     """
 
     subject: str = ""
@@ -44,6 +46,7 @@ class Letter:
     text: str = ""
     html: str = ""
     parts: tuple[Part, ...] = ()
+    events: tuple[Event, ...] = ()
     defects: tuple[str, ...] = ()
     automatic: str = ""
     headers: Headers = field(default_factory=Headers, repr=False, compare=False)
@@ -173,4 +176,7 @@ _TELLING = frozenset(("auto-submitted", "precedence", *(name for name, _ in _MAR
 def _content(root: Node, defects: list[str]) -> dict[str, Any]:
     body = read_body(root)
     defects += body.defects
-    return {"text": body.text().rstrip(), "html": body.html(), "parts": tuple(body.files)}
+    text, html, events = body.text().rstrip(), body.html(), tuple(body.events)
+    if events and not text and not html:  # an answer or a cancellation is often nothing but a calendar
+        text = "\n\n".join(event.text() for event in events)
+    return {"text": text, "html": html, "parts": tuple(body.files), "events": events}

@@ -168,6 +168,7 @@ def test_look_shows_what_is_shown() -> None:
         "text": "hi",
         "html": "<p>hi</p>",
         "attachments": [{"name": "a.pdf", "type": "application/pdf", "size": 3, "inline": False}],
+        "events": [],
         "defects": [],
     }
 
