@@ -137,7 +137,7 @@ class Link(asyncio.BufferedProtocol):
             if self.lost:
                 raise errors.connection_lost(deadline.what)
             self._resume()
-            if self.protocol.queued:
+            if self.protocol.queued or self.protocol.failed:
                 continue
             self._news = asyncio.get_running_loop().create_future()
             if await self._wait(self._news, until):
