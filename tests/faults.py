@@ -9,8 +9,10 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Faults:
     drip_pause: float = 0.0  # seconds between drips
     inject_down: tuple[bytes, bytes] = (b"", b"")  # (after this text, say this as well), in one segment
     cut_when_up: bytes = b""  # reset when the client has sent this text (which is still passed on)
+    polite: bool = False  # end with FIN instead of RST
     keep_first: int = 0  # the first so many connections are left alone
 
 
@@ -97,8 +100,9 @@ class Proxy:
             for pump in pumps:
                 pump.result() if pump.done() else None
         except (OSError, _Cut):
-            _reset(writer)
-            _reset(server_writer)
+            if not plan.polite:
+                _reset(writer)
+                _reset(server_writer)
             raise
         finally:
             for pump in pumps:
@@ -107,6 +111,52 @@ class Proxy:
             for each in (writer, server_writer):
                 with contextlib.suppress(OSError, RuntimeError):
                     each.close()
+
+
+class Between:
+    """A Proxy in a thread of its own, for tests that are not asynchronous.
+
+    with Between(port) as proxy:
+        proxy.faults = Faults(cut_down=120)       # for the connections from now on
+    """
+
+    def __init__(self, target_port: int, faults: Faults | None = None) -> None:
+        self._proxy = Proxy(target_port, faults)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="proxy")
+
+    def __enter__(self) -> "Between":
+        self._thread.start()
+        self._run(self._proxy.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._proxy.__aexit__())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._proxy.port
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong with the next connection."""
+        return self._proxy.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._proxy.faults = faults
+
+    @property
+    def connections(self) -> list[Seen]:
+        """What passed so far."""
+        return self._proxy.connections
+
+    def _run(self, what: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(20)
 
 
 async def _pump(

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from tests.servers import courier, cyrus, dovecot
+from tests.servers import courier, cyrus, dovecot, running
 from tests.servers.pocket import Pocket
 
 USERS = {f"s{n:03}@example.test": "one-for-all" for n in range(150)}
 
+ANYONE = """
+passdb {
+  driver = static
+  args = password=one-for-all
+}
+userdb {
+  driver = static
+  args = uid=%d gid=%d home=%s/homes/%%u
+}
+"""
+
+
+class Everybody(dict[str, str]):
+    """Whoever asks has the same password."""
+
+    def __missing__(self, _: str) -> str:
+        return "one-for-all"
+
+
+class OpenDovecot(dovecot.Dovecot):
+    """A Dovecot on which every name is a user, so that each attempt has a fresh mailbox."""
+
+    def _settings(self) -> str:
+        me = running.mail_user()
+        self.extra = ANYONE % (me.pw_uid, me.pw_gid, self.home)
+        self.passwords = Everybody(self.passwords)
+        return super()._settings()
+
+
 KINDS = {
     "pymap": (lambda: "", lambda: Pocket(USERS)),
-    "dovecot": (dovecot.available, lambda: dovecot.Dovecot(USERS)),
+    "dovecot": (dovecot.available, lambda: OpenDovecot(USERS)),
     "cyrus": (cyrus.available, lambda: cyrus.Cyrus(USERS)),
     "courier": (courier.available, lambda: courier.Courier(USERS)),
 }
@@ -24,16 +54,16 @@ KINDS = {
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Callable[[str], Any]]:
     """Return a running server of a kind; skips, saying why, when it cannot run here."""
-    running: dict[str, Any] = {}
+    started: dict[str, Any] = {}
     with ExitStack() as stack:
 
         def get(kind: str) -> Any:
             available, make = KINDS[kind]
-            if kind not in running:
+            if kind not in started:
                 if reason := available():
                     pytest.skip(reason)
-                running[kind] = stack.enter_context(make())
-            return running[kind]
+                started[kind] = stack.enter_context(make())
+            return started[kind]
 
         yield get
 
@@ -46,3 +76,9 @@ def as_sync(db: None, acting_as, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
     monkeypatch.setattr(settings, "MAIL_HOSTS", "127.0.0.1,localhost")
     with acting_as("sync"):
         yield acting_as
+
+
+@pytest.fixture
+def anyone(servers: Callable[[str], Any]) -> Iterator[Callable[[], str]]:
+    """Return the name of a user that no test has met, on the Dovecot of `servers("dovecot")`."""
+    yield lambda: f"r{secrets.token_hex(6)}@example.test"

@@ -68,20 +68,20 @@ class World:
     acting_as: Acting
 
     @classmethod
-    def open(cls, server: Any, kind: str, user: str, acting_as: Acting) -> World:
-        """Save a mailbox for a user of the server, not yet visited."""
+    def open(cls, server: Any, kind: str, user: str, acting_as: Acting, port: int | None = None) -> World:
+        """Save a mailbox for a user of the server, not yet visited. `port`: Postern's way to it is another."""
         with acting_as("web"):
-            return cls(server, kind, user, cls._box(server, kind, user), acting_as)
+            return cls(server, kind, user, cls._box(server, kind, user, port or server.port), acting_as)
 
     @staticmethod
-    def _box(server: Any, kind: str, user: str) -> Box:
+    def _box(server: Any, kind: str, user: str, port: int) -> Box:
         owner = Staff.objects.create_staff(email=f"{kind}.{user}", name=kind, password=None)
         data = {
             "address": user,
             "imap_username": user,
             "imap_password": server.passwords[user],
             "imap_host": "127.0.0.1",
-            "imap_port": server.port,
+            "imap_port": port,
             "imap_security": "none",
             "sent_folder": getattr(server, "sent", "Sent"),
             "sending": "",
