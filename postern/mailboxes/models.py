@@ -79,8 +79,7 @@ class Mailbox(models.Model):
         max_length=8,
         choices=ImapAuth,
         default=ImapAuth.PASSWORD,
-        help_text="OAuth token: paste an access token in place of the password. It is used by XOAUTH2 or "
-        "OAUTHBEARER until it expires; Postern does not fetch or renew tokens.",
+        help_text="OAuth token: paste an access token as the password. Postern does not renew it.",
     )
     has_imap_secret = models.BooleanField(default=False, editable=False)
 

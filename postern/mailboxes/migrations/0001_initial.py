@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[("password", "Password"), ("token", "OAuth token")],
                         default="password",
-                        help_text="OAuth token: paste an access token in place of the password. It is used by XOAUTH2 or OAUTHBEARER until it expires; Postern does not fetch or renew tokens.",
+                        help_text="OAuth token: paste an access token as the password. Postern does not renew it.",
                         max_length=8,
                         verbose_name="Sign in with",
                     ),
