@@ -3,10 +3,12 @@
 import re
 import struct
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from postern.mime.charset import decode
 
-MAX_SIZE = 8_000_000  # bytes, unpacked
+MAX_SIZE = 4_000_000  # bytes, unpacked
+MAX_TOKENS = 300_000
 MAX_DEPTH = 200
 _START = (
     rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor MS Sans SerifSymbol"
@@ -58,8 +60,8 @@ def _lzfu(data: bytes, size: int) -> bytes:
             back = (len(out) - (reference >> 4)) % 4096
             if not back or back > len(out):  # pointing at the write place means the end
                 return bytes(out[len(_START) : wanted])
-            for _ in range((reference & 15) + 2):
-                out.append(out[-back])
+            length = (reference & 15) + 2
+            out += (out[-back:] * (length // back + 1))[:length] if back < length else out[-back:][:length]
     return bytes(out[len(_START) : wanted])
 
 
@@ -76,7 +78,7 @@ class _Group:
 def read_rtf(rtf: bytes) -> tuple[str, bool]:
     """(html or text, is html): html when Outlook wrapped html into the RTF, else the text alone. Never raises."""
     reader = _Reader(html=b"\\fromhtml1" in rtf[:4096])
-    for token in _TOKEN.finditer(rtf):
+    for token in islice(_TOKEN.finditer(rtf), MAX_TOKENS):
         reader.take(token)
         if reader.depth > MAX_DEPTH:
             break

@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from postern.mime.addresses import parse_addresses
+from postern.mime.calendars import read_events
 from postern.mime.parameters import parameters
 from postern.mime.quoting import split_quote
 from postern.mime.read import read
+from postern.mime.rtf import read_rtf
 from postern.mime.sanitize import sanitize, text_from_html
 from postern.mime.words import decode_words
 
@@ -152,6 +154,11 @@ OTHERS: dict[str, Callable[[int], object]] = {
     "from heads": lambda n: split_quote("From: x\n" * n),
     "blank lines": lambda n: split_quote("\n" * n),
     "underscores": lambda n: split_quote("_" * n + "\n" + ("_" * 30 + "\n") * (n // 30)),
+    "calendar lines": lambda n: read_events("BEGIN:VEVENT\n" + 'A;B="' * n),
+    "calendar parameters": lambda n: read_events("BEGIN:VEVENT\nDTSTART" + ";A=B" * n + ":1\nEND:VEVENT"),
+    "calendar folds": lambda n: read_events("BEGIN:VEVENT\nSUMMARY:" + "x\n " * n + "\nEND:VEVENT"),
+    "rtf words": lambda n: read_rtf(b"{\\rtf1" + b"\\u9999" * n),
+    "rtf groups": lambda n: read_rtf(b"{\\rtf1" + b"{\\b x}" * n),
     "spaces": lambda n: split_quote(" " * n + "x\n" + "\t" * n),
 }
 
