@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +13,12 @@ import pytest
 
 from postern.wire.errors import MailError
 from tests.faults import Between, Faults
+from tests.reliability.scale import some
 from tests.reliability.scenarios import days_ago
 from tests.reliability.world import World, letter
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.rule("R-026"), pytest.mark.rule("R-003")]
 
-SOAK = bool(os.environ.get("POSTERN_SOAK"))
 KINDS = {
     ("reset", "down"): lambda k: Faults(cut_down=k),
     ("reset", "up"): lambda k: Faults(cut_up=k),
@@ -87,9 +85,7 @@ class Attempt:
 
 def points(last: int, kind: tuple[str, str]) -> list[int]:
     """The bytes after which to cut."""
-    if SOAK:
-        return list(range(1, last, 1 if kind[0] == "reset" else 7))
-    return sorted(random.Random(26).sample(range(1, last), FEW.get(kind, 2)))
+    return some(list(range(1, last, 1 if kind[0] == "reset" else 7)), FEW.get(kind, 2), seed=26)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)

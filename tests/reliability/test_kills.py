@@ -1,6 +1,6 @@
 """kill -9 of the whole sync process at random moments while mail arrives: every letter is here, once (R-002, I1, I6).
 
-`./dev test` kills a few times with a fixed seed, `./dev soak` a thousand times (POSTERN_KILLS changes the number).
+`./dev test` kills a few times with a fixed seed, `./dev soak` a thousand times.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import pytest
 from postern.mail.access import at_mailbox
 from postern.mail.models import Message, Raw, Sighting
 from postern.project.children import end_with_parent
+from tests.reliability.scale import amount
 from tests.reliability.world import World
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.rule("R-002")]
-KILLS = int(os.environ.get("POSTERN_KILLS") or (1000 if os.environ.get("POSTERN_SOAK") else 8))
+KILLS = amount(8, 1000)
 
 
 class Nursery:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.reliability import letters  # noqa: F401  (adds its rows)
+from tests.reliability.scale import SOAK
 from tests.reliability.scenarios import ALL, Scenario
 from tests.reliability.world import NotHere, World, ladder
 
@@ -21,7 +22,7 @@ OTHERS = ("dovecot", "cyrus", "courier")
 
 def share(number: int, kind: str) -> bool:
     """Whether a row runs on a server in this run. Pure but for the environment."""
-    if os.environ.get("POSTERN_SOAK"):
+    if SOAK:
         return True
     part, _, of = os.environ.get("POSTERN_SHARE", "0/30").partition("/")
     if kind == "dovecot" and not os.environ.get("POSTERN_SHARE"):
