@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from postern.wire.imap.grammar import MAX_DIGITS, Tokens, Unreadable, Value, number, number_or_none, read_date
 from postern.wire.imap.spool import Raw
-from postern.wire.imap.uidset import MAX_UID, UidSet, read_uid
+from postern.wire.imap.uidset import MAX_UID, UidSet, pieces, read_uid
 
 T = TypeVar("T")
 NO_FLAGS: frozenset[str] = frozenset()
@@ -257,7 +257,9 @@ def _uid(word: bytes) -> int:
 
 def _list(tokens: Tokens) -> Folder:
     told = _flags(tokens.items_of_list())
-    flags = frozenset(flag for word in told for flag in _FLAG_STARTS.split(word) if flag)  # quirk joined_flags
+    flags = frozenset(
+        flag for word in told for flag in _FLAG_STARTS.split(word) if flag
+    )  # quirk joined_flags
     tokens.spaces()
     delimiter = tokens.nstring()
     tokens.spaces()
@@ -267,10 +269,8 @@ def _list(tokens: Tokens) -> Folder:
 
 
 def _search(tokens: Tokens) -> Found:
-    words = tokens.rest().partition(b"(")[0].split()
-    if any(len(word) > 10 or not word.isdigit() for word in words):
-        raise Unreadable("not UIDs")
-    return Found(_set_of(UidSet.of, map(int, words)))
+    words = pieces(tokens.rest().partition(b"(")[0], None)
+    return Found(_set_of(UidSet.of, map(_uid, words)))
 
 
 def _esearch(tokens: Tokens) -> Found:

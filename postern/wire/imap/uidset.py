@@ -4,44 +4,46 @@ There is no way to walk over a set: whoever wants single UIDs says which ones th
 many they can bear (``listed``).
 """
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from heapq import merge
 from itertools import chain
 
 MAX_UID = 2**32 - 1
 
 Range = tuple[int, int]
+_PORTION = 50_000
 
 
 class UidSet:
-    """A set of UIDs as sorted ranges that neither touch nor overlap; frozen, and empty when made of nothing."""
+    """A set of UIDs as sorted ranges that neither touch nor overlap; frozen, and empty when made of nothing.
 
-    __slots__ = ("_lows", "_ranges")
+    A range takes 16 bytes: a server may name a million of them in one line.
+    """
+
+    __slots__ = ("_highs", "_lows")
 
     def __init__(self, ranges: Iterable[Range] = ()) -> None:
-        self._ranges = _merged(sorted(ranges))
-        self._lows = [low for low, _ in self._ranges]
+        self._lows, self._highs = _columns(iter(ranges))
 
     @classmethod
     def parse(cls, text: bytes | str) -> "UidSet":
         """Read ``"1:5,9"`` in any order. Raises ``ValueError`` for everything else, ``*`` included."""
         raw = text.encode("ascii", "replace") if isinstance(text, str) else text
-        return cls(ordered_ranges(raw))
+        return cls(_ranges_of(raw))
 
     @classmethod
     def of(cls, uids: Iterable[int]) -> "UidSet":
         """The set of these UIDs. Raises ``ValueError`` for what is no UID."""
-        ordered = sorted(set(uids))
-        if ordered and not 0 < ordered[0] <= ordered[-1] <= MAX_UID:
-            raise ValueError("not a UID")
-        made = cls()
-        made._ranges = _runs(ordered)
-        made._lows = [low for low, _ in made._ranges]
-        return made
+        return cls((_checked(uid), uid) for uid in uids)
 
     def ranges(self) -> tuple[Range, ...]:
         """(first, last) of every range, ascending."""
-        return self._ranges
+        return tuple(self._pairs())
+
+    def _pairs(self) -> Iterator[Range]:
+        return zip(self._lows, self._highs, strict=True)
 
     def among(self, known: Iterable[int]) -> list[int]:
         """Those of ``known`` that are in the set, in their order; costs what ``known`` costs."""
@@ -51,37 +53,37 @@ class UidSet:
         """All UIDs, ascending. Raises ``ValueError`` when there are more than ``at_most``."""
         if len(self) > at_most:
             raise ValueError("the set is too large to be listed")
-        return list(chain.from_iterable(range(low, high + 1) for low, high in self._ranges))
+        return list(chain.from_iterable(range(low, high + 1) for low, high in self._pairs()))
 
     def __contains__(self, uid: object) -> bool:
         if not isinstance(uid, int):
             return False
         at = bisect_right(self._lows, uid)
-        return at > 0 and uid <= self._ranges[at - 1][1]
+        return at > 0 and uid <= self._highs[at - 1]
 
     def __len__(self) -> int:
-        return sum(high - low + 1 for low, high in self._ranges)
+        return sum(self._highs) - sum(self._lows) + len(self._lows)
 
     def __bool__(self) -> bool:
-        return bool(self._ranges)
+        return bool(self._lows)
 
     def __or__(self, other: "UidSet") -> "UidSet":
-        return UidSet(self._ranges + other._ranges)
+        return UidSet(merge(self._pairs(), other._pairs()))
 
     def __sub__(self, other: "UidSet") -> "UidSet":
-        return UidSet(_without(self._ranges, other._ranges))
+        return UidSet(_without(self._pairs(), other.ranges()))
 
     def __and__(self, other: "UidSet") -> "UidSet":
         return self - (self - other)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, UidSet) and self._ranges == other._ranges
+        return isinstance(other, UidSet) and self._lows == other._lows and self._highs == other._highs
 
     def __hash__(self) -> int:
-        return hash(self._ranges)
+        return hash((self._lows.tobytes(), self._highs.tobytes()))
 
     def __str__(self) -> str:
-        return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in self._ranges)
+        return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in self._pairs())
 
     def __repr__(self) -> str:
         text = str(self)
@@ -96,7 +98,22 @@ def ordered_ranges(text: bytes) -> list[Range]:
 
     Raises ``ValueError`` for everything that is not ``1:5,9`` with numbers of 32 bits.
     """
-    return [_range(piece) for piece in text.split(b",")] if text else []
+    return list(_ranges_of(text))
+
+
+def _ranges_of(text: bytes) -> Iterator[Range]:
+    return (_range(piece) for piece in pieces(text, b",")) if text else iter(())
+
+
+def pieces(text: bytes, separator: bytes | None) -> Iterator[bytes]:
+    """``text.split(separator)`` in portions: a line of megabytes is never there twice."""
+    while True:
+        parts = text.split(separator, _PORTION)
+        if len(parts) <= _PORTION:
+            yield from parts
+            return
+        text = parts.pop()
+        yield from parts
 
 
 def _range(piece: bytes) -> Range:
@@ -113,25 +130,27 @@ def read_uid(digits: bytes) -> int:
     return uid
 
 
-def _runs(ordered: Sequence[int]) -> tuple[Range, ...]:
-    """Ascending distinct UIDs as ranges."""
-    edges = [at for at in range(1, len(ordered)) if ordered[at] != ordered[at - 1] + 1]
-    starts, ends = [0, *edges], [*edges, len(ordered)]
-    return tuple((ordered[a], ordered[b - 1]) for a, b in zip(starts, ends, strict=True)) if ordered else ()
+def _checked(uid: int) -> int:
+    if not 0 < uid <= MAX_UID:
+        raise ValueError("not a UID")
+    return uid
 
 
-def _merged(ordered: list[Range]) -> tuple[Range, ...]:
-    found: list[Range] = []
-    for low, high in ordered:
-        if found and low <= found[-1][1] + 1:
-            if high > found[-1][1]:
-                found[-1] = (found[-1][0], high)
-        else:
-            found.append((low, high))
-    return tuple(found)
+def _columns(ranges: Iterator[Range]) -> "tuple[array[int], array[int]]":
+    """First and last of every range once those that touch are one; servers mostly send them in order."""
+    lows, highs = array("Q"), array("Q")
+    for low, high in ranges:
+        if not lows or low > highs[-1] + 1:
+            lows.append(low)
+            highs.append(high)
+        elif low < lows[-1]:
+            return _columns(iter(sorted([*zip(lows, highs, strict=True), (low, high), *ranges])))
+        elif high > highs[-1]:
+            highs[-1] = high
+    return lows, highs
 
 
-def _without(mine: Sequence[Range], theirs: Sequence[Range]) -> Iterable[Range]:
+def _without(mine: Iterable[Range], theirs: tuple[Range, ...]) -> Iterator[Range]:
     """One walk over both, whatever the ranges span."""
     at = 0
     for low, high in mine:
