@@ -54,6 +54,7 @@ class Framer:
         self.announced = 0
         # What is being read: a part of somebody's buffer, or of our own.
         self._data: bytes | bytearray = b""
+        self._view: memoryview | None = None
         self._at = 0
         self._end = 0
         # What is unfinished between two readings: a short piece, or a long line with how far it was searched.
@@ -81,13 +82,14 @@ class Framer:
         scratch[: len(self._tail)] = self._tail
         return scratch[len(self._tail) :]
 
-    def got(self, count: int, scratch: bytearray) -> None:
-        """``count`` bytes were put where ``room`` said."""
+    def got(self, count: int, scratch: memoryview) -> None:
+        """``count`` bytes were put where ``room`` said; ``scratch``, of a bytearray, is the same as there."""
         if self._filling is not None:
-            with memoryview(scratch) as view:
-                self._filling.got(count, view)
+            self._filling.got(count, scratch)
             return
-        self._read(scratch, 0, len(self._tail) + count)
+        self._read(scratch.obj, 0, len(self._tail) + count)  # type: ignore[arg-type]
+        if self._line is None:
+            self._view = scratch
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from anywhere."""
@@ -118,7 +120,7 @@ class Framer:
             self._line, self._tail = bytearray(self._tail), b""
         else:
             self._scanned = 0
-        self._data, self._at, self._end = b"", 0, 0
+        self._data, self._view, self._at, self._end = b"", None, 0, 0
 
     def surplus(self) -> bytes:
         """Give up all that was received and not handed out."""
@@ -135,12 +137,10 @@ class Framer:
 
         Raises ``ProtocolError`` at the first length beyond the limits.
         """
-        if not self._parts:
-            hot = _HOT.match(self._data, self._at, self._end)
-            if hot is not None:
-                found, complete = self._hot(hot)
-                if found is not None or not complete:
-                    return found
+        if not self._parts and (hot := _HOT.match(self._data, self._at, self._end)) is not None:
+            found = self._hot(hot)
+            if found is not None or self.announced:
+                return found
         while True:
             if self._literal is not None and not self._take_literal(self._literal):
                 return None
@@ -155,24 +155,24 @@ class Framer:
                 parts, self._parts, self._literal_bytes = self._parts, [], 0
                 return parts
 
-    def _hot(self, hot: "re.Match[bytes]") -> tuple[Fetch | None, bool]:
-        """(event, True), or (None, False) while the body is on its way, or (None, True): not so simple."""
+    def _hot(self, hot: "re.Match[bytes]") -> Fetch | None:
+        """The event; None while the body is on its way (``announced`` tells), and when it is not so simple."""
         sequence, digits, flags, when, size, literal = hot.groups()
         uid = int(digits)
         if not 0 < uid <= MAX_UID:
-            return None, True
+            return None
         body = None
         end = hot.end()
         if literal is not None:
             begin, end = end, end + int(literal)
             if end - begin >= spool.IN_PLACE_FROM or end - begin > self.limits.letter:
-                return None, True
+                return None
             if end + 3 > self._end:
                 self.announced = end + 3 - self._end
-                return None, False
+                return None
             self.announced = 0
             if not self._data.startswith(b")\r\n", end):
-                return None, True
+                return None
             body = self._slice(begin, end)
             end += 3
         self._at = end
@@ -183,9 +183,11 @@ class Framer:
             read_date(when),
             None if size is None else int(size),
             body,
-        ), True
+        )
 
     def _slice(self, start: int, end: int) -> bytes:
+        if self._view is not None:
+            return bytes(self._view[start:end])
         if isinstance(self._data, bytes):
             return self._data[start:end]
         with memoryview(self._data) as view:

@@ -30,15 +30,14 @@ SLOWEST_BYTES_PER_SECOND = 4096
 _scratches = threading.local()
 
 
-def _scratch() -> tuple[bytearray, memoryview]:
+def _scratch() -> memoryview:
     """One receive buffer per thread, that is per event loop: an idle connection holds none.
 
     asyncio asks for a buffer, fills it and tells of it without anything in between.
     """
-    if not hasattr(_scratches, "pair"):
-        buffer = bytearray(SCRATCH)
-        _scratches.pair = buffer, memoryview(buffer)
-    return cast(tuple[bytearray, memoryview], _scratches.pair)
+    if not hasattr(_scratches, "view"):
+        _scratches.view = memoryview(bytearray(SCRATCH))
+    return cast(memoryview, _scratches.view)
 
 
 @dataclass(frozen=True)
@@ -79,19 +78,19 @@ class Link(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """asyncio: where to put bytes."""
-        scratch = _scratch()[1]
+        scratch = _scratch()
         return scratch if self._codec is not None else self.protocol.room(scratch)
 
     def buffer_updated(self, nbytes: int) -> None:
         """asyncio: bytes have come."""
         self.received += nbytes
-        buffer, view = _scratch()
+        scratch = _scratch()
         try:
             if self._codec is not None:
-                self._codec.take(view[:nbytes])
+                self._codec.take(scratch[:nbytes])
                 self._inflate()
             else:
-                self.protocol.got(nbytes, buffer)
+                self.protocol.got(nbytes, scratch)
         except MailError as error:
             self.protocol.fail(error)
         if self.protocol.queued > HIGH_WATER or self.protocol.stopped or self.protocol.failed:

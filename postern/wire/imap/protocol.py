@@ -121,7 +121,7 @@ class Protocol:
         """Where the socket should put what comes next: in ``scratch``, or where a large letter is to lie."""
         return self._framer.room(scratch)
 
-    def got(self, count: int, scratch: bytearray) -> None:
+    def got(self, count: int, scratch: memoryview) -> None:
         """``count`` bytes were put where ``room`` said. Raises ``MailError`` when the disk is full."""
         self._framer.got(count, scratch)
         self._read()
@@ -161,8 +161,10 @@ class Protocol:
                 response = self._framer.next()
                 if response is None:
                     break
-                if (event := self._event(response)) is not None:
-                    cost = EVENT_BYTES + _size(response)
+                event = self._event(response)
+                if event is not None:
+                    body = response.body if isinstance(response, Fetch) else response
+                    cost = EVENT_BYTES + (_size(body) if isinstance(body, list) else len(body or b""))
                     self._events.append((event, cost))
                     self.queued += cost
         except MailError as error:
@@ -252,8 +254,6 @@ class Protocol:
             self._waiting.pop(0)
 
 
-def _size(response: Fetch | list[bytes]) -> int:
+def _size(parts: list[bytes]) -> int:
     """The bytes of a response that matter; a letter in a file counts as if it were in memory."""
-    if isinstance(response, Fetch):
-        return len(response.body) if response.body else 0
-    return sum(len(part.raw) if isinstance(part, Spooled) else len(part) for part in response)
+    return sum(len(part.raw) if isinstance(part, Spooled) else len(part) for part in parts)
