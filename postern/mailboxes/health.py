@@ -46,13 +46,19 @@ def _title(health: MailboxHealth) -> str:
     return str(State(health.state).label)
 
 
+def _rate(health: MailboxHealth, now: datetime) -> str:
+    """How many messages a second a first sync brings, once that can be said."""
+    seconds = (now - health.since).total_seconds() if health.since else 0.0
+    return f", {health.done / seconds:,.0f} a second" if seconds >= 2 and health.done >= seconds else ""
+
+
 def _sentence(health: MailboxHealth, now: datetime) -> str:
     since = f" Since {moment(health.since, now)}." if health.since else ""
     match health.state:
         case State.NEW:
             return "Postern has not visited this mailbox yet."
         case State.FIRST_SYNC:
-            return f"{health.done:,} of {health.total:,} messages are here. You can work meanwhile."
+            return f"{health.done:,} of {health.total:,} messages are here{_rate(health, now)}. You can work meanwhile."
         case State.IN_SYNC:
             return (
                 f"Last sync {ago(health.last_sync_at, now)}." if health.last_sync_at else "All mail is here."

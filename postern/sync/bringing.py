@@ -66,8 +66,12 @@ class Bringing:
         async with Pipeline([self._prepare, keep]) as line:
             if skipped:
                 await line.put(Portion(skipped=skipped))
-            for batch in self._careful([one for one in letters.fetch if one.uid not in left_out]):
-                await self._fetch(line, batch, moving=moving)
+            fetch = [one for one in letters.fetch if one.uid not in left_out]
+            # Servers answer a range with its oldest letter first: the newest few are a range of their own.
+            newest = FIRST_LETTERS if not moving and self._most == FIRST_LETTERS else 0
+            for some in (fetch[:newest], fetch[newest:]):
+                for batch in self._careful(some):
+                    await self._fetch(line, batch, moving=moving)
             for batch in self._careful(letters.recognise):
                 await self._fetch(line, batch, only_known=plan.READ_ELSEWHERE)
 

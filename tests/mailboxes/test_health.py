@@ -23,6 +23,12 @@ def health(state, **facts):
         (health("first_sync", done=43, total=100), "First sync 43%", "43 of 100 messages", "busy"),
         (health("first_sync", done=9, total=0), "First sync", "9 of 0", "busy"),
         (
+            health("first_sync", done=19_000, total=38_000, since=NOW - timedelta(seconds=10)),
+            "First sync 50%",
+            "19,000 of 38,000 messages are here, 1,900 a second. You can work",
+            "busy",
+        ),
+        (
             health("in_sync", last_sync_at=NOW - timedelta(seconds=12)),
             "In sync",
             "Last sync 12 s ago.",
