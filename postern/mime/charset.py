@@ -86,6 +86,7 @@ _META = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-
 # no need to ask the detector, which takes longer than the rest of the letter.
 _AGREED = rb"\xc1\xc2\xc4\xc7\xc9\xcb\xcd\xce\xd3\xd4\xd6\xda\xdc\xdd\xdf\xe1\xe2\xe4\xe7\xe9\xeb\xed\xee\xf3\xf4\xf6\xfa\xfc\xfd"
 _WESTERN = re.compile(rb"(?:[\x00-\x7f]|(?<=[A-Za-z])[" + _AGREED + rb"]|[" + _AGREED + rb"](?=[A-Za-z]))*+")
+_SHIFTS = re.compile(rb"\x1b(?=\$[@B]|\([BJ])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAMPLE = 8192
 
@@ -149,6 +150,8 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
         text = _strictly(data, codec)
         if text is not None:
             return storable(text)
+        if codec == "iso2022_jp_ext":
+            return storable(_japanese(data))
     text = _strictly(data, "utf_8")
     if text is not None:  # strict UTF-8 cannot hold surrogates, so only NUL has to go
         return text.replace("\0", "") if "\0" in text else text
@@ -168,6 +171,18 @@ def _from_meta(data: bytes) -> tuple[str, str]:
     codec = codec_for(name)
     # A page whose meta element can be read as ASCII is not in one of these, whatever it says.
     return (name, codec) if codec not in _NOT_ASCII else ("", "")
+
+
+def _japanese(data: bytes) -> str:
+    """ISO-2022-JP with NEC's signs (row 13: № ① ㈱), which Japanese programs write and the standard does not know."""
+    first, *others = _SHIFTS.split(data)
+    text = [first.decode("ascii", "replace")]
+    for piece in others:  # each begins with two bytes that say what follows
+        if piece.startswith(b"$"):
+            text.append(bytes(sign | 0x80 for sign in piece[2:]).decode("euc_jis_2004", "replace"))
+        else:
+            text.append(piece[2:].decode("ascii", "replace"))
+    return "".join(text)
 
 
 def _undeclared(data: bytes, codec: str, weak: bool) -> str:

@@ -21,7 +21,7 @@ _MONTH_FIRST = re.compile(  # asctime: Fri Nov 23 12:40:00 [MET] 2026
 )
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T\s]\s?" + _CLOCK + r")?")
 _OFFSET = re.compile(r"([+-])\s?(\d{1,2}):?(\d{2})?(?!\d)")
-_ZONE_NAME = re.compile(r"\b([A-Z]{1,5})\b")
+_ZONE_NAME = re.compile(r"\b([A-Za-z]{1,5})\b")
 _COMMENT = re.compile(r"\([^()]{0,200}\)")
 # Names RFC 5322 defines, and the European ones seen daily; everything else counts as UTC.
 _ZONES = {
@@ -112,4 +112,4 @@ def _zone(text: str) -> timezone:
             return UTC
         return timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
     name = _ZONE_NAME.search(text)
-    return timezone(timedelta(minutes=_ZONES[name[1]])) if name and name[1] in _ZONES else UTC
+    return timezone(timedelta(minutes=_ZONES.get(name[1].upper(), 0))) if name else UTC

@@ -10,8 +10,11 @@ from postern.mime.words import decode_words, one_line
 MAX_BYTES = 256 * 1024
 MAX_FIELDS = 2000
 
-_LEAD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:>?From [^\r\n]*\r?\n)?")
-_LEADING = b"\xef\r\n>F"
+# Blank lines, a byte order mark, mbox's line; a first header that is indented by mistake.
+_LEAD = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:[\r\n]|[ \t]++(?=[\r\n]|[!-9;-~]{1,80}+:))*+(?:>?From [^\r\n]*\r?\n)?"
+)
+_LEADING = b"\xef\r\n>F \t"
 _END = re.compile(rb"\n\r?\n")
 _FIRST_IS_BLANK = re.compile(rb"\r?\n")
 # The block is cut as latin-1 text: one character a byte, so 8-bit values can still be taken back to bytes.

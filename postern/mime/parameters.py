@@ -9,7 +9,7 @@ from postern.mime.charset import decode
 from postern.mime.words import decode_words
 
 MAX_PARAMETERS = 200
-_TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]{1,100})\s*/\s*([A-Za-z0-9!#$&^_.+-]{1,100})")
+_TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+*-]{1,100})\s*/\s*([A-Za-z0-9!#$&^_.+*-]{1,100})")
 _PARAMETER = re.compile(r""";\s*([^\s=;"]{1,100})\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))""", re.DOTALL)
 # A type with one plain parameter: nearly all of them.
 _ONE = re.compile(r"""[^;"]*+; *+([A-Za-z-]{1,30}+)=(?:"([^"\\]++)"|([A-Za-z0-9._-]++)) *+""")

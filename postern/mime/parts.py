@@ -92,7 +92,9 @@ class Tree:
         self.count += 1
         headers, body = read_headers(data, start, end, self.note, root=not depth)
         kind, params = content_type(headers.text("content-type"))
-        if not kind:
+        if not kind and "name" in params:  # `application-x-gzip; name=a.gz`: surely no text
+            kind = "application/octet-stream"
+        elif not kind:
             kind = "message/rfc822" if parent == "multipart/digest" else "text/plain"
         encoding = encoding_name(headers.text("content-transfer-encoding"))
         headers.fallback = params.get("charset", "")

@@ -41,6 +41,7 @@ SUBJECTS = [
     ("Re: =?utf-8?q?=F0=9F=98=80?=!", "Re: 😀!"),
     ("=?utf-8?q??=", ""),
     ("=?iso-2022-jp?b?GyRCJUYlOSVIGyhC?=", "テスト"),
+    ("=?iso-2022-jp?B?GyRCJygnJS1iGyhCNDEgGyRCJ2AnZBsoQiAyOC4wOS4yMDE2?=", "ЖД№41 от 28.09.2016"),
 ]
 
 
@@ -121,6 +122,11 @@ NAMES = [
 def test_03_file_names(parameter: str, expected: str) -> None:
     found = letter(f"Content-Type: application/x-thing\nContent-Disposition: attachment; {parameter}")
     assert found.parts[0].filename == expected
+
+
+def test_03_a_named_part_of_a_nonsense_type_is_a_file() -> None:
+    (part,) = letter('Content-Type: application-x-gzip; name="a.gz"', "x").parts
+    assert (part.filename, part.content_type) == ("a.gz", "application/octet-stream")
 
 
 def test_03_name_on_content_type_and_length() -> None:
@@ -219,6 +225,19 @@ def test_07_boundaries(name: str, body: str, expected: list[str]) -> None:
     assert parts_of(body).text == "\n".join(expected)
 
 
+def test_07_a_part_may_begin_with_an_empty_line() -> None:
+    found = letter(
+        "Content-Type: multipart/digest; boundary=b",
+        "--b\n\nSubject: inner\n\nx\n--b\n\nFrom: a@b.c\n\ny\n--b--",
+    )
+    assert [(part.filename, part.content_type) for part in found.parts] == [
+        ("inner.eml", "message/rfc822"),
+        ("letter.eml", "message/rfc822"),
+    ]
+    assert parts_of("--b\n\nnot: a header\n\ntext\n--b--").text == "not: a header\n\ntext"
+    assert letter("Content-Type: multipart/*; boundary=b", "--b\n\none\n--b--").text == "one"
+
+
 def test_07_missing_empty_and_wrong_boundary() -> None:
     body = f"--other\n{TEXT}one\n--other--\n"
     for header in ("multipart/mixed", 'multipart/mixed; boundary=""', "multipart/mixed; boundary=wrong"):
@@ -302,7 +321,7 @@ def test_08_multipart_in_base64() -> None:
 STARTS = [b"From x@y Mon Jan 1\n", b">From x@y Mon Jan 1\n", b"\xef\xbb\xbf", b"\n\r\n\n"]
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", [*STARTS, b" ", b" \t \r\n"])
 def test_09_strange_starts(start: bytes) -> None:
     found = read(start + b"Subject: s\nFrom: a@b.c\n\nbody")
     assert (found.subject, found.text) == ("s", "body")

@@ -107,10 +107,10 @@ def test_12_enclosed_letter_in_base64() -> None:
     assert read(part_bytes(found.raw, found.parts[0])).text == "hi"
 
 
-# 13. winmail.dat is kept whole (unpacking is not done yet)
+# 13. winmail.dat: tests/mime/test_tnef.py
 
 
-def test_13_winmail_is_an_attachment() -> None:
+def test_13_winmail_that_is_none_stays_an_attachment() -> None:
     found = of(multipart("mixed", plain("x"), "Content-Type: application/ms-tnef; name=winmail.dat\n\nTNEF"))
     assert [part.filename for part in found.parts] == ["winmail.dat"]
 
@@ -179,6 +179,8 @@ def test_16_empty_tracking_and_excuses() -> None:
 DATES = [
     ("Fri, 23 Nov 2026 12:40:00 +0100", datetime(2026, 11, 23, 12, 40, tzinfo=timezone(timedelta(hours=1)))),
     ("23 Nov 26 12:40", datetime(2026, 11, 23, 12, 40, tzinfo=UTC)),
+    ("23 Nov 97 12:40 est", datetime(1997, 11, 23, 17, 40, tzinfo=UTC)),
+    ("Wed, 20 Sep 1995 00:19:00 (EDT) -0400", datetime(1995, 9, 20, 4, 19, tzinfo=UTC)),
     ("23 Nov 97 12:40 EST", datetime(1997, 11, 23, 17, 40, tzinfo=UTC)),
     ("Fri, 23 Nov 2026 12:40:00 GMT+0100", datetime(2026, 11, 23, 11, 40, tzinfo=UTC)),
     ("Fri, 23 Nov 2026 24:00:00 +0000", datetime(2026, 11, 24, tzinfo=UTC)),
