@@ -31,6 +31,7 @@ def strings(letter: Letter) -> Iterator[str]:
     people = (*letter.from_, *letter.reply_to, *letter.to, *letter.cc, *letter.bcc)
     for person in (*people, *([letter.sender] if letter.sender else [])):
         yield from (person.name, person.address)
+    yield from (event.text() for event in letter.events)
     for part in letter.parts:
         yield from (part.filename, part.content_type, part.content_id, part.charset)
 
