@@ -115,7 +115,7 @@ class _Batch:
     folder: Folder
     uidvalidity: int
     messages: list[Message] = field(default_factory=list)
-    sightings: list[tuple[int, int | None, str, str]] = field(default_factory=list)
+    sightings: list[tuple[int, int | None, str, str, str]] = field(default_factory=list)
     to_mark_seen: list[int] = field(default_factory=list)
     back: set[int] = field(default_factory=set)
 
@@ -162,20 +162,25 @@ class _Batch:
                 reason = one.broken or reason_of(error)
                 message = quarantine(self.mailbox, one, reason, outgoing=self.outgoing)
                 self.messages.append(message)
-                self.sight(one.uid, message.pk, Outcome.QUARANTINED, reason)
+                self.sight(one.uid, message.pk, Outcome.QUARANTINED, reason, one.flags)
 
     def sight(
-        self, uid: int, message: int | None = None, outcome: str = Outcome.IMPORTED, reason: str = ""
+        self,
+        uid: int,
+        message: int | None = None,
+        outcome: str = Outcome.IMPORTED,
+        reason: str = "",
+        flags: str = "",
     ) -> None:
         """Note a line of the ledger."""
-        self.sightings.append((uid, message, str(outcome), reason[:400]))
+        self.sightings.append((uid, message, str(outcome), reason[:400], flags))
 
     def finish(self) -> None:
         """Write what was noted, and tell whoever listens."""
         box = self.mailbox.pk
         pour(
             Sighting,
-            ("uid", "message_id", "outcome", "reason"),
+            ("uid", "message_id", "outcome", "reason", "flags"),
             self.sightings,
             mailbox_id=box,
             folder_id=self.folder.pk,
@@ -200,11 +205,11 @@ class _Batch:
     def _is_denied(self, one: Prepared) -> bool:
         denied = self.deny.matches(*one.senders)
         if denied:
-            self.sight(one.uid, outcome=Outcome.DENIED, reason=denied)
+            self.sight(one.uid, outcome=Outcome.DENIED, reason=denied, flags=one.flags)
         return bool(denied)
 
     def _met(self, one: Prepared, message: Here, *, fresh: bool) -> None:
-        self.sight(one.uid, message.pk)
+        self.sight(one.uid, message.pk, flags=one.flags)
         if message.gone:
             self.back.add(message.pk)
         if fresh and self.mailbox.mark_as_read and not self.outgoing and not one.seen:

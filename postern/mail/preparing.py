@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from mmap import mmap
 
+from postern.mail.flags import flag_letters
 from postern.mail.packing import pack
 from postern.mail.references import id_hash, ids_of
 from postern.mail.words import vector
@@ -65,6 +66,7 @@ class Prepared:
     size: int
     raw: bytes
     broken: str = ""
+    flags: str = ""
     message_id: str = ""
     subject: str = ""
     from_name: str = ""
@@ -102,7 +104,14 @@ def unread(arrival: Arrival, broken: str = "") -> Prepared:
     raw = arrival.raw
     sha256 = hashlib.sha256(raw).digest()
     return Prepared(
-        arrival.uid, arrival.seen, arrival.internaldate, sha256, len(raw), pack(raw), broken=broken
+        arrival.uid,
+        arrival.seen,
+        arrival.internaldate,
+        sha256,
+        len(raw),
+        pack(raw),
+        broken=broken,
+        flags=flag_letters(arrival.flags),
     )
 
 
@@ -123,6 +132,7 @@ def _described(one: Prepared, letter: Letter, outgoing: bool) -> Prepared:
     return Prepared(
         uid=one.uid,
         seen=one.seen,
+        flags=one.flags,
         received_at=one.received_at,
         sha256=one.sha256,
         size=one.size,

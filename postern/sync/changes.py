@@ -26,8 +26,6 @@ MOST_OVERLOOKED = 1_000_000
 # Where the server tells nothing of changed flags, those of the newest letters are looked at.
 FLAGS_WINDOW = 200
 
-_LETTERS = {"\\seen": "S", "\\answered": "A", "\\flagged": "F", "\\deleted": "D", "\\draft": "T"}
-
 
 class Question(StrEnum):
     """How to learn what changed."""
@@ -77,11 +75,6 @@ def gaps(folder: Remembered, listed: UidSet) -> UidSet:
     if folder.next_uid <= 1:
         return UidSet()
     return UidSet([(1, min(folder.next_uid - 1, MAX_UID))]) - listed
-
-
-def flag_letters(flags: Iterable[str]) -> str:
-    """Flags as the ledger keeps them: S(een) A(nswered) F(lagged) D(eleted) T (draft); others are left out."""
-    return "".join(sorted({_LETTERS[flag.lower()] for flag in flags if flag.lower() in _LETTERS}))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 
+from postern.mail.flags import flag_letters
 from postern.mailboxes.models import Folder
 from postern.sync import changes, store
 from postern.sync.changes import Question
@@ -85,7 +86,7 @@ class Following:
     async def _write(
         self, state: Remembered, told: Told, gone: Collection[int], back: Collection[int] = ()
     ) -> Remembered:
-        flags = {one.uid: changes.flag_letters(one.flags) for one in told}
+        flags = {one.uid: flag_letters(one.flags) for one in told}
         if gone or back or flags:
             await self._store.run(store.follow, self._folder, state, gone=gone, back=back, flags=flags)
         else:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from postern.mail.flags import flag_letters
 from postern.sync import changes
 from postern.sync.changes import Question
 from postern.sync.plan import Remembered, Said
@@ -100,8 +101,8 @@ def test_the_gaps_of_a_listing(next_uid, listed, gaps):
 
 
 def test_flags_as_the_ledger_keeps_them():
-    assert changes.flag_letters(["\\Seen", "\\FLAGGED", "$Work", "\\Recent", "\\answered"]) == "AFS"
-    assert changes.flag_letters([]) == ""
+    assert flag_letters(["\\Seen", "\\FLAGGED", "$Work", "\\Recent", "\\answered"]) == "AFS"
+    assert flag_letters([]) == ""
 
 
 @pytest.mark.parametrize(

@@ -374,6 +374,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "flags",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        help_text="As last seen: S A F D T, see postern.mail.flags.",
+                        max_length=8,
+                    ),
+                ),
+                (
                     "gone_at",
                     models.DateTimeField(help_text="The server no longer lists this UID.", null=True),
                 ),

@@ -25,6 +25,9 @@ class Sighting(models.Model):
     message = models.ForeignKey(
         Message, on_delete=models.SET_NULL, null=True, related_name="sightings", db_index=False
     )
+    flags = models.CharField(
+        max_length=8, blank=True, db_default="", help_text="As last seen: S A F D T, see postern.mail.flags."
+    )
     gone_at = models.DateTimeField(null=True, help_text="The server no longer lists this UID.")
 
     class Meta:

@@ -47,6 +47,17 @@ def window(folder: Folder, uidvalidity: int, letters: int) -> int | None:
     return min(uids, default=None)
 
 
+def _note_flags(folder: Folder, state: Remembered, flags: Mapping[int, str]) -> None:
+    if not flags:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE mail_sighting s SET flags = told.flags FROM unnest(%s::bigint[], %s::text[]) told(uid, flags)"
+            " WHERE s.folder_id = %s AND s.uidvalidity = %s AND s.uid = told.uid AND s.flags <> told.flags",
+            [list(flags), list(flags.values()), folder.pk, state.uidvalidity],
+        )
+
+
 def follow(
     folder: Folder,
     state: Remembered,
@@ -68,6 +79,7 @@ def follow(
                 changed += [pk for pk in some.values_list("message_id", flat=True) if pk is not None]
                 some.update(gone_at=moment)
         mark_messages(changed)
+        _note_flags(folder, state, flags or {})
         remember(folder, state)
         for pk in changed[:200]:
             tell("message", mailbox=folder.mailbox_id, id=pk)
