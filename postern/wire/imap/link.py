@@ -24,6 +24,7 @@ from postern.wire.tls import share_read_buffer
 SCRATCH = 256 * 1024
 HIGH_WATER = 1 << 20
 LOW_WATER = HIGH_WATER // 2
+TOGETHER = 64 * 1024
 # A literal on its way may take its time, but not for ever: what is slower than this is a stalled server.
 SLOWEST_BYTES_PER_SECOND = 4096
 
@@ -201,7 +202,7 @@ class Link(asyncio.BufferedProtocol):
 
     async def _flush(self, deadline: Deadline) -> None:
         assert self.transport is not None
-        for piece in self.protocol.outgoing():
+        for piece in _together(self.protocol.outgoing()):
             self.transport.write(piece if self._codec is None else self._codec.deflate(piece))
             if self._full and not self.lost:
                 self._room = asyncio.get_running_loop().create_future()
@@ -257,6 +258,11 @@ class Link(asyncio.BufferedProtocol):
         self.protocol.discard()
         self._tell(self._news)
         self._tell(self._room)
+
+
+def _together(pieces: list[bytes]) -> list[bytes]:
+    """Words that go out at once go in one segment, and under TLS in one record."""
+    return [b"".join(pieces)] if len(pieces) > 1 and sum(map(len, pieces)) < TOGETHER else pieces
 
 
 def _keep_alive(sock: socket.socket | None) -> None:

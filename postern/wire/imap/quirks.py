@@ -8,6 +8,7 @@ names stand in ``tests/wire/imap/test_imap_quirks*.py``; docs/quirks.md is made 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from postern.wire.errors import MailError
 
@@ -212,7 +213,13 @@ QUIRKS: tuple[Quirk, ...] = (
 
 def quirks_of(*, capabilities: frozenset[str], greeting: str, host: str) -> frozenset[str]:
     """The names of the rows that hold for this server."""
-    return frozenset(quirk.name for quirk in QUIRKS if _holds(quirk, capabilities, greeting, host))
+    return _shared(frozenset(quirk.name for quirk in QUIRKS if _holds(quirk, capabilities, greeting, host)))
+
+
+@lru_cache(maxsize=256)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """Thousands of mailboxes at a few kinds of servers hold one set for each kind (2 KB)."""
+    return names
 
 
 def _holds(quirk: Quirk, capabilities: frozenset[str], greeting: str, host: str) -> bool:
