@@ -165,6 +165,8 @@ class MailboxHealth(models.Model):
     done = models.PositiveIntegerField(default=0, help_text="Letters of the first sync stored.")
     total = models.PositiveIntegerField(default=0, help_text="Letters of the first sync in all.")
     settings_version = models.PositiveIntegerField(default=0, help_text="The settings these facts are about.")
+    reconciled_at = models.DateTimeField(null=True, help_text="When ledger and server were last compared.")
+    reconciled = models.TextField(blank=True, help_text="What came of it.")
 
 
 class Secret(models.Model):

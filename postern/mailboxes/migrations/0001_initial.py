@@ -428,6 +428,11 @@ class Migration(migrations.Migration):
                     "settings_version",
                     models.PositiveIntegerField(default=0, help_text="The settings these facts are about."),
                 ),
+                (
+                    "reconciled_at",
+                    models.DateTimeField(help_text="When ledger and server were last compared.", null=True),
+                ),
+                ("reconciled", models.TextField(blank=True, help_text="What came of it.")),
             ],
         ),
         migrations.CreateModel(
