@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 from postern.mail.models import Message
+from postern.mime.calendars import Event
 from postern.mime.parts import Part
 from postern.mime.read import part_bytes, read
 from postern.people.models import Staff
 
+CALENDARS = {"text/calendar", "application/ics"}
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _BLIND = (b"bcc", b"resent-bcc")
 
@@ -37,6 +39,12 @@ def without_bcc(raw: bytes) -> bytes:
 def download_name(name: str) -> str:
     """Return a file name that is safe in a Content-Disposition header (RFC 6266) and on any disk."""
     return ("".join(c for c in name if c.isprintable() and c not in '/\\"').strip(". ") or "file")[:180]
+
+
+def events_of(message: Message) -> tuple[Event, ...]:
+    """Return the meetings a letter's calendar parts speak of; only a letter that has such a part is read again."""
+    kinds = {attachment.content_type for attachment in message.attachments.all()}
+    return read(message.raw.letter()).events if kinds & CALENDARS else ()
 
 
 def file_of(message: Message, index: int) -> tuple[Part, bytes] | None:

@@ -18,6 +18,7 @@ from postern.mail.models import Message
 from postern.mail.models.message import MessageQuerySet
 from postern.mail.owed import in_words, undone
 from postern.mail.pairing import suggestions
+from postern.mail.raw import events_of
 from postern.mailboxes.models import DenyEntry
 from postern.mime.quoting import split_quote
 from postern.outbox.behalf import authors_of
@@ -146,6 +147,7 @@ def reading(staff: Staff, message: Message) -> dict[str, Any]:
         "customer": customer_of(message),
         "visibility": visibility(staff, message.mailbox),
         "attachments": [a for a in message.attachments.all() if not a.inline],
+        "events": events_of(message),
         "fresh": fresh,
         "quoted": quoted,
         "frame_height": frame_height(message),
