@@ -97,7 +97,7 @@ class Product:
                 stderr=output,
                 start_new_session=True,
             )
-        running.wait_until(self._ready, "Postern's start", seconds=60, log=self.log)
+        running.wait_until(self._ready, "Postern's start", seconds=150, log=self.log)
 
     def _ready(self) -> bool:
         assert self.process is not None
