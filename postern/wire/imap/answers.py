@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from postern.wire.imap.spool import Raw
 from postern.wire.imap.uidset import NOTHING, UidSet
@@ -73,8 +74,8 @@ class Copied:
     uids: dict[int, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+# Made by the hundred thousand: a frozen dataclass takes twice as long to make as a tuple with names.
+class Listed(NamedTuple):
     """A letter without its content. ``size`` in bytes as the server estimates it (RFC822.SIZE).
 
     ``emailid``: the server's own name of the content, the same in every folder that holds it (OBJECTID,
@@ -89,8 +90,7 @@ class Listed:
     labels: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
     """A whole letter as the server has it; a large one as an ``mmap`` of a file without a name."""
 
     uid: int
