@@ -25,7 +25,7 @@ MOST_LETTERS = 100
 MOST_BYTES = 4 * 1024 * 1024
 # A letter that breaks the connection is left out in the end, listed with the reason. A network that is
 # down breaks it as well, so plain losses count for much less than nonsense.
-WEIGHT = {"protocol_error": 4, "too_large": 4}
+WEIGHT = {"protocol_error": 4, "too_large": 4, "disk_full": 0}
 TOO_HEAVY = 8
 
 

@@ -133,7 +133,8 @@ class Following:
                 told = await self._all_flags(sorted(known.here - verdict.gone | verdict.back))
             self._memory.listing_after = now + (DOUBT_SECONDS if overlooked else 0)
             # What FETCH withholds although it is listed stays unexplained, and is asked for again.
-            after = replace(after, exists=after.exists - overlooked)
+            later = len(listed & UidSet([(state.next_uid, changes.MAX_UID)]))
+            after = replace(after, exists=after.exists - overlooked - later)
             return await self._write(after, told, verdict.gone, verdict.back)
         if verdict.back:
             await self._write(state, (), (), verdict.back)

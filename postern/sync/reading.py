@@ -220,6 +220,19 @@ class Reading:
 
     # For reconcile
 
+    async def compare_all(self) -> int:
+        """Hold ledger and flags against the server, whatever its mod-sequences say; how many letters had left.
+
+        Letters that are new since the last `read` are left for the next. Raises MailError.
+        """
+        said = await self._ask()
+        if said.uidvalidity != self.state.uidvalidity:
+            return 0
+        before = await self._store.run(store.count_here, self.folder, said.uidvalidity)
+        self.memory.listing_after = 0.0
+        self.state = await self._following.follow(Question.ALL, self.state, said, (), 0)
+        return max(0, before - await self._store.run(store.count_here, self.folder, said.uidvalidity))
+
     async def whole_listing(self) -> list[int]:
         """Every UID in the folder now. Raises MailError, also when the folder was numbered anew meanwhile."""
         selected = await self.look()

@@ -1,13 +1,17 @@
-"""Prove that nothing is missing: every UID on the server is imported, denied, skipped or quarantined."""
+"""Prove that nothing is missing: every UID on the server is imported, denied, skipped or quarantined.
+
+Once a day over the connection that watches the mailbox, and whenever `postern mailbox reconcile` asks.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from postern.sync import store
+from postern.sync.leases import lease_of
 from postern.sync.reading import Reading
 from postern.sync.store import Store
 from postern.sync.visit import open_visit
@@ -25,12 +29,15 @@ class FolderReport:
     counts: Mapping[str, int] = field(default_factory=dict)
     fetched: tuple[int, ...] = ()
     missing: tuple[int, ...] = ()
+    left: int = 0
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.on_server} on the server"]
         lines += [f"  {count:>7}  {what}" for what, count in sorted(self.counts.items())]
         if self.fetched:
             lines.append(f"  {len(self.fetched):>7}  fetched just now")
+        if self.left:
+            lines.append(f"  {self.left:>7}  no longer there, noted just now")
         if self.missing:
             some = ", ".join(map(str, self.missing[:20]))
             lines.append(f"  {len(self.missing):>7}  MISSING: UID {some}")
@@ -90,20 +97,32 @@ async def _reconcile(mailbox_id: int, repair: bool) -> Report:
         account = await keeper.run(store.load, mailbox_id)
         if account is None:
             return Report(())
-        session = await open_session(account.endpoint, account.policy, account.login)
-        try:
-            visit = await open_visit(session, keeper, account.mailbox)
-            return Report(tuple([await _folder(keeper, reading, repair) for reading in visit.readings]))
-        finally:
-            await session.logout()
+        async with lease_of(keeper, mailbox_id) as held:
+            # Beside a process that watches the mailbox no lease is to be had, and none is needed.
+            mine = held or keeper
+            session = await open_session(account.endpoint, account.policy, account.login)
+            try:
+                visit = await open_visit(session, mine, account.mailbox)
+                return await reconcile_visit(mine, visit.readings, repair=repair)
+            finally:
+                await session.logout()
     finally:
         keeper.close()
 
 
+async def reconcile_visit(keeper: Store, readings: Sequence[Reading], *, repair: bool = True) -> Report:
+    """Compare the folders of a visit over its connection, repair, and write down what came of it."""
+    report = Report(tuple([await _folder(keeper, reading, repair) for reading in readings]))
+    if readings and repair:
+        await keeper.run(store.note_reconciled, readings[0].folder.mailbox_id, str(report))
+    return report
+
+
 async def _folder(keeper: Store, reading: Reading, repair: bool) -> FolderReport:
-    listed = await reading.whole_listing()
     if reading.state.uidvalidity is None:
+        listed = await reading.whole_listing()
         return FolderReport(reading.name, len(listed), {"not visited yet": len(listed)})
+    listed = await reading.whole_listing()
     counts, missing = await _explain(keeper, reading, listed)
     fetched: tuple[int, ...] = ()
     if missing and repair:
@@ -111,9 +130,12 @@ async def _folder(keeper: Store, reading: Reading, repair: bool) -> FolderReport
         before = set(missing)
         counts, missing = await _explain(keeper, reading, listed)
         fetched = tuple(sorted(before - set(missing)))
+    left = await reading.compare_all() if repair else 0
     # A letter may have left the server since the listing was made.
     there = set(await reading.whole_listing()) if missing else set()
-    return FolderReport(reading.name, len(listed), counts, fetched, tuple(u for u in missing if u in there))
+    return FolderReport(
+        reading.name, len(listed), counts, fetched, tuple(u for u in missing if u in there), left
+    )
 
 
 async def _explain(keeper: Store, reading: Reading, listed: list[int]) -> tuple[Counter[str], list[int]]:

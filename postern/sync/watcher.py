@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import re
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from postern.sync import errands, store
 from postern.sync.backoff import STABLE_SECONDS, Backoff
 from postern.sync.hosts import TURN_SECONDS, Hosts
 from postern.sync.memory import Memories, Progress
+from postern.sync.reconcile import reconcile_visit
 from postern.sync.store import Account, LeaseLost, Store, Watched
 from postern.sync.visit import LOOK_SECONDS, SENT_SECONDS, Visit, open_visit
 from postern.wire.errors import MailError
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 State = MailboxHealth.State
 
 TELL_SECONDS = 1.0
+RECONCILE_SECONDS = 24 * 3600.0
 NOTE_SECONDS = 60.0
 _FINGERPRINT = re.compile(r"fingerprint ([0-9a-f]{64})")
 
@@ -58,6 +61,7 @@ class Watcher:
         self._synced = False
         self._noted: tuple[object, ...] = ()
         self._noted_at = 0.0
+        self._reconcile_at = 0.0
         self._told_at = 0.0
         self._telling: asyncio.Task[None] | None = None
 
@@ -122,6 +126,8 @@ class Watcher:
                 return
             async with self._hosts.start(self.watched.host, self.watched.user):
                 session = await open_session(account.endpoint, account.policy, account.login)
+            if not self._reconcile_at:
+                self._plan_reconcile(account.health.reconciled_at)
             mailbox, remember = account.mailbox, account.endpoint.skip_validation
             del account  # with the password: neither is needed for the hours that follow
             try:
@@ -172,6 +178,8 @@ class Watcher:
             self.backoff.finished()
             self._synced = True
             await self._well(visit, progress)
+            if await self._reconciled(visit):
+                continue
             if await self._wait(visit, connected):
                 return
 
@@ -181,6 +189,23 @@ class Watcher:
             return await visit.round()
         async with self._hosts.of(self.watched.host).working.place():
             return await visit.round()
+
+    async def _reconciled(self, visit: Visit) -> bool:
+        """Once a day compare ledger and server; True when that was done and the folders are to be looked at again."""
+        if time.monotonic() < self._reconcile_at or visit.trouble is not None or visit.has_history:
+            return False
+        async with self._hosts.of(self.watched.host).working.place():
+            report = await reconcile_visit(self._store, visit.readings)
+        if not report.complete:
+            log.warning("mailbox %s is not complete", self.watched.id)
+        self._reconcile_at = time.monotonic() + RECONCILE_SECONDS
+        return True
+
+    def _plan_reconcile(self, last: datetime | None) -> None:
+        """The next comparison: a day after the last, or in the first hours; never all mailboxes together."""
+        age = (datetime.now(UTC) - last).total_seconds() if last else RECONCILE_SECONDS * 0.9
+        wait = max(0.0, RECONCILE_SECONDS - max(0.0, age)) + RECONCILE_SECONDS / 10 * random.random()  # noqa: S311
+        self._reconcile_at = time.monotonic() + wait
 
     async def _wait(self, visit: Visit, connected: float) -> bool:
         """Wait until it is time to look again; True when another mailbox of a crowded host shall have the place."""
@@ -195,7 +220,7 @@ class Watcher:
                 self.backoff.reset()
             if host.connected.crowded and now - connected >= TURN_SECONDS:
                 return True
-            if now >= look_at:
+            if now >= min(look_at, self._reconcile_at):
                 return False
         return False
 

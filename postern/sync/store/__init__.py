@@ -4,7 +4,7 @@ They run in the small thread pool of `Store.run`, never on the event loop. Mail 
 one mailbox (`at_mailbox`), which the row policies check a second time.
 """
 
-from postern.sync.store.changes import follow, here_among, window
+from postern.sync.store.changes import count_here, follow, here_among, window
 from postern.sync.store.errands import (
     Spot,
     Task,
@@ -35,6 +35,7 @@ from postern.sync.store.mailboxes import (
     load,
     note_health,
     note_looked,
+    note_reconciled,
     pin,
     watched,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "ask_for_a_look",
     "bury",
     "claim",
+    "count_here",
     "due_errands",
     "errand_done",
     "errand_failed",
@@ -76,6 +78,7 @@ __all__ = [
     "note_certificate",
     "note_health",
     "note_looked",
+    "note_reconciled",
     "owners",
     "pin",
     "places",

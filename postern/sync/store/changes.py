@@ -39,6 +39,12 @@ def here_among(folder: Folder, uidvalidity: int, ranges: Sequence[tuple[int, int
     return found, some > len(found)
 
 
+def count_here(folder: Folder, uidvalidity: int) -> int:
+    """Return how many letters of a folder are on the server as far as we know."""
+    with at_mailbox(folder.mailbox_id):
+        return Sighting.objects.filter(folder=folder, uidvalidity=uidvalidity, gone_at=None).count()
+
+
 def window(folder: Folder, uidvalidity: int, letters: int) -> int | None:
     """Return the lowest UID of the newest `letters` present, None where there are none."""
     with at_mailbox(folder.mailbox_id):

@@ -98,6 +98,12 @@ def note_looked(mailboxes: Sequence[int]) -> None:
     rows.update(last_sync_at=datetime.now(UTC))
 
 
+def note_reconciled(mailbox_id: int, report: str) -> None:
+    """Write down what came of a comparison of ledger and server."""
+    rows = MailboxHealth.objects.filter(mailbox=mailbox_id)
+    rows.update(reconciled_at=datetime.now(UTC), reconciled=report)
+
+
 def last_look(mailbox_id: int) -> datetime | None:
     """Return when sync last found a mailbox in order."""
     rows = MailboxHealth.objects.filter(mailbox=mailbox_id).values_list("last_sync_at", flat=True)
