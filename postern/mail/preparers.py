@@ -23,6 +23,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import IO, Any
 
+from postern.mail.flags import flag_letters
 from postern.mail.preparing import Arrival, File, Prepared, prepare, unread
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,9 @@ PIPE = 1024 * 1024
 COMMAND = (sys.executable, "-m", "postern.mail.preparers")
 MOST_PROCESSES = 4
 _LENGTH = struct.Struct(">Q")
-_NAMES = tuple(n for n in Prepared.__slots__ if n not in ("uid", "seen", "received_at", "date", "files"))
+_SERVERS = ("uid", "seen", "received_at", "flags")
+"""What the server said of a letter: it stays here."""
+_NAMES = tuple(n for n in Prepared.__slots__ if n not in (*_SERVERS, "date", "files"))
 _facts = attrgetter(*_NAMES)
 _file = attrgetter(*File.__slots__)
 
@@ -187,6 +190,7 @@ class _Process:
             uid=arrival.uid,
             seen=arrival.seen,
             received_at=arrival.internaldate,
+            flags=flag_letters(arrival.flags),
             date=datetime.fromisoformat(date) if date else None,
             files=tuple(File(*one) for one in files),
             **dict(zip(_NAMES, facts, strict=True)),
