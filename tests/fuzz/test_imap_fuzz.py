@@ -1,0 +1,101 @@
+"""Any bytes a server may send, by hypothesis with a fixed small budget; `./dev soak` runs the long forms (S-119)."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from postern.wire.imap import Selected, Session
+from tests.fuzz.imap_target import ACTIONS, one_input, one_protocol, one_session, talk
+
+SECONDS = int(os.environ.get("POSTERN_FUZZ_SECONDS", "600"))
+ATHERIS = Path(__file__).parent / "run_atheris.py"
+WHEN = b'"01-Jan-2024 00:00:00 +0000"'
+WORDS = [
+    b"* ", b"+ ", b"TAG ", b"OK ", b"NO ", b"BAD ", b"BYE ", b"\r\n", b"(", b")", b'"', b"\\", b" ", b",", b":", b"NIL ",
+    b"{3}\r\nabc", b"{0}\r\n", b"~{2}\r\nab", b"{4294967295}\r\n", b"[", b"]", b"<0>", b"<7>", b"\xff", b"\x00", b"\xe4",
+    b"1 ", b"2 ", b"7 ", b"500 ", b"4294967295 ", b"1:4294967295 ", b"1:3,5 ", b"9223372036854775807 ", b"9" * 25,
+    b"FETCH (", b"UID ", b"FLAGS (\\Seen) ", b"BODY[] ", b"INTERNALDATE " + WHEN + b" ", b"RFC822.SIZE 9 ", b"MODSEQ (5) ",
+    b"EMAILID (M1) ", b"X-GM-MSGID 5 ", b"X-GM-LABELS (a) ", b"EXISTS", b"EXPUNGE", b"VANISHED ", b"(EARLIER) ",
+    b"LIST (\\Sent) ", b'"/" ', b"INBOX ", b"STATUS ", b"(MESSAGES 3 UIDNEXT 4 HIGHESTMODSEQ 9) ", b"SEARCH ", b"ESEARCH ",
+    b'(TAG "TAG") ', b"ALL ", b"NAMESPACE ", b'(("" "/")) ', b"CAPABILITY ", b"ENABLED ", b"QRESYNC ", b"UTF8=ACCEPT ",
+    b"[UIDVALIDITY 7] ", b"[HIGHESTMODSEQ 200] ", b"[NOMODSEQ] ", b"[CLOSED] ", b"[COPYUID 7 1:2 5:6] ", b"[APPENDUID 7 5] ",
+    b"[CAPABILITY IMAP4rev1] ", b"* 1 FETCH (UID 1 FLAGS () INTERNALDATE " + WHEN + b" BODY[] {2}\r\nab)\r\n", b"TAG OK\r\n",
+    b"+ \r\n", b"cj14LHM9VzIyWixpPTQwOTY=",
+]  # fmt: skip
+PIECES = st.lists(st.sampled_from(WORDS) | st.binary(max_size=4), max_size=30).map(b"".join)
+NUMBERS = st.binary(min_size=3, max_size=3)
+
+
+@given(st.integers(1, 60), PIECES)
+@settings(max_examples=250, deadline=None, derandomize=True)
+@example(1, b"* 1 FETCH (UID 1 BODY[] {2}\r\nab)\r\n")
+def test_any_bytes_are_events_or_a_mail_error(step: int, said: bytes) -> None:
+    """S-119."""
+    one_protocol(bytes([step]) + b"* OK hello\r\n" + said)
+
+
+def test_the_harness_answers() -> None:
+    """A harness that nothing reaches finds nothing."""
+    said = [
+        b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\nTAG OK\r\n",
+        b"* SEARCH 5\r\nTAG OK\r\n",
+        b"TAG NO no\r\n",
+    ]
+    actions = [lambda one: one.select("INBOX"), lambda one: one.uid_search("ALL"), Session.noop, Session.noop]
+    selected, found, refused, gone = asyncio.run(talk(actions, said))
+    assert isinstance(selected, Selected)
+    assert (selected.exists, found, refused, gone) == (3, [5], "server_refused", "connection_lost")
+
+
+@given(NUMBERS, st.tuples(PIECES, PIECES, PIECES))
+@settings(max_examples=250, deadline=None, derandomize=True)
+def test_any_answers_are_an_answer_or_a_mail_error(numbers: bytes, said: tuple[bytes, ...]) -> None:
+    """S-119."""
+    one_session(numbers + b"\xff".join(said))
+
+
+@pytest.mark.parametrize("number", range(len(ACTIONS)))
+def test_every_action_meets_noise(number: int) -> None:
+    """S-119: a hundred noisy answers for each, always the same ones."""
+    dice = random.Random(number)
+    for _ in range(40):
+        said = b"".join(dice.choice(WORDS) for _ in range(dice.randrange(20)))
+        end = dice.choice([b"TAG OK done\r\n", b"TAG NO no\r\n", b"\r\nTAG OK\r\n", b""])
+        one_session(bytes([number] * 3) + (b"* " + said + b"\r\n" + end + b"\xff") * 3)
+
+
+@pytest.mark.soak
+def test_a_long_run() -> None:
+    """S-119: ten minutes of atheris, or of hypothesis where atheris is not installed."""
+    if find_spec("atheris") is not None:
+        command = [
+            sys.executable,
+            str(ATHERIS),
+            f"-max_total_time={SECONDS}",
+            "-max_len=4096",
+            "-rss_limit_mb=1024",
+        ]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS + 120)
+        print(ran.stderr[-2000:])
+        assert ran.returncode == 0, ran.stderr[-4000:]
+        return
+    warnings.warn(
+        "ATHERIS IS NOT INSTALLED: hypothesis runs instead, without coverage to guide it", stacklevel=1
+    )
+    print("ATHERIS IS NOT INSTALLED: hypothesis runs instead, without coverage to guide it")
+
+    @given(st.binary(min_size=1, max_size=1), NUMBERS, st.tuples(PIECES, PIECES, PIECES))
+    @settings(max_examples=100_000, deadline=None)
+    def run(kind: bytes, numbers: bytes, said: tuple[bytes, ...]) -> None:
+        one_input(kind + numbers + b"\xff".join(said))
+
+    run()
