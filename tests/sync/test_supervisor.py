@@ -213,6 +213,7 @@ def wait_until(true, seconds=20.0):
         time.sleep(0.05)
 
 
+@pytest.mark.rule("R-007")
 def test_the_process_ends_politely_on_sigterm(box, dovecot):
     with Process() as child:
         wait_until(in_sync(box))

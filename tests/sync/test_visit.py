@@ -18,6 +18,7 @@ def days_ago(days):
     return datetime.now(UTC) - timedelta(days=days)
 
 
+@pytest.mark.rule("R-021")
 def test_without_history_only_what_comes_after_the_first_visit(box, dovecot):
     dovecot.append(USER, "INBOX", letter("old"))
     box.visit()
@@ -38,6 +39,7 @@ def test_no_flag_is_touched_unless_it_is_wished(box, dovecot):
     assert dovecot.flags(USER, "INBOX", starred) == {"\\Flagged", "$Work"}
 
 
+@pytest.mark.rule("R-021")
 def test_mark_as_read_marks_incoming_mail_alone_and_after_it_is_stored(box, dovecot):
     box.change(mark_as_read=True)
     box.visit()
@@ -49,6 +51,7 @@ def test_mark_as_read_marks_incoming_mail_alone_and_after_it_is_stored(box, dove
     assert box.errands() == []
 
 
+@pytest.mark.rule("R-003")
 def test_nothing_is_marked_when_storing_fails(box, dovecot, monkeypatch):
     box.change(mark_as_read=True)
     box.visit()
@@ -66,6 +69,7 @@ def test_nothing_is_marked_when_storing_fails(box, dovecot, monkeypatch):
     monkeypatch.undo()
 
 
+@pytest.mark.rule("R-021")
 def test_history_goes_by_the_date_of_arrival_newest_first(box, dovecot):
     box.change(historic=True, historic_since=date.today() - timedelta(days=10))
     for days in (30, 8, 11, 2, 5):
@@ -95,6 +99,7 @@ def test_moving_the_date_back_imports_the_gap_alone(box, dovecot):
     assert box.subjects() == ["2 days", "20 days"]
 
 
+@pytest.mark.rule("R-021")
 def test_unread_only_skips_what_was_read_elsewhere_and_lists_it(box, dovecot):
     box.change(process="unread")
     box.visit()
@@ -115,6 +120,7 @@ def test_mail_sent_from_a_phone_is_read_from_the_sent_folder(box, dovecot):
     assert box.subjects(outgoing=True) == ["from my phone"]
 
 
+@pytest.mark.rule("R-013")
 def test_a_new_uidvalidity_brings_no_duplicate_no_loss_and_no_flood(box, dovecot):
     dovecot.append(USER, "INBOX", letter("before the start"), date=days_ago(90))
     box.visit()
@@ -136,6 +142,7 @@ def test_a_new_uidvalidity_brings_no_duplicate_no_loss_and_no_flood(box, dovecot
     assert reconcile(box.mailbox.pk).complete
 
 
+@pytest.mark.rule("R-013")
 def test_a_folder_made_anew_with_fewer_letters(box, dovecot):
     box.visit()
     kept, lost = letter("kept"), letter("lost")
@@ -162,6 +169,7 @@ def test_unread_only_and_a_new_uidvalidity_know_what_was_marked_read_by_us(box, 
     assert list(box.ledger().values()) == ["imported", "skipped"]
 
 
+@pytest.mark.rule("R-013")
 def test_a_folder_numbered_anew_at_every_visit_stops_with_a_message(box, dovecot):
     from postern.wire.errors import MailError
 
@@ -175,6 +183,7 @@ def test_a_folder_numbered_anew_at_every_visit_stops_with_a_message(box, dovecot
         box.visit()
 
 
+@pytest.mark.rule("R-017")
 def test_deleted_elsewhere_stays_here_and_is_marked(box, dovecot):
     box.visit()
     for subject in ("stays", "goes"):
@@ -186,6 +195,7 @@ def test_deleted_elsewhere_stays_here_and_is_marked(box, dovecot):
     assert box.subjects(gone_at=None) == ["stays"]
 
 
+@pytest.mark.rule("I7")
 def test_an_emptied_inbox_is_believed_at_the_second_look(box, dovecot, monkeypatch):
     monkeypatch.setattr("postern.sync.following.SUSPECT_SECONDS", 0)
     box.visit()
@@ -242,6 +252,7 @@ def test_switching_processing_off_and_on_begins_anew(box, dovecot):
     assert box.subjects() == box.subjects(gone_at=None) == ["one", "two"]
 
 
+@pytest.mark.rule("R-022")
 def test_a_letter_over_the_limit_is_listed_and_not_fetched(box, dovecot, monkeypatch):
     monkeypatch.setattr("postern.sync.plan.MAX_LETTER_BYTES", 2000)
     box.visit()
@@ -252,6 +263,7 @@ def test_a_letter_over_the_limit_is_listed_and_not_fetched(box, dovecot, monkeyp
     assert list(box.ledger().values()) == ["skipped", "imported"]
 
 
+@pytest.mark.rule("R-016")
 def test_a_missing_sent_folder_does_not_stop_the_inbox(box, dovecot):
     box.change(sent_folder="Gone fishing")
     box.visit()
