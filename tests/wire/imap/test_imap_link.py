@@ -63,7 +63,7 @@ def test_a_byte_now_and_then_within_a_letter_is_a_timeout() -> None:
     with pytest.raises(MailError) as caught:
         play(dripping_letter(0.05, 1), first_letter, timeout=0.3)
     assert caught.value.code == "timeout"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 6
 
 
 def test_a_slow_line_with_a_useful_pace_has_the_time_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_a_greeting_that_never_ends_is_a_timeout() -> None:
     with pytest.raises(MailError) as caught:
         play(script, timeout=0.3)
     assert caught.value.code == "timeout"
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 6
 
 
 def test_small_talk_does_not_put_off_the_end_of_a_command() -> None:
@@ -102,7 +102,7 @@ def test_small_talk_does_not_put_off_the_end_of_a_command() -> None:
     with pytest.raises(MailError) as caught:
         play(script, first_letter, timeout=0.3)
     assert caught.value.code == "timeout"
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 6
 
 
 def test_a_reader_who_takes_their_time_is_not_a_slow_server() -> None:
