@@ -46,6 +46,21 @@ ERRORS = {"protocol_error", "server_busy", "not_a_mail_server", "connection_lost
           "folder_missing", "mailbox_full", "over_limit", "password_rejected", "token_rejected", "too_large"}  # fmt: skip
 
 
+WHEN = b'"01-Jan-2024 00:00:00 +0000"'
+WORDS = [
+    b"* ", b"+ ", b"TAG ", b"OK ", b"NO ", b"BAD ", b"BYE ", b"\r\n", b"(", b")", b'"', b"\\", b" ", b",", b":", b"NIL ",
+    b"{3}\r\nabc", b"{0}\r\n", b"~{2}\r\nab", b"{4294967295}\r\n", b"[", b"]", b"<0>", b"<7>", b"\xff", b"\x00", b"\xe4",
+    b"1 ", b"2 ", b"7 ", b"500 ", b"4294967295 ", b"1:4294967295 ", b"1:3,5 ", b"9223372036854775807 ", b"9" * 25,
+    b"FETCH (", b"UID ", b"FLAGS (\\Seen) ", b"BODY[] ", b"INTERNALDATE " + WHEN + b" ", b"RFC822.SIZE 9 ", b"MODSEQ (5) ",
+    b"EMAILID (M1) ", b"X-GM-MSGID 5 ", b"X-GM-LABELS (a) ", b"EXISTS", b"EXPUNGE", b"VANISHED ", b"(EARLIER) ",
+    b"LIST (\\Sent) ", b'"/" ', b"INBOX ", b"STATUS ", b"(MESSAGES 3 UIDNEXT 4 HIGHESTMODSEQ 9) ", b"SEARCH ", b"ESEARCH ",
+    b'(TAG "TAG") ', b"ALL ", b"NAMESPACE ", b'(("" "/")) ', b"CAPABILITY ", b"ENABLED ", b"QRESYNC ", b"UTF8=ACCEPT ",
+    b"[UIDVALIDITY 7] ", b"[HIGHESTMODSEQ 200] ", b"[NOMODSEQ] ", b"[CLOSED] ", b"[COPYUID 7 1:2 5:6] ", b"[APPENDUID 7 5] ",
+    b"[CAPABILITY IMAP4rev1] ", b"* 1 FETCH (UID 1 FLAGS () INTERNALDATE " + WHEN + b" BODY[] {2}\r\nab)\r\n", b"TAG OK\r\n",
+    b"+ \r\n", b"cj14LHM9VzIyWixpPTQwOTY=",
+]  # fmt: skip
+
+
 class Wire(asyncio.Transport):
     """The server's end: answers each command with the next piece of the input, then hangs up."""
 
@@ -90,6 +105,7 @@ class Wire(asyncio.Transport):
         pass
 
 
+_LOOP = asyncio.new_event_loop()  # one for all: making one costs more than most inputs
 Action = Callable[[Session], Awaitable[object]]
 
 
@@ -153,7 +169,8 @@ def one_protocol(data: bytes) -> None:
 
 def one_session(data: bytes) -> None:
     """Three actions with the answers in the input; pieces are parted by 0xFF."""
-    asyncio.run(talk([ACTIONS[number % len(ACTIONS)] for number in data[:3]], data[3:].split(b"\xff")))
+    actions = [ACTIONS[number % len(ACTIONS)] for number in data[:3]]
+    _LOOP.run_until_complete(talk(actions, data[3:].split(b"\xff")))
 
 
 async def talk(actions: list[Action], pieces: list[bytes]) -> list[object]:

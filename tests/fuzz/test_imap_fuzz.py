@@ -14,23 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postern.wire.imap import Selected, Session
-from tests.fuzz.imap_target import ACTIONS, one_input, one_protocol, one_session, talk
+from tests.fuzz.imap_target import ACTIONS, WORDS, one_input, one_protocol, one_session, talk
 
 SECONDS = int(os.environ.get("POSTERN_FUZZ_SECONDS", "600"))
 ATHERIS = Path(__file__).parent / "run_atheris.py"
-WHEN = b'"01-Jan-2024 00:00:00 +0000"'
-WORDS = [
-    b"* ", b"+ ", b"TAG ", b"OK ", b"NO ", b"BAD ", b"BYE ", b"\r\n", b"(", b")", b'"', b"\\", b" ", b",", b":", b"NIL ",
-    b"{3}\r\nabc", b"{0}\r\n", b"~{2}\r\nab", b"{4294967295}\r\n", b"[", b"]", b"<0>", b"<7>", b"\xff", b"\x00", b"\xe4",
-    b"1 ", b"2 ", b"7 ", b"500 ", b"4294967295 ", b"1:4294967295 ", b"1:3,5 ", b"9223372036854775807 ", b"9" * 25,
-    b"FETCH (", b"UID ", b"FLAGS (\\Seen) ", b"BODY[] ", b"INTERNALDATE " + WHEN + b" ", b"RFC822.SIZE 9 ", b"MODSEQ (5) ",
-    b"EMAILID (M1) ", b"X-GM-MSGID 5 ", b"X-GM-LABELS (a) ", b"EXISTS", b"EXPUNGE", b"VANISHED ", b"(EARLIER) ",
-    b"LIST (\\Sent) ", b'"/" ', b"INBOX ", b"STATUS ", b"(MESSAGES 3 UIDNEXT 4 HIGHESTMODSEQ 9) ", b"SEARCH ", b"ESEARCH ",
-    b'(TAG "TAG") ', b"ALL ", b"NAMESPACE ", b'(("" "/")) ', b"CAPABILITY ", b"ENABLED ", b"QRESYNC ", b"UTF8=ACCEPT ",
-    b"[UIDVALIDITY 7] ", b"[HIGHESTMODSEQ 200] ", b"[NOMODSEQ] ", b"[CLOSED] ", b"[COPYUID 7 1:2 5:6] ", b"[APPENDUID 7 5] ",
-    b"[CAPABILITY IMAP4rev1] ", b"* 1 FETCH (UID 1 FLAGS () INTERNALDATE " + WHEN + b" BODY[] {2}\r\nab)\r\n", b"TAG OK\r\n",
-    b"+ \r\n", b"cj14LHM9VzIyWixpPTQwOTY=",
-]  # fmt: skip
 PIECES = st.lists(st.sampled_from(WORDS) | st.binary(max_size=4), max_size=30).map(b"".join)
 NUMBERS = st.binary(min_size=3, max_size=3)
 
