@@ -82,10 +82,13 @@ _BOMS = (
 )
 _BOM_STARTS = b"\xef\xff\xfe\0"
 _META = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
-# Single accented letters beside ASCII ones, and only such as latin-1, latin-2, cp1250 and cp1252 agree about:
+# Single accented letters beside ASCII ones, and only such as latin-1, latin-2, cp1250 and cp1252 agree about, with
+# the quotation marks and dashes that all of Windows' charsets share:
 # no need to ask the detector, which takes longer than the rest of the letter.
 _AGREED = rb"\xc1\xc2\xc4\xc7\xc9\xcb\xcd\xce\xd3\xd4\xd6\xda\xdc\xdd\xdf\xe1\xe2\xe4\xe7\xe9\xeb\xed\xee\xf3\xf4\xf6\xfa\xfc\xfd"
-_WESTERN = re.compile(rb"(?:[\x00-\x7f]|(?<=[A-Za-z])[" + _AGREED + rb"]|[" + _AGREED + rb"](?=[A-Za-z]))*+")
+_WESTERN = re.compile(
+    rb"(?:[\x00-\x7f\x85\x91-\x97\xa0]|(?<=[A-Za-z])[" + _AGREED + rb"]|[" + _AGREED + rb"](?=[A-Za-z]))*+"
+)
 _SHIFTS = re.compile(rb"\x1b(?=\$[@B]|\([BJ])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAMPLE = 8192

@@ -16,6 +16,7 @@ _START = (
     + b"\r\n"
     + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
 )
+_HTML = rb"\fromhtml1"
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?[0-9]{1,9})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|([^\\{}\r\n]+)|[\r\n]+",
     re.DOTALL,
@@ -30,14 +31,19 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def unpacked(data: bytes) -> bytes:
-    """The RTF behind PidTagRtfCompressed; empty when it is none. At most MAX_SIZE bytes, whatever its header says."""
+def wraps_html(data: bytes) -> bool:
+    """True when what is packed is html in RTF's clothes; only its beginning is unpacked."""
+    return _HTML in unpacked(data, 4096)
+
+
+def unpacked(data: bytes, limit: int = MAX_SIZE) -> bytes:
+    """The RTF behind PidTagRtfCompressed; empty when it is none. At most `limit` bytes, whatever its header says."""
     if len(data) < 16:
         return b""
     _, size, kind, _ = struct.unpack_from("<IIII", data)
     if kind == 0x414C454D:  # MELA: stored as it is
-        return data[16 : 16 + min(size, MAX_SIZE)]
-    return _lzfu(data, min(size, MAX_SIZE)) if kind == 0x75465A4C else b""
+        return data[16 : 16 + min(size, limit)]
+    return _lzfu(data, min(size, limit)) if kind == 0x75465A4C else b""
 
 
 def _lzfu(data: bytes, size: int) -> bytes:
@@ -77,7 +83,7 @@ class _Group:
 
 def read_rtf(rtf: bytes) -> tuple[str, bool]:
     """(html or text, is html): html when Outlook wrapped html into the RTF, else the text alone. Never raises."""
-    reader = _Reader(html=b"\\fromhtml1" in rtf[:4096])
+    reader = _Reader(html=_HTML in rtf[:4096])
     for token in islice(_TOKEN.finditer(rtf), MAX_TOKENS):
         reader.take(token)
         if reader.depth > MAX_DEPTH:

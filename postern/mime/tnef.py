@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from postern.mime.charset import decode
-from postern.mime.rtf import read_rtf, unpacked
+from postern.mime.rtf import read_rtf, unpacked, wraps_html
 from postern.mime.transfer import Raw
 
 KINDS = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
@@ -109,8 +109,8 @@ class _Reader:
         self.data = data
         self.found = Tnef()
         self.charset = "cp1252"
-        self.body = self.rtf = ""
-        self.rtf_is_html = False
+        self.body = ""
+        self.rtf = (0, 0)
 
     def take(self, number: int, start: int, length: int) -> None:
         """One attribute."""
@@ -155,7 +155,7 @@ class _Reader:
             elif key == 0x1013:
                 self.found.html = self._text(kind, first, size, html=True)
             elif key == 0x1009 and size <= MAX_BODY:
-                self.rtf, self.rtf_is_html = read_rtf(unpacked(self.data[first : first + size]))
+                self.rtf = first, size
 
     def _text(self, kind: int, start: int, length: int, *, html: bool = False) -> str:
         if kind == _UNICODE:
@@ -169,8 +169,11 @@ class _Reader:
     def finished(self) -> Tnef:
         """The body is the html, else the RTF that holds html, else text."""
         found = self.found
-        if self.rtf_is_html and not found.html:
-            found.html = self.rtf
-        found.text = self.body or ("" if self.rtf_is_html else self.rtf)
+        packed = self.data[self.rtf[0] : sum(self.rtf)]
+        if not found.html and wraps_html(packed):
+            found.html = read_rtf(unpacked(packed))[0]
+        elif not found.html and not self.body:
+            self.body = read_rtf(unpacked(packed))[0]
+        found.text = self.body
         found.files = [file for file in found.files if file.length]
         return found
