@@ -54,7 +54,6 @@ class Status:
     uidnext: int | None
     uidvalidity: int
     highestmodseq: int | None
-    mailboxid: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The folders of a mailbox: which there are, how much is in them, and where a server keeps them."""
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from postern.wire import errors
 from postern.wire.errors import MailError
@@ -125,20 +124,19 @@ def _items(connection: Connection) -> bytes:
     wanted = b"MESSAGES UIDNEXT UIDVALIDITY"
     if connection.capabilities & {"CONDSTORE", "QRESYNC"}:
         wanted += b" HIGHESTMODSEQ"
-    return wanted + (b" MAILBOXID" if "OBJECTID" in connection.capabilities else b"")
+    return wanted  # and not MAILBOXID: quirk mailboxid_garbage
 
 
 def _read(told: FolderStatus | None) -> Status | None:
     if told is None or "MESSAGES" not in told.items:
         return None
     counts = told.items
-    read = Status(
+    return Status(
         counts["MESSAGES"],
         counts.get("UIDNEXT") or None,  # quirk uidnext_missing
         counts.get("UIDVALIDITY", 0),
         counts.get("HIGHESTMODSEQ"),
     )
-    return replace(read, mailboxid=told.mailboxid) if told.mailboxid else read
 
 
 def _same(wire: bytes) -> bytes:

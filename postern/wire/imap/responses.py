@@ -80,7 +80,6 @@ class FolderStatus:
 
     wire_name: bytes
     items: dict[str, int]
-    mailboxid: str = ""
 
 
 @dataclass(slots=True)
@@ -299,16 +298,13 @@ def _status(tokens: Tokens) -> FolderStatus:
     tokens.spaces()
     told = tokens.items_of_list()
     pairs = [item if isinstance(item, bytes) else b"" for item in told]
-    mailboxid = next(
-        (object_id(b) for a, b in zip(told[::2], told[1::2], strict=False) if a == b"MAILBOXID"), ""
-    )
     items = {
         key.decode("ascii", "replace").upper(): number(value)
         for key, value in zip(pairs[::2], pairs[1::2], strict=False)
         if value.isdigit() and len(value) <= MAX_DIGITS
     }
     items = {key: value for key, value in items.items() if value <= _MOST.get(key, MAX_UID)}
-    return FolderStatus(b"NIL" if name is None else name, items, mailboxid)
+    return FolderStatus(b"NIL" if name is None else name, items)
 
 
 def object_id(value: Value) -> str:

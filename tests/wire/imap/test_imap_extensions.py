@@ -328,17 +328,12 @@ def test_a_folders_own_name() -> None:
     async def work(session: Session) -> None:
         assert (await session.select("x")).mailboxid == "F22-1"
         assert (await session.select("x")).mailboxid == ""
-        assert (await session.status("x")).mailboxid == "F22-1"
 
     play(
         asked(
             b"OBJECTID",
             (b"SELECT x", b"* OK [MAILBOXID (F22-1)] .\r\n"),
             (b"SELECT x", b"* OK [MAILBOXID F22-1 x] .\r\n"),
-            (
-                b"STATUS x (MESSAGES UIDNEXT UIDVALIDITY MAILBOXID)",
-                b"* STATUS x (MESSAGES 1 MAILBOXID (F22-1))\r\n",
-            ),
         ),
         work,
     )
@@ -354,7 +349,7 @@ NOTIFY = (
 
 def test_other_folders_end_the_wait_too() -> None:
     async def script(wire: Wire) -> None:
-        await asked(b"NOTIFY", (NOTIFY, b"* STATUS Sent (MESSAGES 1)\r\n"))(wire)
+        await asked(b"NOTIFY IDLE", (NOTIFY, b"* STATUS Sent (MESSAGES 1)\r\n"))(wire)
         await wire.hear(b"IDLE")
         tag = wire.tag
         await wire.say(b"+ idling\r\n* STATUS Sent (MESSAGES 2 UIDNEXT 9)\r\n")

@@ -532,6 +532,32 @@ def test_delayed_expunge() -> None:
     )
 
 
+def test_mailboxid_garbage() -> None:
+    """What is not asked for is not sent; and if it were, the line with it is one line less."""
+
+    async def work(session: Session) -> None:
+        counts = dict(await session.list_with_status())
+        assert {one.name: count and count.messages for one, count in counts.items()} == {
+            "INBOX": 3,
+            "Sent": None,
+        }
+
+    play(
+        transcript(
+            signed_in("IMAP4rev1 LIST-EXTENDED LIST-STATUS OBJECTID")
+            + """
+        C: LIST "" * RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))
+        S: * LIST () "/" INBOX
+        S: * STATUS INBOX (MESSAGES 3)
+        S: * LIST () "/" Sent
+        S: * STATUS Sent (MESSAGES 4 MAILBOXID (\xf4)\xa5\x18"U))
+        S: TAG OK Completed
+        """
+        ),
+        work,
+    )
+
+
 def test_process_for_each() -> None:
     """R-032."""
     error = refused_sign_in("* BYE [ALERT] Maximum connection limit reached for your address: limit reached, try again later")  # fmt: skip
