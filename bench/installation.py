@@ -147,13 +147,14 @@ def sync(mailbox_id: int, *others: psutil.Process) -> dict[str, Any]:
     line = child.stdout.readline()
     if not line:
         raise SystemExit("the sync failed")
-    used = cpu(process)
+    used, alone = cpu(process), process.cpu_times()
     spent = [cpu(one) - was for one, was in zip(others, before, strict=True)]
     done.set()
     watcher.join()
     child.stdin.close()
     child.wait()
     result: dict[str, Any] = json.loads(line)
+    result["main"] = alone.user + alone.system - result["main_before"]
     return result | {"worker": used - result.pop("cpu_before"), "other": spent, "peak_mb": peak[0]}
 
 
@@ -185,7 +186,13 @@ async def _sync(mailbox_id: int) -> dict[str, Any]:
     await session.logout()
     keeper.close()
     looking.cancel()
-    return {"seconds": seconds, "first": first, "stored": progress.stored, "cpu_before": cpu_before}
+    return {
+        "seconds": seconds,
+        "first": first,
+        "stored": progress.stored,
+        "cpu_before": cpu_before,
+        "main_before": cpu_before,
+    }
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ def main() -> None:
         "letters_per_second": round(count / done["seconds"]),
         "cpu_ms_per_letter": round(worker + postgres, 3),
         "worker_cpu_ms": worker,
+        "of_it_main_process_ms": round(done["main"] * 1000 / count, 3),
         "postgres_cpu_ms": postgres,
         "dovecot_cpu_ms": dovecot,
         "worker_peak_mb": round(done["peak_mb"]),

@@ -5,6 +5,12 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from postern.mail.bulk import ask, column
+
+_TELL = """
+SELECT count(pg_notify('postern_events', json_build_object('kind', %s::text, 'mailbox', %s::bigint, 'id', id)::text))
+  FROM unnest(%s) id"""
+
 
 def tell(kind: str, *, mailbox: int, id: int = 0) -> None:
     """Announce on `postern_events`: kind is message, health, delivery or probe."""
@@ -13,11 +19,7 @@ def tell(kind: str, *, mailbox: int, id: int = 0) -> None:
 
 def tell_all(kind: str, *, mailbox: int, ids: Iterable[int]) -> None:
     """Announce many at once."""
-    payloads = [json.dumps({"kind": kind, "mailbox": mailbox, "id": id}) for id in ids]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(pg_notify('postern_events', payload)) FROM unnest(%s::text[]) payload", [payloads]
-        )
+    ask(_TELL, kind, mailbox, column("bigint", list(ids)))
 
 
 def notify(channel: str, payload: dict[str, object]) -> None:

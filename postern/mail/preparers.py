@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import logging
 import marshal
 import os
@@ -232,11 +233,14 @@ def _receive(pipe: IO[bytes]) -> Any:
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """The process: prepare what comes until the pipe is closed. An alarm ends it when a letter takes too long."""
+    gc.freeze()
+    gc.disable()  # letters leave hardly any cycles: once a batch is a tenth cheaper than all the time
     _send(answers, "ready")
     epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             outgoing, raws = _receive(requests)
+            gc.collect()
             for raw in raws:
                 signal.setitimer(signal.ITIMER_REAL, LETTER_SECONDS)
                 one = prepare(Arrival(0, frozenset(), epoch, raw), outgoing=outgoing)

@@ -1,5 +1,6 @@
 """However the same letters are cut into batches, and in whatever order they come, the same is here in the end."""
 
+import json
 import os
 from collections.abc import Sequence
 from datetime import timedelta
@@ -201,3 +202,29 @@ def test_a_quarantined_letter_that_is_met_again_is_the_same_message(world, actin
             "imported",
         ]
         assert Message.objects.filter(mailbox=folder.mailbox_id).count() == 1
+
+
+def test_listeners_hear_of_each_message_at_commit_and_not_before(world, acting_as):
+    import psycopg
+    from django.db import connection, transaction
+
+    from postern.mail.access import at_mailbox
+
+    folder = fresh_folder(acting_as)
+    with acting_as("superuser"):
+        connection.ensure_connection()
+        parameters = {
+            k: v
+            for k, v in connection.get_connection_params().items()
+            if k in ("host", "port", "user", "password", "dbname")
+        }
+    with psycopg.connect(**parameters, autocommit=True) as listener:
+        listener.execute("LISTEN postern_events")
+        with acting_as("sync"), transaction.atomic(), at_mailbox(folder.mailbox_id):
+            take_in(folder=folder, uidvalidity=7, arrivals=arrivals())
+            assert not list(listener.notifies(timeout=0.2))
+        told = [json.loads(notice.payload) for notice in listener.notifies(timeout=5, stop_after=10)]
+    with acting_as("superuser"):
+        ids = set(Message.objects.filter(mailbox=folder.mailbox_id).values_list("pk", flat=True))
+    assert {one["id"] for one in told} == ids
+    assert {(one["kind"], one["mailbox"]) for one in told} == {("message", folder.mailbox_id)}
