@@ -47,7 +47,7 @@ QUIRKS: tuple[Quirk, ...] = (
           "Bytes in clear may stand behind the OK of STARTTLS; the connection is closed."),
     Quirk("uidvalidity_flips", ANY, "imapflow's changelog; Nylas on troubleshooting",
           "UIDVALIDITY is missing, changes, or changes each time; told as 0 or as it is, sync decides.", sync=True),
-    Quirk("uidnext_missing", ANY, "isync's log; GMX: chatmail #2188",
+    Quirk("uidnext_missing", ANY, "isync's log; GMX: chatmail #2188; Courier 5.0, seen 2026",
           "UIDNEXT is missing, 0, or no number; told as unknown, and the last letter's UID is looked up.", sync=True),
     Quirk("appenduid_missing", ANY, "isync's log",
           "Says nothing, or nonsense, about where an appended letter lies; it is recognised when it comes back.",

@@ -94,18 +94,23 @@ def read(data: bytes) -> list[Event]:
 
 
 def seconds(data: bytes) -> float:
-    begun = time.process_time()
-    read(data)
-    return time.process_time() - begun
+    """CPU time of the best of three: on a busy machine the others say more about their neighbours."""
+
+    def once() -> float:
+        begun = time.process_time()
+        read(data)
+        return time.process_time() - begun
+
+    return min(once() for _ in range(3))
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_time_is_linear(bomb: Callable[[int], bytes]) -> None:
-    """S-114, S-115, S-116: at n, 2n and 4n, and never two seconds."""
-    size = 60_000
-    one = min(seconds(bomb(size)) for _ in range(3))
-    assert seconds(bomb(2 * size)) < 2 * 2.5 * one + 0.05
-    assert seconds(bomb(4 * size)) < min(2.0, 4 * 2.5 * one + 0.1)
+    """S-114, S-115, S-116: at n, 4n and 16n, where a quadratic one would take 256 times as long."""
+    size = 15_000
+    one = seconds(bomb(size))
+    assert seconds(bomb(4 * size)) < 4 * 3 * one + 0.1
+    assert seconds(bomb(16 * size)) < min(2.0, 16 * 3 * one + 0.1)
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
