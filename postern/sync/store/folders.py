@@ -44,12 +44,12 @@ def _row(mailbox: Mailbox, name: str, role: str) -> Folder:
 
 
 def _remembered(row: Folder) -> Remembered:
+    # Two looks into the index; "not equal" would walk through every line of the ledger.
     old = Sighting.objects.filter(folder=row)
-    if row.uidvalidity is not None:
-        old = old.exclude(uidvalidity=row.uidvalidity)
-        rematching = old.exists()
-    else:
-        rematching = False
+    number = row.uidvalidity
+    rematching = number is not None and (
+        old.filter(uidvalidity__lt=number).exists() or old.filter(uidvalidity__gt=number).exists()
+    )
     return Remembered(
         row.uidvalidity,
         row.next_uid,
@@ -65,6 +65,7 @@ def _remembered(row: Folder) -> Remembered:
 def remember(folder: Folder, state: Remembered) -> None:
     """Write a folder's state; a new UIDVALIDITY frees its sightings' messages to be met again."""
     with at_mailbox(folder.mailbox_id):
+        before = Folder.objects.values_list("uidvalidity", flat=True).get(pk=folder.pk)
         Folder.objects.filter(pk=folder.pk).update(
             uidvalidity=state.uidvalidity,
             next_uid=state.next_uid,
@@ -74,6 +75,8 @@ def remember(folder: Folder, state: Remembered) -> None:
             exists=state.exists,
             highestmodseq=state.modseq or None,
         )
+        if before == state.uidvalidity:
+            return
         # The freed rows stay until every letter was met again: they say that it is still to be done, and
         # in the end which letters are not there any more.
         was = Concat(Value("was "), Cast("message_id", CharField()))
