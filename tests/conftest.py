@@ -18,11 +18,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import pytest
 from psycopg.pq import TransactionStatus
 
 HERE = Path(__file__).parent
 NO_DATABASE = ("wire", "mime")
+# The same examples at every run; `./dev soak` looks for new ones.
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+if not os.environ.get("POSTERN_SOAK"):
+    hypothesis.settings.load_profile("fixed")
 _home: Path | None = None
 _here: ContextVar[str | None] = ContextVar("role of this thread", default=None)
 _everywhere = "web"
