@@ -136,7 +136,8 @@ async def _append(session: Session, keeper: Store, mailbox_id: int, task: Task, 
 
 async def _is_there(session: Session, folder: str, message_id: str) -> bool:
     """Look for our own letter: the provider may have filed it, or we did and died before noting it (R-047)."""
-    await session.select(folder, readonly=True)
+    # Not read-only: Courier 5.0 then refuses an APPEND to the same folder ("selected READ-ONLY", November 2026).
+    await session.select(folder)
     if not message_id:
         return False
     return bool(await session.uid_search(["HEADER", "Message-ID", f"<{message_id}>"]))

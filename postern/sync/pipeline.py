@@ -1,7 +1,7 @@
 """Work in stages that overlap: while one portion of letters is stored, the next is read and the third fetched.
 
 Portions keep their order. The queues between the stages are short, so that a slow database slows the socket
-and memory stays small (ENGINE.md: back-pressure).
+and memory stays small.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from postern.sync.store import Store
 from postern.wire.errors import MailError
 from postern.wire.imap import Session
 
-# IDLE is never reliable (ENGINE.md): so often at least the folders are opened anew and looked at.
+# IDLE is never reliable: so often at least the folders are opened anew and looked at.
 LOOK_SECONDS = 9 * 60.0
 # So often the sent folder is asked about between two looks; with thousands of mailboxes less often.
 SENT_SECONDS = 60.0
