@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from postern.wire.imap import Selected, Session
 from tests.fuzz.imap_target import ACTIONS, WORDS, one_input, one_protocol, one_session, talk
 
-SECONDS = int(os.environ.get("POSTERN_FUZZ_SECONDS", "600"))
+SECONDS = round(600 * float(os.environ.get("POSTERN_SOAK") or 1))
 ATHERIS = Path(__file__).parent / "run_atheris.py"
 PIECES = st.lists(st.sampled_from(WORDS) | st.binary(max_size=4), max_size=30).map(b"".join)
 NUMBERS = st.binary(min_size=3, max_size=3)
@@ -81,7 +81,7 @@ def test_a_long_run() -> None:
     print("ATHERIS IS NOT INSTALLED: hypothesis runs instead, without coverage to guide it")
 
     @given(st.binary(min_size=1, max_size=1), NUMBERS, st.tuples(PIECES, PIECES, PIECES))
-    @settings(max_examples=100_000, deadline=None)
+    @settings(max_examples=max(100, 100 * SECONDS), deadline=None)
     def run(kind: bytes, numbers: bytes, said: tuple[bytes, ...]) -> None:
         one_input(kind + numbers + b"\xff".join(said))
 
