@@ -113,7 +113,7 @@ def test_two_thousand_letters_none_missing_none_twice(office, marta):
     )
     for sighting, message in lost:
         office.product.sql("DELETE FROM mail_sighting WHERE id = %s", sighting)
-        for table in ("raw", "body", "attachment", "party", "messageread", "sighting"):
+        for table in ("raw", "body", "attachment", "party", "messageread", "sighting", "messagesearch"):
             office.product.sql(f"DELETE FROM mail_{table} WHERE message_id = %s", message)
         office.product.sql("DELETE FROM mail_message WHERE id = %s", message)
     assert counted(marta, SIGHTED) < ALL
