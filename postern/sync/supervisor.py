@@ -117,8 +117,13 @@ class Supervisor:
         self._wake.clear()
         await self._give_back()
         if time.monotonic() >= self._look_at:
-            await self._look_around()
+            # Set before: what is announced while we look wants another look.
             self._look_at = time.monotonic() + LOOK_SECONDS
+            try:
+                await self._look_around()
+            except BaseException:
+                self._look_at = 0.0
+                raise
         if self._stopping:
             return
         for number in self.leases.surplus(len(self._wanted)):
@@ -139,8 +144,8 @@ class Supervisor:
         boxes = {box.id: box for box in await self._store.run(store.watched)}
         resting = [box.id for box in boxes.values() if not box.tracking]
         if time.monotonic() >= self._errands_at:
-            self._with_errands = set(await self._store.run(store.errands_among, resting))
             self._errands_at = time.monotonic() + ERRANDS_SECONDS
+            self._with_errands = set(await self._store.run(store.errands_among, resting))
         self._wanted = {n: box for n, box in boxes.items() if box.tracking or n in self._with_errands}
         for number, (watcher, task) in list(self._watchers.items()):
             now = self._wanted.get(number)
@@ -186,6 +191,8 @@ class Supervisor:
         self._returns[number] = 0.0 if at_once else wait
         if not watcher.gave_up:
             self._with_errands.discard(number)
+            if number in self._wanted and not self._wanted[number].tracking:
+                del self._wanted[number]  # its errands are done: no second visit before the next look
         self._watchers.pop(number, None)
         del self._ending[number]
         self._wake.set()
