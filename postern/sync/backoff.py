@@ -17,10 +17,7 @@ REFUSED_SECONDS = 1800.0
 PASSWORD_TRIES = 3
 PASSWORD_SECONDS = (60.0, 600.0)
 
-# These stop a mailbox until its owner has looked at its settings.
-STOPS = {"password_rejected", "certificate_changed"}
-
-
+SIGN_IN_REFUSED = frozenset({"password_rejected", "token_rejected"})
 # A connection that lived so long after a finished sync proves that all is well.
 STABLE_SECONDS = 60.0
 # A mailbox that was in sync on the connection that broke is not kept waiting longer than this.
@@ -52,7 +49,7 @@ class Backoff:
         self.failures += 1
         if error.code == "certificate_changed":
             return None
-        if error.code == "password_rejected":
+        if error.code in SIGN_IN_REFUSED:
             self.refused_passwords += 1
             if self.refused_passwords >= PASSWORD_TRIES:
                 return None
@@ -60,7 +57,8 @@ class Backoff:
         if not error.temporary:
             return self._spread(REFUSED_SECONDS)
         longest = LONGEST_AFTER_SYNC if was_in_sync else LONGEST_SECONDS
-        return self._spread(min(longest, FIRST_SECONDS * 2 ** min(self.failures - 1, 10)))
+        seconds = self._spread(min(longest, FIRST_SECONDS * 2 ** min(self.failures - 1, 10)))
+        return max(seconds, error.retry_after or 0.0)  # a server that asks for time gets it
 
     def _spread(self, seconds: float) -> float:
         """Between half and one and a half times as long, so that a thousand mailboxes do not return as one."""

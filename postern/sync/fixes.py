@@ -55,6 +55,8 @@ def suggest(kind: str, settings: Mapping[str, Any], error: MailError, address: s
         return _fix(protocol, "security", "ssl", "The server offers no STARTTLS: use SSL/TLS.")
     if error.code in _MISFIT:
         return _pair(protocol, settings, error)
+    if error.code == "token_rejected":
+        return _fix(protocol, "password", None, "The token has ended or is not for mail: get a new one.")
     if error.code == "password_rejected":
         return _password(protocol, settings, address)
     if error.code == "folder_missing" and protocol == "imap":

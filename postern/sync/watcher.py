@@ -12,9 +12,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import DatabaseError
+
+from postern.mail.letterstore import LetterStoreDown
 from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.sync import errands, store
-from postern.sync.backoff import STABLE_SECONDS, Backoff
+from postern.sync.backoff import SIGN_IN_REFUSED, STABLE_SECONDS, Backoff
 from postern.sync.hosts import TURN_SECONDS, Hosts
 from postern.sync.memory import Memories, Progress
 from postern.sync.reconcile import reconcile_visit
@@ -30,6 +33,14 @@ TELL_SECONDS = 1.0
 RECONCILE_SECONDS = 24 * 3600.0
 NOTE_SECONDS = 60.0
 _FINGERPRINT = re.compile(r"fingerprint ([0-9a-f]{64})")
+
+
+def trouble_here(error: Exception) -> MailError:
+    """What a failure on our side means for the mailbox: nothing is lost, and somebody has to be told (R-009)."""
+    if isinstance(error, DatabaseError | LetterStoreDown):
+        words = str(error).strip().split("\n", 1)[0][:200] or type(error).__name__
+        return MailError("store_failed", f"Postern cannot store mail at the moment: {words}.", temporary=True)
+    return MailError("internal", f"Postern failed here: {type(error).__name__}.", temporary=True)
 
 
 class Watcher:
@@ -97,8 +108,9 @@ class Watcher:
             except Exception as error:
                 # A fault of ours or of the database: this mailbox waits, the others never notice.
                 log.exception("mailbox %s", self.watched.id)
-                ours = MailError("internal", f"Postern failed here: {type(error).__name__}.", temporary=True)
+                ours = trouble_here(error)
                 seconds = self.backoff.after(ours)
+                await self._failed(ours)
             if seconds is None:
                 self.gave_up = True
                 return
@@ -250,7 +262,7 @@ class Watcher:
 
     async def _failed(self, error: MailError) -> None:
         log.info("mailbox %s: %s", self.watched.id, error.code)
-        if error.code == "password_rejected":
+        if error.code in SIGN_IN_REFUSED:
             state = State.PASSWORD_REJECTED
         elif error.code == "certificate_changed":
             state = State.CERTIFICATE_CHANGED

@@ -24,10 +24,18 @@ def test_two_mailboxes_do_not_return_at_the_same_moment():
     assert Backoff(dice=lambda: 1.0).after(error("timeout", True)) == 7.5
 
 
+def test_a_server_that_asks_for_time_gets_it():
+    asked = MailError("over_limit", "Too much today.", temporary=True, retry_after=600.0)
+    assert Backoff(dice=lambda: 0.0).after(asked) == 600.0
+    asked = MailError("over_limit", "A moment.", temporary=True, retry_after=0.5)
+    assert Backoff(dice=lambda: 0.0).after(asked) == 2.5
+
+
 @pytest.mark.rule("R-034")
-def test_a_refused_password_is_tried_three_times_in_all():
+@pytest.mark.parametrize("code", ["password_rejected", "token_rejected"])
+def test_a_refused_sign_in_is_tried_three_times_in_all(code):
     backoff = Backoff()
-    waits = [backoff.after(error("password_rejected", False)) for _ in range(3)]
+    waits = [backoff.after(error(code, False)) for _ in range(3)]
     assert all(waits[:2])
     assert waits[2] is None
 

@@ -8,7 +8,7 @@ import pytest
 
 from postern.mail.access import at_mailbox
 from postern.mail.models import Message
-from postern.mailboxes.models import Mailbox
+from postern.mailboxes.models import Folder, Mailbox
 from postern.sync.reconcile import reconcile
 
 from .box import USER, letter
@@ -66,6 +66,44 @@ def test_database_sessions_that_are_ended_again_and_again_cost_no_letter(
     assert on_a_new_connection(lambda: len(box.ledger())) == len(subjects)
     assert all(dovecot.flags(USER, "INBOX", uid) == {"\\Seen"} for uid in dovecot.uids(USER))
     assert reconcile(box.mailbox.pk).complete
+
+
+@pytest.mark.rule("R-009")
+def test_a_full_disk_is_told_keeps_the_cursor_and_heals(box, dovecot, monkeypatch, tmp_path):
+    from django.conf import settings
+
+    from postern.mail.letterstore import LetterStoreDown
+    from postern.mail.letterstore.files import Files
+
+    monkeypatch.setattr("postern.sync.backoff.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr(settings, "LETTERS", f"files:{tmp_path}")
+    full, put = True, Files.put
+
+    def put_if_there_is_room(self, name, packed):
+        if full:
+            raise LetterStoreDown("no letter can be written: No space left on device")
+        put(self, name, packed)
+
+    monkeypatch.setattr(Files, "put", put_if_there_is_room)
+
+    def cursor():
+        return Folder.objects.get(mailbox=box.mailbox, role=Folder.Role.INBOX).next_uid
+
+    async def story():
+        nonlocal full
+        async with supervising():
+            await until(in_sync(box))
+            before = await asyncio.to_thread(cursor)
+            dovecot.deliver(USER, letter("too much"))
+            await until(lambda: box.health.code == "store_failed", 30)
+            assert "No space left on device" in (await asyncio.to_thread(lambda: box.health.message))
+            assert (await asyncio.to_thread(box.subjects), await asyncio.to_thread(cursor)) == ([], before)
+            full = False
+            await until(lambda: box.subjects() == ["too much"], 30)
+            await until(in_sync(box))
+
+    asyncio.run(story())
+    assert len(list(tmp_path.glob("*/*/*.zst"))) == 1
 
 
 MANY = 1200

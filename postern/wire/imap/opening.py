@@ -29,6 +29,9 @@ from postern.wire.login import Login
 from postern.wire.steps import OnStep, step
 from postern.wire.tls import CertificateSeen
 
+# A server greets at once; one that says nothing mostly waits for TLS.
+GREETING_SECONDS = 10.0
+
 
 async def open_session(
     endpoint: Endpoint,
@@ -88,9 +91,8 @@ async def _greeted(
 
 
 async def _greet(connection: Connection) -> str:
-    line = await connection.link.event(
-        Deadline.after(connection.timeout, "Waiting for the server's greeting")
-    )
+    patience = min(connection.timeout, GREETING_SECONDS)
+    line = await connection.link.event(Deadline.after(patience, "Waiting for the server's greeting"))
     assert isinstance(line, Line)
     if line.status == "BYE":
         raise farewell(line)
