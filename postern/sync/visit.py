@@ -20,6 +20,9 @@ LOOK_SECONDS = 9 * 60.0
 # So often the sent folder is asked about between two looks; with thousands of mailboxes less often.
 SENT_SECONDS = 60.0
 # An errand that falls due ends the wait (a letter goes to Trash when Undo is over), but never in a tight circle.
+# What came between our last look and IDLE some servers tell only at its end (pymap: it waits for the next
+# change). The first IDLE after a look is short, so that such a letter is late by seconds, not minutes.
+SETTLE_SECONDS = 2.0
 SHORTEST_WAIT = 1.0
 # Errands are announced; should an announcement get lost, they are found after so long.
 ERRANDS_SECONDS = 30 * 60.0
@@ -64,6 +67,7 @@ class Visit:
         self._poll_seconds = poll_seconds
         self._hinted = True
         self._stored_before = 0
+        self._settled = False
         self._errand_at: float | None = None
         self._ask_errands_at = 0.0
 
@@ -76,7 +80,7 @@ class Visit:
         """Look at every folder and do the errands; True when there is more to do at once. Raises MailError."""
         more = False
         self.trouble = None
-        self._left_inbox = False
+        self._left_inbox = self._settled = False
         for reading in self.readings:
             if reading.incoming:
                 more = await reading.read() or more
@@ -120,9 +124,16 @@ class Visit:
                 await asyncio.wait_for(wake.wait(), min(self._poll_seconds, seconds))
             return True
         seconds = min(seconds, self._session.longest_idle)
-        if await self._session.idle(seconds=seconds, wake=wake) or wake.is_set() or self._errands_due():
+        if not self._settled:
+            self._settled = True
+            if await self._news(min(seconds, SETTLE_SECONDS), wake):
+                return True
+        if await self._news(seconds, wake):
             return True
         return sent is not None and self.trouble is None and not await sent.unchanged()
+
+    async def _news(self, seconds: float, wake: asyncio.Event) -> bool:
+        return await self._session.idle(seconds=seconds, wake=wake) or wake.is_set() or self._errands_due()
 
     def _errands_due(self) -> bool:
         return self._errand_at is not None and self._errand_at <= self._now()
