@@ -130,6 +130,7 @@ class Link(asyncio.BufferedProtocol):
         While a literal is on its way the deadline is put off, as long as it comes at a useful pace.
         """
         until, since, mark = deadline.at, asyncio.get_running_loop().time(), self.received
+        within = bool(self.protocol.announced)
         while True:
             await self._flush(deadline)
             if (found := self.take()) is not None:
@@ -144,9 +145,11 @@ class Link(asyncio.BufferedProtocol):
                 continue
             now = asyncio.get_running_loop().time()
             slow = self.received - mark < SLOWEST_BYTES_PER_SECOND * (now - since)
-            if not self.protocol.announced or slow:
+            # Its last byte may have come just now; then the end of the line has as long again.
+            if slow or not (self.protocol.announced or within):
                 return None
             until, since, mark = now + deadline.seconds, now, self.received
+            within = bool(self.protocol.announced)
 
     def take(self) -> Event | None:
         """The next event if it is here already; None says to wait for it. Raises what the protocol raises."""

@@ -68,7 +68,7 @@ def test_a_byte_now_and_then_within_a_letter_is_a_timeout() -> None:
 
 def test_a_slow_line_with_a_useful_pace_has_the_time_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "SLOWEST_BYTES_PER_SECOND", 200)
-    play(dripping_letter(0.03, 100), first_letter, timeout=0.3)
+    play(dripping_letter(0.1, 100), first_letter, timeout=1.5)  # it ends just when patience does
 
 
 def test_a_greeting_that_never_ends_is_a_timeout() -> None:
