@@ -24,6 +24,7 @@ from psycopg.pq import TransactionStatus
 
 HERE = Path(__file__).parent
 NO_DATABASE = ("wire", "mime")
+SLOW = ("stories", "browser", "sync", "reliability", "project", "demo")
 # The same examples at every run; `./dev soak` looks for new ones.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 if not os.environ.get("POSTERN_SOAK"):
@@ -40,7 +41,11 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long forms of a test run under `./dev soak` alone; elsewhere each is named among what was skipped."""
+    """Slow rooms first, so that no worker is left with one at the end.
+
+    Long forms of a test run under `./dev soak` alone; elsewhere each is named among what was skipped.
+    """
+    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in SLOW)
     if os.environ.get("POSTERN_SOAK"):
         return
     for item in items:

@@ -59,7 +59,8 @@ function onKey(event) {
     event.preventDefault();
     move(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter") {
-    const chosen = box().querySelector("[aria-selected=true]:not([hidden])");
+    // Results that have only just come are not marked yet; the first of them is meant.
+    const chosen = box().querySelector("[aria-selected=true]:not([hidden])") ?? options()[0];
     if (!chosen) return;
     event.preventDefault();
     chosen.click();
