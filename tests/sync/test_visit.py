@@ -152,6 +152,7 @@ def test_a_folder_made_anew_with_fewer_letters(box, dovecot):
     dovecot.delete_folder(USER, "Sent")
     dovecot.create_folder(USER, "Sent")
     dovecot.append(USER, "Sent", kept)
+    dovecot.wait_for(USER, "Sent", count=1)  # another session of Dovecot may see it late
     box.visit()
     assert box.subjects() == ["kept", "lost"]
     assert box.subjects(gone_at=None) == ["kept"]
