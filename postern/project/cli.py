@@ -105,12 +105,21 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Known troubles are one line on standard error, never a trace."""
+    try:
+        return _main(parser().parse_args(arguments))
+    except KeyboardInterrupt:  # also in the second in which everything is imported
+        return 130
+    except BrokenPipeError:  # `postern letter … | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _main(chosen: argparse.Namespace) -> int:
     from postern.project.database import DatabaseError, data_dir
     from postern.project.keyfile import key_file
     from postern.project.pgbinaries import BinariesMissing
     from postern.project.processes import Refused
 
-    chosen = parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     if chosen.verb is None:
         parser().print_help()
@@ -124,11 +133,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Refused, DatabaseError, BinariesMissing) as error:
         print(f"postern: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # `postern letter … | head`: whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -97,6 +97,7 @@ def migrate_in_child(env: Mapping[str, str] | None = None) -> None:
         this_program("migrate", "--quiet"),
         env={**os.environ, **(env or {}), "POSTERN_ROLE": "owner"},
         check=False,
+        start_new_session=True,  # Ctrl-C is for us: we end it, without a trace of its own on the screen
     )
     if done.returncode != 0:
         raise Refused("the database could not be brought up to date; see the message above")

@@ -7,7 +7,7 @@ No function here asks anybody anything; `visit.py` does, and `store.py` remember
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -107,17 +107,20 @@ def wants_last_uid(folder: Remembered, said: Said) -> bool:
     return folder.uidvalidity != said.uidvalidity or not said.uidnext or said.uidnext < folder.next_uid
 
 
-def open_folder(folder: Remembered, said: Said, wishes: Wishes, *, window: date) -> Opening:
+def open_folder(
+    folder: Remembered, said: Said, wishes: Wishes, *, window: date, anew: bool = False
+) -> Opening:
     """Decide how to go on with a folder.
 
     `window` is the day from which its letters are matched again after a new UIDVALIDITY: the arrival of
-    the first letter that was imported from it.
+    the first letter that was imported from it. `anew`: it was seen that the UIDs name other letters now
+    although UIDVALIDITY is the old one (`numbered_anew`).
     """
     following = max(said.uidnext or 0, said.last_uid + 1, 1)
     if folder.uidvalidity is None and not folder.rematching:
         fresh = Remembered(said.uidvalidity, following, following, exists=said.exists)
         return Opening(Case.FIRST, _history(fresh, wishes))
-    if folder.uidvalidity != said.uidvalidity:
+    if anew or folder.uidvalidity != said.uidvalidity:
         since = min(window, wishes.historic_since) if wishes.historic_since else window
         fresh = Remembered(said.uidvalidity, following, following, since, False, said.exists, True)
         return Opening(Case.RECREATED, fresh)
@@ -126,6 +129,32 @@ def open_folder(folder: Remembered, said: Said, wishes: Wishes, *, window: date)
         back = replace(folder, next_uid=following, first_uid=min(folder.first_uid, following), modseq=0)
         return Opening(Case.REWOUND, _history(back, wishes))
     return Opening(Case.KNOWN, _history(folder, wishes))
+
+
+def numbered_anew(
+    listed: Iterable[Listed],
+    known: Mapping[int, datetime | None],
+    *,
+    first_uid: int,
+    window: datetime,
+) -> bool:
+    """True when the letters at known UIDs are others: a folder deleted and made again under its old UIDVALIDITY.
+
+    `known` are the UIDs of the ledger with the arrival of their letters, None where it proves nothing;
+    `window` is when the first letter of this folder arrived that is here. Dovecot 2.3 does so when UIDVALIDITY
+    was once set by hand (`doveadm mailbox update`, seen November 2026).
+    """
+    agrees = False
+    strangers = []
+    for letter in listed:
+        if letter.uid not in known:
+            strangers.append(letter)
+        elif letter.internaldate != UNKNOWN_DATE and (arrived := known[letter.uid]) is not None:
+            if arrived != letter.internaldate:
+                return True
+            agrees = True
+    # Below the beginning lies what arrived before us: unless nothing that we know is left to say so.
+    return any(one.uid >= first_uid or (not agrees and one.internaldate >= window) for one in strangers)
 
 
 def _history(folder: Remembered, wishes: Wishes) -> Remembered:

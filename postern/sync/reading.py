@@ -22,6 +22,8 @@ SIZE_PASS = 500
 HISTORY_PASS = 500
 HISTORY_SECONDS = 5.0
 MOST_RECREATIONS_A_DAY = 3
+# So many tell whether UIDs that are handed out again still name the letters that we know.
+LAST_LETTERS = 100
 
 
 class Reading:
@@ -127,23 +129,45 @@ class Reading:
         renumbered = self.state.uidvalidity not in (None, said.uidvalidity)
         window = None
         if renumbered or self.state.rematching:
-            window = await self._store.run(store.window_start, self.folder)
-        day = window.astimezone(UTC).date() if window else date.min
-        opening = plan.open_folder(self.state, said, self.wishes, window=day)
+            window = await self._window()
+        opening = plan.open_folder(self.state, said, self.wishes, window=_day(window))
+        if opening.case is Case.REWOUND and await self._numbered_anew(opening.folder):
+            window = await self._window()
+            opening = plan.open_folder(self.state, said, self.wishes, window=_day(window), anew=True)
+        await self._begin(opening, said)
+        # While matching again without history wanted, only what arrived after the beginning is ours.
+        exact = self.state.rematching and not self.wishes.historic_since
+        self._not_before = window - timedelta(seconds=1) if window and exact else None
+
+    async def _begin(self, opening: plan.Opening, said: Said) -> None:
+        """Remember how a folder was met, before anything is fetched."""
         # Courier 5.0 numbers an INBOX that never held a letter anew at each look (seen November 2026).
         if opening.case is Case.RECREATED and (self.state.exists or said.exists):
             self._count_recreation()
         if opening.case is Case.REWOUND:
             await self._store.run(store.rewind, self.folder, said.uidvalidity, opening.folder.next_uid)
-        if opening.folder != self.state:
+        if opening.case is Case.RECREATED and self.state.uidvalidity == said.uidvalidity:
+            await self._store.run(store.remember_anew, self.folder, opening.folder)
+            self.state, self._history = opening.folder, None
+        elif opening.folder != self.state:
             await self._remember(opening.folder)
             self._history = None
         if opening.case is Case.FIRST:
             # Processing may have been off for a while, and the folder made anew meanwhile.
             await self._store.run(store.finish_rematch, self.folder, said.uidvalidity)
-        # While matching again without history wanted, only what arrived after the beginning is ours.
-        exact = self.state.rematching and not self.wishes.historic_since
-        self._not_before = window - timedelta(seconds=1) if window and exact else None
+
+    async def _window(self) -> datetime:
+        return await self._store.run(store.window_start, self.folder)
+
+    async def _numbered_anew(self, back: Remembered) -> bool:
+        """Look at the last letters below a UIDNEXT that went back: are they those that we know?"""
+        if self.state.uidvalidity is None or back.next_uid <= 1:
+            return False
+        listed = await self._session.uid_search(["UID", f"1:{back.next_uid - 1}"])
+        headers = await self._session.uid_fetch_headers(sorted(listed)[-LAST_LETTERS:]) if listed else []
+        uids = [one.uid for one in headers]
+        known = await self._store.run(store.arrivals, self.folder, self.state.uidvalidity, uids)
+        return plan.numbered_anew(headers, known, first_uid=self.state.first_uid, window=await self._window())
 
     def _count_recreation(self) -> None:
         now = datetime.now(UTC)
@@ -278,6 +302,10 @@ class Reading:
         assert self.state.uidvalidity is not None
         await self._bringing.bring(self.state.uidvalidity, sorted_out, moving=moving)
         return len(listed)
+
+
+def _day(moment: datetime | None) -> date:
+    return moment.astimezone(UTC).date() if moment else date.min
 
 
 def _said(selected: Selected) -> Said:

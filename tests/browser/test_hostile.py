@@ -26,6 +26,9 @@ EVIL = """
 """
 
 
+SILENT = b"(connected without a word)"
+
+
 @pytest.fixture
 def sink() -> Iterator[tuple[str, list[bytes]]]:
     """A server that only counts: its address, and what reached it."""
@@ -40,7 +43,10 @@ def sink() -> Iterator[tuple[str, list[bytes]]]:
                 return
             with connection:
                 connection.settimeout(1)
-                reached.append(connection.recv(200))
+                try:
+                    reached.append(connection.recv(200))
+                except OSError:
+                    reached.append(SILENT)
 
     threading.Thread(target=count, daemon=True).start()
     yield f"127.0.0.1:{listener.getsockname()[1]}", reached
@@ -75,7 +81,9 @@ def test_nothing_of_it_works(
         page.wait_for_timeout(300)
     assert page.title().startswith("Inbox") and page.url.endswith(f"/{message.pk}/")
     assert page.evaluate("window.pwned === undefined")
-    assert reached == []
+    # Chromium 156 opens a connection for a form before it finds that neither policy nor sandbox allows to
+    # send it (November 2026). Only the sanitiser keeps that from happening, so with it not even that is there.
+    assert [said for said in reached if sanitised or said != SILENT] == []
     if not sanitised:  # the browser says what it refused
         page.complaints.clear()
         page.strangers.clear()

@@ -19,6 +19,7 @@ class Liar:
 
     letters: dict[int, bytes] = field(default_factory=dict)
     flags: dict[int, frozenset[str]] = field(default_factory=dict)
+    dates: dict[int, datetime] = field(default_factory=dict)  # INTERNALDATE, else TODAY
     uidvalidity: int = 7
     uidnext: int | None = -1  # -1: the truth
     exists: int | None = None
@@ -34,8 +35,9 @@ class Liar:
     asked: list[str] = field(default_factory=list)
     fetched: list[int] = field(default_factory=list)
 
-    def add(self, uid: int, raw: bytes, *flags: str) -> None:
+    def add(self, uid: int, raw: bytes, *flags: str, date: datetime = TODAY) -> None:
         """A letter arrives."""
+        self.dates[uid] = date
         self.letters[uid] = raw
         self.flags[uid] = frozenset(flags)
 
@@ -85,7 +87,7 @@ class Liar:
     async def uid_fetch_headers(self, uids: Sequence[int] | str) -> list[Listed]:
         wanted = [max(self.letters)] if uids == "*" and self.letters else list(uids)
         there = [uid for uid in sorted(wanted) if uid in self.letters and uid not in self.hides]
-        return [Listed(u, self.flags.get(u, frozenset()), TODAY, len(self.letters[u])) for u in there]
+        return [Listed(u, self.flags.get(u, frozenset()), self.dates[u], len(self.letters[u])) for u in there]
 
     async def uid_fetch_bodies(self, uids: Sequence[int], **_: Any) -> AsyncIterator[Fetched]:
         for uid in sorted(uids):
@@ -93,4 +95,4 @@ class Liar:
                 raise MailError(self.break_code, "It broke.", temporary=True)
             if uid in self.letters and uid not in self.hides:
                 self.fetched.append(uid)
-                yield Fetched(uid, self.flags.get(uid, frozenset()), TODAY, self.letters[uid])
+                yield Fetched(uid, self.flags.get(uid, frozenset()), self.dates[uid], self.letters[uid])

@@ -1,6 +1,7 @@
 """Servers that lie, forget or contradict themselves: nothing is lost, doubled or given up for it (B2)."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -13,7 +14,7 @@ from postern.sync.store import Store
 from postern.wire.errors import MailError
 
 from .box import letter, make_box
-from .liar import Liar
+from .liar import TODAY, Liar
 
 
 class Passwords:
@@ -121,6 +122,41 @@ def test_a_server_restored_from_backup_gives_uids_out_twice(box, liar, read):
     assert box.subjects() == [*numbered(1, 2, 3), "another"]
     assert box.subjects(gone_at=None) == ["number 1", "another"]
     assert set(box.ledger()) == {1, 2}
+
+
+@pytest.mark.rule("R-014")
+def test_uids_below_a_uidnext_that_went_back_name_other_letters(box, liar, read):
+    """Restored from a backup that knew the first letter only; two more came before we looked."""
+    read()
+    first, second = letter("number 1"), letter("number 2")
+    liar.add(1, first)
+    liar.add(2, second)
+    for uid in (3, 4, 5):
+        liar.add(uid, letter(f"number {uid}"))
+    read()
+    liar.letters = {1: first}
+    liar.add(2, letter("another"), date=TODAY + timedelta(minutes=1))
+    liar.add(3, second, date=TODAY + timedelta(minutes=2))
+    read()
+    assert box.subjects() == [*numbered(1, 2, 3, 4, 5), "another"]
+    assert box.subjects(gone_at=None) == [*numbered(1, 2), "another"]
+    assert set(box.ledger()) == {1, 2, 3}
+    liar.add(4, letter("after all that"))
+    read()
+    assert "after all that" in box.subjects(gone_at=None)
+    assert set(box.ledger()) == {1, 2, 3, 4}
+
+
+@pytest.mark.rule("R-014")
+def test_a_uidnext_that_lags_costs_no_second_download(box, liar, read):
+    read()
+    for uid in (1, 2, 3):
+        liar.add(uid, letter(f"number {uid}"))
+    read()
+    del liar.letters[3]  # the last letter leaves, and UIDNEXT with it
+    read()
+    assert liar.fetched == [1, 2, 3]
+    assert box.subjects(gone_at=None) == numbered(1, 2)
 
 
 @pytest.mark.rule("I7")

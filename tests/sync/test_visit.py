@@ -1,5 +1,6 @@
 """Visits of a real Dovecot: exactly the promised letters, once, and nothing touched on the server."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -156,6 +157,31 @@ def test_a_folder_made_anew_with_fewer_letters(box, dovecot):
     box.visit()
     assert box.subjects() == ["kept", "lost"]
     assert box.subjects(gone_at=None) == ["kept"]
+
+
+@pytest.mark.rule("R-013")
+@pytest.mark.parametrize("others", [0, 3], ids=["as few as before", "after others were there"])
+def test_a_folder_made_anew_under_its_old_uidvalidity(box, dovecot, others):
+    """Dovecot gives the next number of a counter that a UIDVALIDITY set by hand never told."""
+    for n in range(others):
+        dovecot.append(USER, "Sent", letter(f"before the start {n}"), date=days_ago(90))
+    box.visit()
+    kept, lost = letter("kept"), letter("lost")
+    for raw in (kept, lost):
+        dovecot.append(USER, "Sent", raw)
+    box.visit()
+    before = dovecot.status(USER, "Sent")["UIDVALIDITY"]
+    dovecot.delete_folder(USER, "Sent")
+    dovecot.create_folder(USER, "Sent")
+    dovecot.set_uidvalidity(USER, "Sent", before)
+    time.sleep(1.0)  # INTERNALDATE counts seconds: a moved letter arrives later than it did before
+    dovecot.append(USER, "Sent", kept)
+    dovecot.wait_for(USER, "Sent", count=1)
+    box.visit()
+    assert box.subjects() == ["kept", "lost"]
+    assert box.subjects(gone_at=None) == ["kept"]
+    assert list(box.ledger("Sent").values()) == ["imported"]
+    assert reconcile(box.mailbox.pk).complete
 
 
 def test_unread_only_and_a_new_uidvalidity_know_what_was_marked_read_by_us(box, dovecot):

@@ -17,10 +17,12 @@ from postern.sync.store.errands import (
 )
 from postern.sync.store.folders import (
     Place,
+    arrivals,
     finish_rematch,
     forget_starts,
     places,
     remember,
+    remember_anew,
     rewind,
     window_start,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "Store",
     "Task",
     "Watched",
+    "arrivals",
     "ask_for_a_look",
     "bury",
     "claim",
@@ -83,6 +86,7 @@ __all__ = [
     "pin",
     "places",
     "remember",
+    "remember_anew",
     "renew",
     "rewind",
     "say",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,6 +86,16 @@ def remember(folder: Folder, state: Remembered) -> None:
         old.filter(message__isnull=False).update(reason=was, message=None)
 
 
+def remember_anew(folder: Folder, state: Remembered) -> None:
+    """Write the state of a folder that was numbered anew without a new UIDVALIDITY: its sightings are freed."""
+    with at_mailbox(folder.mailbox_id):
+        # No server gives a UIDVALIDITY below 1, and no two rows have the same key.
+        rows = Sighting.objects.filter(folder=folder, uidvalidity=state.uidvalidity)
+        rows.update(uidvalidity=-F("pk"))
+        Folder.objects.filter(pk=folder.pk).update(uidvalidity=None)
+        remember(folder, state)
+
+
 def finish_rematch(folder: Folder, uidvalidity: int) -> None:
     """Drop what the old UIDVALIDITY left; letters that were not met again are no longer in the mailbox."""
     with at_mailbox(folder.mailbox_id):
@@ -101,6 +113,19 @@ def rewind(folder: Folder, uidvalidity: int, next_uid: int) -> None:
         before = list(impossible.filter(message__isnull=False).values_list("message_id", flat=True))
         impossible.delete()
         mark_messages([pk for pk in before if pk is not None])
+
+
+def arrivals(folder: Folder, uidvalidity: int, uids: Collection[int]) -> dict[int, datetime | None]:
+    """Return which of some UIDs are in the ledger, with the arrival of their letters.
+
+    None where that proves nothing: what was not kept, and a message with several sightings has one arrival only.
+    """
+    with at_mailbox(folder.mailbox_id):
+        rows = Sighting.objects.filter(folder=folder, uidvalidity=uidvalidity, uid__in=uids)
+        facts = list(rows.values_list("uid", "message_id", "message__received_at"))
+        found = Sighting.objects.filter(message__in=[pk for _, pk, _ in facts if pk is not None])
+        often = Counter(found.values_list("message_id", flat=True))
+    return {uid: arrived if often[pk] == 1 else None for uid, pk, arrived in facts}
 
 
 def window_start(folder: Folder) -> datetime:
