@@ -5,8 +5,10 @@ The frame's sandbox and policy are the second wall; this one must hold alone.
 """
 
 import re
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
 import nh3
 
@@ -75,44 +77,67 @@ class Clean:
     too_complex: bool
 
 
-@dataclass
-class _Filter:
-    """Decides each attribute's value. Anything unexpected removes the attribute."""
+class _Washer(threading.local):
+    """nh3 as it is set up, made once a thread: that costs as much as a short letter."""
 
-    image: Callable[[str], str | None]
-    remote: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.image: Callable[[str], str | None] = _dropped
+        self.remote: set[str] = set()
+        self._cleaner = nh3.Cleaner(
+            tags=_TAGS,
+            clean_content_tags=_GONE_WITH_CONTENT,
+            attributes=_ATTRIBUTES,
+            attribute_filter=self._filter,
+            link_rel=_ADDED["rel"],
+            set_tag_attribute_values={"a": {"target": _ADDED["target"]}},
+            url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
+        )
 
-    def __call__(self, tag: str, name: str, value: str) -> str | None:
+    def wash(self, html: str, image: Callable[[str], str | None]) -> str:
+        """Clean once; `image` decides on the sources of images, `remote` then names what was to be loaded."""
+        self.image, self.remote = image, set()
+        return self._cleaner.clean(html)
+
+    def _filter(self, tag: str, name: str, value: str) -> str | None:
+        """Decide an attribute's value. Anything unexpected removes the attribute."""
         try:
-            return self._decide(tag, name, value)
+            if name == "src":
+                if is_remote(value):
+                    self.remote.add(value)
+                return self.image(value)
+            kept, loads = _decided(name, value) if len(value) <= _CACHED else _decide(name, value)
         except Exception:
             return None
-
-    def _decide(self, tag: str, name: str, value: str) -> str | None:
-        if name == "href":
-            return safe_link(value)
-        if name == "src":
-            return self._source(value)
-        if name == "style":
-            if loads_something(value):
-                self.remote.add(value)
-            return clean_style(value)
-        if name in ("title", "alt"):
-            return value[:1000]
-        if name in _ADDED:  # the mail's own are not allowed through: this is what nh3 itself sets
-            return _ADDED[name]
-        if name == "background":
-            if is_remote(value):
-                self.remote.add(value)
-            return None
-        shape = _SHAPES.get(name)
-        value = value.strip()
-        return value if shape and shape.fullmatch(value) else None
-
-    def _source(self, value: str) -> str | None:
-        if is_remote(value):
+        if loads:
             self.remote.add(value)
-        return self.image(value)
+        return kept
+
+
+def _dropped(value: str) -> None:
+    return None
+
+
+def _decide(name: str, value: str) -> tuple[str | None, bool]:
+    """The value that is kept, if any, and whether the attribute would have loaded something."""
+    if name == "href":
+        return safe_link(value), False
+    if name == "style":
+        return clean_style(value), loads_something(value)
+    if name in ("title", "alt"):
+        return value[:1000], False
+    if name in _ADDED:  # the mail's own are not allowed through: this is what nh3 itself sets
+        return _ADDED[name], False
+    if name == "background":
+        return None, is_remote(value)
+    shape = _SHAPES.get(name)
+    value = value.strip()
+    return (value if shape and shape.fullmatch(value) else None), False
+
+
+# A letter's styles and links come again and again, at the latest when it is cleaned a second time.
+_CACHED = 200
+_decided = lru_cache(maxsize=4096)(_decide)
+_washer = _Washer()
 
 
 def sanitize(
@@ -130,37 +155,26 @@ def sanitize(
     html = storable(html)
     if too_complex(html):
         return Clean("", 0, True)
-    filtered = _Filter(_kept(remote=remote_url is not None))
-    clean = _settled(html, _run(html, filtered), remote=remote_url is not None)
+    keep = _kept(remote=remote_url is not None)
+    first = _washer.wash(html, keep)
+    remote_images = len(_washer.remote)
+    clean = _settled(html, first, keep)
     if clean is None:
         return Clean("", 0, True)
     if cid_url or remote_url:
-        clean = _run(clean, _Filter(_rewritten(cid_url, remote_url)))
-    return Clean(clean, len(filtered.remote), False)
+        clean = _washer.wash(clean, _rewritten(cid_url, remote_url))
+    return Clean(clean, remote_images, False)
 
 
-def _settled(html: str, clean: str, *, remote: bool) -> str | None:
+def _settled(html: str, clean: str, keep: Callable[[str], str | None]) -> str | None:
     """`clean`, cleaned again until nothing changes; None when it never settles. What came out as it was is settled."""
     rounds = 0
     while clean != html:
         if rounds == _ROUNDS:
             return None
         rounds += 1
-        html, clean = clean, _run(clean, _Filter(_kept(remote=remote)))
+        html, clean = clean, _washer.wash(clean, keep)
     return clean
-
-
-def _run(html: str, attribute_filter: _Filter) -> str:
-    return nh3.clean(
-        html,
-        tags=_TAGS,
-        clean_content_tags=_GONE_WITH_CONTENT,
-        attributes=_ATTRIBUTES,
-        attribute_filter=attribute_filter,
-        link_rel=_ADDED["rel"],
-        set_tag_attribute_values={"a": {"target": _ADDED["target"]}},
-        url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
-    )
 
 
 def _kept(*, remote: bool) -> Callable[[str], str | None]:
