@@ -7,7 +7,7 @@ from mmap import mmap
 
 import zstandard
 
-_LEVEL = 3
+_LEVEL = 1  # level 3 saves 2 % of the room and takes a quarter more time
 _own = threading.local()
 
 

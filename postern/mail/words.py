@@ -22,9 +22,14 @@ _WORD = re.compile(r"[^\W_]+")
 # Thai and Lao, Khmer, Chinese, Japanese: no blanks between words.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]")
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
-_SUBJECT = struct.pack(">HH", 1, 3 << 14 | 1)  # one position, of weight A
-_PEOPLE = struct.pack(">HH", 1, 2 << 14 | 2)  # of weight B
-_BODY = b"\0\0"  # no position: a third of the size, and nobody searches for phrases
+# What parts words in UTF-8 becomes a blank, capitals small; what is not ASCII stays to be looked at.
+_PARTED = bytes(
+    byte if byte > 127 or chr(byte).isalnum() else 32 for byte in bytes(range(256)).lower()
+)
+# After a word in the vector: its end, the count of its positions, the position with its weight.
+_SUBJECT = b"\0" + struct.pack(">HH", 1, 3 << 14 | 1)  # weight A
+_PEOPLE = b"\0" + struct.pack(">HH", 1, 2 << 14 | 2)  # weight B
+_BODY = b"\0\0\0"  # no position: a third of the size, and nobody searches for phrases
 
 
 @lru_cache(maxsize=50_000)
@@ -36,14 +41,14 @@ def fold(word: str) -> str:
     return word[:LONGEST]
 
 
-def words(text: str) -> set[str]:
-    """Return the different folded words of a text."""
+def words(text: str) -> set[bytes]:
+    """Return the different folded words of a text, in UTF-8."""
     plain = set()
-    for piece in set(text.lower().split()):  # most pieces are words already, and come again and again
-        if piece.isascii() and piece.isalnum():
+    for piece in set(text.encode(errors="ignore").translate(_PARTED).split()):
+        if piece.isascii():
             plain.add(piece[:LONGEST])
         else:
-            plain.update(_folded(piece))
+            plain.update(map(str.encode, _folded(piece.decode(errors="ignore").lower())))
     return plain
 
 
@@ -56,31 +61,28 @@ def _folded(piece: str) -> Iterator[str]:
 
 
 def vector(*, subject: str, people: Iterable[str], body: str) -> bytes:
-    """Return the search vector of a letter as PostgreSQL's `tsvectorrecv` reads it."""
+    """Return the search vector of a letter as PostgreSQL's `tsvectorrecv` reads it, in its order."""
     first = words(subject[:2000])
     second = words(" ".join(people)[:20_000]) - first
     rest = words(body) - first - second
-    if sum(map(len, rest)) > MOST_BYTES // 5:  # a character is four bytes at most
+    if sum(map(len, rest)) + len(rest) > MOST_BYTES:
         rest = _fitting(rest)
-    pieces = [_joined(first, _SUBJECT), _joined(second, _PEOPLE), _joined(rest, _BODY)]
-    return struct.pack(">i", len(first) + len(second) + len(rest)) + b"".join(pieces)
+    entries = [word + _SUBJECT for word in first]
+    entries += [word + _PEOPLE for word in second]
+    entries += [word + _BODY for word in rest]
+    entries.sort()
+    return struct.pack(">i", len(entries)) + b"".join(entries)
 
 
-def _fitting(many: set[str]) -> set[str]:
+def _fitting(many: set[bytes]) -> set[bytes]:
     left, kept = MOST_BYTES, set()
-    for word in sorted(
-        many, key=lambda word: (len(word), word)
-    ):  # the longest are numbers and addresses of pages
-        left -= len(word.encode()) + 1
+    # The longest are numbers and addresses of pages.
+    for word in sorted(many, key=lambda word: (len(word), word)):
+        left -= len(word) + 1
         if left < 0:
             break
         kept.add(word)
     return kept
-
-
-def _joined(some: set[str], place: bytes) -> bytes:
-    end = b"\0" + place
-    return end.join(sorted(map(str.encode, some))) + end if some else b""
 
 
 def query(text: str) -> str:
@@ -89,4 +91,4 @@ def query(text: str) -> str:
     '' when nothing in it is a word.
     """
     typed = [one for typed in text.split()[:MOST_TYPED] for one in sorted(words(typed))[:MOST_TYPED]]
-    return " & ".join(f"'{word}':*" for word in typed)
+    return " & ".join(f"'{word.decode()}':*" for word in typed)
