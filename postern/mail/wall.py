@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from postern.mail import leaving
+
 FUNCTIONS = """
 CREATE SCHEMA IF NOT EXISTS app;
 GRANT USAGE ON SCHEMA app TO postern_web, postern_sync, postern_send;
@@ -34,13 +36,14 @@ CREATE OR REPLACE FUNCTION app.owned() RETURNS bigint[] LANGUAGE sql STABLE PARA
   SET search_path = public, pg_temp AS
 $$ SELECT coalesce(array_agg(id), '{}') FROM mailboxes_mailbox WHERE owner_id = app.me() $$;
 
--- Grants in force for a person: none at all unless a mailbox of their own is set up (row 7).
+-- Grants in force for a person: none at all unless a mailbox of their own is set up (row 7). An owner's grants
+-- hold while the owner may sign in; what was handed over, while they may not.
 CREATE OR REPLACE FUNCTION app.readings(staff bigint)
   RETURNS TABLE (mailbox_id bigint, incoming_only boolean, customers_only boolean, may_reply boolean)
   LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS
 $$ SELECT r.mailbox_id, r.incoming_only, r.customers_only, r.may_reply
      FROM mailboxes_reader r JOIN mailboxes_mailbox b ON b.id = r.mailbox_id
-     JOIN people_staff o ON o.id = b.owner_id AND o.is_active
+     JOIN people_staff o ON o.id = b.owner_id AND o.is_active = (r.handover_id IS NULL)
     WHERE r.staff_id = staff AND (r.ends_at IS NULL OR r.ends_at > statement_timestamp())
       AND EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready) $$;
 
@@ -77,7 +80,7 @@ $$ SELECT coalesce(array_agg(mailbox_id), '{}') FROM app.readings(app.me()) $$;
 CREATE OR REPLACE FUNCTION app.defer(task text, args jsonb, lock text, at timestamptz) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-  IF task NOT IN ('send', 'file_mail') THEN RAISE EXCEPTION 'unknown task'; END IF;
+  IF task NOT IN ('send', 'file_mail', 'tell') THEN RAISE EXCEPTION 'unknown task'; END IF;
   PERFORM procrastinate_defer_jobs_v1(
     ARRAY[ROW(task, task, 0, lock, NULL, args, at)::procrastinate_job_to_defer_v1]);
 END $$;
@@ -141,6 +144,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.is_empty()": ("web",),
     "app.search(text, boolean, timestamptz, bigint, bigint)": ("web",),
     "app.follow_message()": (),
+    **leaving.FUNCTION_RIGHTS,
     "app.tidy()": ("send",),
 }
 
@@ -236,6 +240,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("web", "DELETE"): AUTHORS_FILE,
         ("worker", "ALL"): BOX,
     },
+    **leaving.WALLED,
 }
 
 # Tables without mail: everybody at work here may use them.
@@ -321,6 +326,7 @@ def rights() -> set[tuple[str, str, str]]:
 def raise_wall(cursor: Any) -> None:
     """Apply functions, rights and policies. Run as postern_owner, inside one transaction, after migrating."""
     cursor.execute(FUNCTIONS)
+    cursor.execute(leaving.FUNCTIONS)
     for function, roles in FUNCTION_RIGHTS.items():
         cursor.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
         for role in roles:

@@ -233,10 +233,24 @@ class Reader(models.Model):
         "who wrote it. They cannot forward, write new letters or see your settings.",
     )
     ends_at = models.DateTimeField("Until", null=True, blank=True)
+    handover = models.ForeignKey(
+        "people.Handover",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Handed over after the owner left: it counts only while the owner is disabled.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["mailbox", "staff"], name="reader_once_a_mailbox")]
+        constraints = [
+            models.UniqueConstraint(fields=["mailbox", "staff"], name="reader_once_a_mailbox"),
+            models.CheckConstraint(
+                condition=Q(handover=None) | Q(may_reply=False, ends_at__isnull=False),
+                name="handed_over_to_read_until_a_day",
+            ),
+        ]
 
 
 class DenyEntry(models.Model):

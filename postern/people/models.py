@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 from postern.mime.addresses import normalise
 
@@ -45,6 +46,13 @@ class Staff(AbstractBaseUser):
     )
     is_active = models.BooleanField("may sign in", default=True)
     single_keys = models.BooleanField("single-key shortcuts", default=True)
+    must_change_password = models.BooleanField(
+        default=False, help_text="Somebody else knows it: whoever made the account."
+    )
+    has_notice = models.BooleanField(default=False, help_text="A notice waits that cannot be skipped.")
+    sign_ins = models.PositiveIntegerField(
+        default=0, help_text="Counted up when everything that is signed in must end, for good."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StaffManager()
@@ -59,6 +67,11 @@ class Staff(AbstractBaseUser):
     def is_super(self) -> bool:
         """True for a super-administrator: manages staff and Config, sees nobody's mail."""
         return self.role == self.Role.SUPER
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Tie a session to password and `sign_ins`: one that ended does not come back when somebody is enabled again."""
+        tied = f"{self.sign_ins} {self.password}"
+        return salted_hmac("postern.people.sign_in", tied, secret=secret, algorithm="sha256").hexdigest()
 
 
 def _next_number() -> str:
@@ -192,3 +205,53 @@ class Attempt(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["key", "at"], name="attempt_key")]
+
+
+class Consent(models.Model):
+    """An administrator's own choice: should they leave, their mail may be handed to a successor. No row: it may not."""
+
+    staff = models.OneToOneField(Staff, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    successor = models.ForeignKey(
+        Staff,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: whoever a super-administrator names.",
+    )
+    customers_only = models.BooleanField("Customers’ conversations only", default=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+
+class Handover(models.Model):
+    """One line of the log: who handed whose mail to whom, on what ground, until when. Never changed or deleted."""
+
+    class Ground(models.TextChoices):
+        CONSENT = "consent", "The owner had agreed"
+        BREAK_GLASS = "break_glass", "Without consent, for the reason given"
+        ENDED = "ended", "Ended"
+
+    owner = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="+")
+    successor = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="+")
+    by = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="+")
+    ground = models.CharField(max_length=12, choices=Ground)
+    reason = models.TextField(blank=True, max_length=2000)
+    customers_only = models.BooleanField(default=True)
+    ends_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+
+class Notice(models.Model):
+    """Something a person must be told. Until they say that they read it, no other page opens."""
+
+    staff = models.ForeignKey(Staff, on_delete=models.CASCADE, related_name="+")
+    text = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    mailed_at = models.DateTimeField(null=True, help_text="Also sent to their sign-in address.")
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["pk"]

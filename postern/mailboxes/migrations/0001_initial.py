@@ -551,6 +551,17 @@ class Migration(migrations.Migration):
                 ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="Until")),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
+                    "handover",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Handed over after the owner left: it counts only while the owner is disabled.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="people.handover",
+                    ),
+                ),
+                (
                     "mailbox",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
@@ -569,7 +580,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(fields=("mailbox", "staff"), name="reader_once_a_mailbox")
+                    models.UniqueConstraint(fields=("mailbox", "staff"), name="reader_once_a_mailbox"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("handover", None),
+                            models.Q(("ends_at__isnull", False), ("may_reply", False)),
+                            _connector="OR",
+                        ),
+                        name="handed_over_to_read_until_a_day",
+                    ),
                 ],
             },
         ),
