@@ -46,6 +46,8 @@ class MessageLine(Schema):
     customers: list[CustomerName]
     gone_from_server: bool
     quarantined: str
+    withheld: str
+    """Why only the header is here, as for a letter that is too large; empty for a whole letter."""
 
 
 class MessagePage(Schema):
@@ -163,6 +165,7 @@ def _line(message: Message, staff: Staff) -> dict[str, Any]:
         "customers": [name_of(party.customer) for party in message.parties.all()],
         "gone_from_server": message.gone_at is not None,
         "quarantined": message.quarantined,
+        "withheld": message.withheld,
     }
 
 

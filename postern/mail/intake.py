@@ -209,7 +209,7 @@ class _Batch:
         return bool(denied)
 
     def _met(self, one: Prepared, message: Here, *, fresh: bool) -> None:
-        self.sight(one.uid, message.pk, flags=one.flags)
+        self.sight(one.uid, message.pk, reason=one.withheld, flags=one.flags)
         if message.gone:
             self.back.add(message.pk)
         if fresh and self.mailbox.mark_as_read and not self.outgoing and not one.seen:

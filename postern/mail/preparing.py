@@ -56,7 +56,8 @@ class File:
 class Prepared:
     """What the rows of a letter will say. `raw`, `text` and `html` are packed; `vector` is its search vector.
 
-    `senders` are the addresses of From and Sender as written, `authors` the same normalised. `broken`: why it could not be read, else ''. `ids` are the keys of its Message-ID and references.
+    `senders` are the addresses of From and Sender as written, `authors` the same normalised. `broken`: why it could not be read, else ''.
+    `withheld`: why only its header is here (postern.mail.withholding), else ''. `ids` are the keys of its Message-ID and references.
     """
 
     uid: int
@@ -66,6 +67,7 @@ class Prepared:
     size: int
     raw: bytes
     broken: str = ""
+    withheld: str = ""
     flags: str = ""
     message_id: str = ""
     subject: str = ""

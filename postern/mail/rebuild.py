@@ -21,6 +21,7 @@ from postern.mail.letterstore import LetterMissing
 from postern.mail.models import Attachment, Body, Conversation, Message, MessageSearch, Party, Raw, Reference
 from postern.mail.preparing import Arrival, Prepared, prepare
 from postern.mail.storing import DESCRIBED, describe, save_content
+from postern.mail.withholding import header_only
 from postern.mailboxes.models import Mailbox
 from postern.mime.sanitize import SANITIZER_VERSION
 
@@ -140,8 +141,10 @@ def _prepared(message: Message) -> Prepared:
         raise LetterMissing(f"the raw letter of message {message.pk} is gone or damaged") from error
     if sha256(raw).digest() != bytes(message.sha256):
         raise LetterMissing(f"the raw letter of message {message.pk} is not the one that was stored")
-    one = prepare(Arrival(0, frozenset(), message.received_at, raw), outgoing=message.outgoing)
-    return replace(one, received_at=message.received_at)
+    arrival, outgoing = Arrival(0, frozenset(), message.received_at, raw), message.outgoing
+    if message.withheld:
+        return header_only(arrival, size=message.size, reason=message.withheld, outgoing=outgoing)
+    return replace(prepare(arrival, outgoing=outgoing), received_at=message.received_at)
 
 
 def _file(messages: Sequence[Message], mailbox: Mailbox) -> None:

@@ -32,7 +32,16 @@ DESCRIBED = (
     "defects",
 )
 """The columns of a message that its raw letter says."""
-_COLUMNS = ("conversation_id", "sha256", "known", "owner_party", "received_at", "size", *DESCRIBED)
+_COLUMNS = (
+    "conversation_id",
+    "sha256",
+    "known",
+    "owner_party",
+    "received_at",
+    "size",
+    "withheld",
+    *DESCRIBED,
+)
 _values = attrgetter(*_COLUMNS)
 _FILE = ("index", "name", "content_type", "size", "content_id", "inline")
 _file = attrgetter(*_FILE)
@@ -135,6 +144,7 @@ def _fields(mailbox: Mailbox, one: Prepared, outgoing: bool) -> Message:
         outgoing=outgoing,
         received_at=one.received_at,
         size=one.size,
+        withheld=one.withheld,
     )
     describe(message, one)
     return message

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from postern.mail.intake import Arrival, Prepared
 from postern.mail.preparers import MANY
+from postern.mail.withholding import header_of, header_only
 from postern.mailboxes.models import Folder
 from postern.sync import plan, store
 from postern.sync.memory import Memory, Progress
@@ -23,17 +24,22 @@ from postern.wire.imap.fetching import ranges
 FIRST_LETTERS = 25
 MOST_LETTERS = 100
 MOST_BYTES = 4 * 1024 * 1024
-# A letter that breaks the connection is left out in the end, listed with the reason. A network that is
+# Of a letter that breaks the connection only the header is brought in, in the end, with the reason. A network that is
 # down breaks it as well, so plain losses count for much less than nonsense.
+NOT_HANDED_OVER = "The mail server could not hand it over, at several attempts."
 WEIGHT = {"protocol_error": 4, "too_large": 4, "disk_full": 0}
 TOO_HEAVY = 8
 
 
 @dataclass
 class Portion:
-    """What one transaction stores: letters (arrived, then prepared), or UIDs `skipped` with the reason; the cursor moves to `next_uid`."""
+    """What one transaction stores: letters (arrived, then prepared), or UIDs `skipped` with the reason; the cursor moves to `next_uid`.
+
+    `headers` are of letters that are not brought in whole: with the size of the whole in bytes, and the reason.
+    """
 
     arrivals: list[Arrival] = field(default_factory=list)
+    headers: list[tuple[Arrival, int, str]] = field(default_factory=list)
     letters: list[Prepared] = field(default_factory=list)
     skipped: Sequence[tuple[int, str]] = ()
     next_uid: int | None = None
@@ -56,8 +62,10 @@ class Bringing:
 
     async def bring(self, uidvalidity: int, letters: plan.Sorted, *, moving: bool = False) -> None:
         """Fetch and keep the letters of a size pass. `moving`: the cursor follows. Raises MailError."""
-        skipped = [*letters.skipped, *self._unfetchable(letters.fetch)]
-        left_out = {uid for uid, _ in skipped}
+        every = [*letters.fetch, *letters.recognise]
+        unreachable = self._unreachable(every)
+        skipped = [*letters.skipped, *unreachable.items()]
+        withheld = {one.uid: reason for one in every if (reason := self._withheld(one))}
 
         async def keep(portion: Portion) -> Portion:
             self._progress.stored += await self._keep(uidvalidity, portion)
@@ -66,13 +74,17 @@ class Bringing:
         async with Pipeline([self._prepare, keep]) as line:
             if skipped:
                 await line.put(Portion(skipped=skipped))
-            fetch = [one for one in letters.fetch if one.uid not in left_out]
+            for some, only_known in ((letters.fetch, ""), (letters.recognise, plan.READ_ELSEWHERE)):
+                headers = [one for one in some if one.uid in withheld and one.uid not in unreachable]
+                for batch in self._careful(headers):
+                    await self._fetch_headers(line, batch, withheld, only_known=only_known)
+            fetch = [one for one in letters.fetch if one.uid not in withheld]
             # Servers answer a range with its oldest letter first: the newest few are a range of their own.
             newest = FIRST_LETTERS if not moving and self._most == FIRST_LETTERS else 0
             for some in (fetch[:newest], fetch[newest:]):
                 for batch in self._careful(some):
                     await self._fetch(line, batch, moving=moving)
-            for batch in self._careful(letters.recognise):
+            for batch in self._careful([one for one in letters.recognise if one.uid not in withheld]):
                 await self._fetch(line, batch, only_known=plan.READ_ELSEWHERE)
 
     async def _prepare(self, portion: Portion) -> Portion:
@@ -85,8 +97,13 @@ class Bringing:
         done = await asyncio.gather(
             *(asyncio.to_thread(store.letters.prepare, self._folder, some) for some in parts)
         )
-        portion.letters = [one for some in done for one in some]
-        portion.arrivals = []
+        outgoing = self._folder.role == Folder.Role.SENT
+        for arrival, size, reason in portion.headers:
+            portion.letters.append(
+                await asyncio.to_thread(header_only, arrival, size=size, reason=reason, outgoing=outgoing)
+            )
+        portion.letters += [one for some in done for one in some]
+        portion.arrivals, portion.headers = [], []
         return portion
 
     async def _keep(self, uidvalidity: int, portion: Portion) -> int:
@@ -107,9 +124,16 @@ class Bringing:
             only_known=portion.only_known,
         )
 
-    def _unfetchable(self, letters: Sequence[Listed]) -> list[tuple[int, str]]:
-        reason = "The mail server could not hand it over, at several attempts."
-        return [(letter.uid, reason) for letter in letters if self._memory.stuck[letter.uid] >= TOO_HEAVY]
+    def _withheld(self, letter: Listed) -> str:
+        """Why only the header of a letter is brought in, '' for one that comes whole."""
+        return plan.too_large(letter.size) or (
+            NOT_HANDED_OVER if self._memory.stuck[letter.uid] >= TOO_HEAVY else ""
+        )
+
+    def _unreachable(self, letters: Sequence[Listed]) -> dict[int, str]:
+        """Letters of which the server hands over not even the header, with the reason."""
+        stuck = self._memory.stuck
+        return {letter.uid: NOT_HANDED_OVER for letter in letters if stuck[letter.uid] >= 2 * TOO_HEAVY}
 
     def _careful(self, letters: Sequence[Listed]) -> list[list[Listed]]:
         """All at once; but a letter that broke a connection before goes alone."""
@@ -121,6 +145,31 @@ class Bringing:
                 cut[-1].append(letter)
         return [batch for batch in cut if batch]
 
+    async def _fetch_headers(
+        self,
+        line: Pipeline[Portion],
+        batch: Sequence[Listed],
+        withheld: Mapping[int, str],
+        *,
+        only_known: str = "",
+    ) -> None:
+        """Bring in the headers of letters whose rest stays on the server (R-022). The cursor does not move here."""
+        wanted = [one.uid for one in batch]
+        try:
+            found = await self._session.uid_fetch_beginnings(wanted)
+        except MailError as error:
+            self._blame([wanted], dict.fromkeys(wanted), error)
+            raise
+        letters = [Fetched(one.uid, one.flags, one.internaldate, found.get(one.uid, b"")) for one in batch]
+        headers = [
+            (_arrival(letter), one.size, withheld[one.uid])
+            for one, letter in zip(batch, letters, strict=True)
+            if one.uid in found
+        ]
+        await line.put(Portion(headers=headers, only_known=only_known))
+        for uid in found:
+            self._memory.stuck.pop(uid, None)
+
     async def _fetch(
         self, line: Pipeline[Portion], batch: Sequence[Listed], *, moving: bool = False, only_known: str = ""
     ) -> None:
@@ -131,6 +180,10 @@ class Bringing:
         try:
             async for letter in self._session.uid_fetch_bodies(wanted, sizes=sizes):
                 missed.pop(letter.uid, None)
+                if reason := plan.too_large(len(letter.raw)):  # its server told a smaller size
+                    short = letter._replace(raw=header_of(letter.raw))
+                    portion.headers.append((_arrival(short), len(letter.raw), reason))
+                    continue
                 portion.arrivals.append(_arrival(letter))
                 portion.size += len(letter.raw)
                 if len(portion.arrivals) >= self._most or portion.size >= MOST_BYTES:

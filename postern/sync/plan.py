@@ -215,9 +215,7 @@ def sort_out(
             or (not_before and letter.internaldate < not_before)
         ):
             continue
-        if letter.size > MAX_LETTER_BYTES:
-            result.skipped.append((letter.uid, too_large(letter.size)))
-        elif wishes.unread_only and "\\seen" in {flag.lower() for flag in letter.flags}:
+        if wishes.unread_only and "\\seen" in {flag.lower() for flag in letter.flags}:
             if rematching:
                 result.recognise.append(letter)
             else:
@@ -228,5 +226,8 @@ def sort_out(
 
 
 def too_large(size: int) -> str:
-    """The reason for a letter that is not fetched; `size` in bytes."""
-    return f"Too large: {size / 1024 / 1024:.0f} MB, at most {MAX_LETTER_BYTES // 1024 // 1024} MB is read."
+    """Why only the header of a letter of `size` bytes is brought in; '' for one that comes whole."""
+    if size <= MAX_LETTER_BYTES:
+        return ""
+    megabytes = -(-size // 1024 // 1024)
+    return f"Too large: {megabytes} MB, at most {MAX_LETTER_BYTES // 1024 // 1024} MB is read."

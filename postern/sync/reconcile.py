@@ -74,13 +74,18 @@ def explain(
     missing: list[int] = []
     for uid in sorted(set(listed)):
         if uid in outcomes:
-            outcome, reason = outcomes[uid]
-            counts[f"skipped: {reason}" if outcome == "skipped" else outcome] += 1
+            counts[_what(*outcomes[uid])] += 1
         elif uid < first_uid and uid not in promised:
             counts[BEFORE_START] += 1
         else:
             missing.append(uid)
     return counts, missing
+
+
+def _what(outcome: str, reason: str) -> str:
+    if outcome == "imported" and reason:
+        return "imported, only the header"
+    return f"skipped: {reason}" if outcome == "skipped" else outcome
 
 
 def reconcile(mailbox_id: int, repair: bool = True) -> Report:

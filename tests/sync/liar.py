@@ -26,6 +26,8 @@ class Liar:
     listing: list[int] | None = None
     hides: set[int] = field(default_factory=set)  # letters that FETCH leaves out
     breaks_at: int = 0  # the letter at which the connection breaks
+    breaks_header: bool = False  # and at its header as well
+    sizes: dict[int, int] = field(default_factory=dict)  # RFC822.SIZE, else the truth
     break_code: str = "protocol_error"
     star_names_last: bool = True
     closed: bool = False
@@ -87,7 +89,15 @@ class Liar:
     async def uid_fetch_headers(self, uids: Sequence[int] | str) -> list[Listed]:
         wanted = [max(self.letters)] if uids == "*" and self.letters else list(uids)
         there = [uid for uid in sorted(wanted) if uid in self.letters and uid not in self.hides]
-        return [Listed(u, self.flags.get(u, frozenset()), self.dates[u], len(self.letters[u])) for u in there]
+        return [
+            Listed(u, self.flags.get(u, frozenset()), self.dates[u], self.sizes.get(u, len(self.letters[u])))
+            for u in there
+        ]
+
+    async def uid_fetch_beginnings(self, uids: Sequence[int]) -> dict[int, bytes]:
+        if self.breaks_header and self.breaks_at in uids:
+            raise MailError(self.break_code, "It broke.", temporary=True)
+        return {u: self.letters[u].partition(b"\r\n\r\n")[0] + b"\r\n\r\n" for u in uids if u in self.letters}
 
     async def uid_fetch_bodies(self, uids: Sequence[int], **_: Any) -> AsyncIterator[Fetched]:
         for uid in sorted(uids):

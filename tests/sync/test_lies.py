@@ -5,8 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from postern.mail.access import at_mailbox
+from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox
 from postern.sync import store
+from postern.sync.bringing import NOT_HANDED_OVER
 from postern.sync.memory import Memory
 from postern.sync.plan import Wishes
 from postern.sync.reading import Reading
@@ -210,17 +213,41 @@ def test_a_letter_that_fetch_leaves_out_is_found_by_the_count(box, liar, read):
     assert box.subjects() == numbered(1, 3, 2)
 
 
-def test_a_letter_that_breaks_the_connection_does_not_block_the_mailbox(box, liar, read):
+@pytest.mark.rule("R-022")
+@pytest.mark.parametrize("header_too", [False, True], ids=["its header comes", "not even its header"])
+def test_a_letter_that_breaks_the_connection_does_not_block_the_mailbox(box, liar, read, header_too):
     read()
     for uid in (1, 2, 3):
         liar.add(uid, letter(f"number {uid}"))
-    liar.breaks_at = 2
-    for _ in range(2):
+    liar.breaks_at, liar.breaks_header = 2, header_too
+    for _ in range(4 if header_too else 2):
         with pytest.raises(MailError):
             read()
     read()
-    assert box.subjects() == numbered(1, 3)
-    assert box.ledger() == {1: "imported", 2: "skipped", 3: "imported"}
+    assert sorted(box.subjects()) == (numbered(1, 3) if header_too else numbered(1, 2, 3))
+    fate = "skipped" if header_too else "imported"
+    assert box.ledger() == {1: "imported", 2: fate, 3: "imported"}
+    assert box.subjects(withheld=NOT_HANDED_OVER) == ([] if header_too else numbered(2))
+    read()
+    assert len(box.subjects()) == (2 if header_too else 3)
+
+
+@pytest.mark.rule("R-022")
+def test_a_letter_larger_than_its_server_said_comes_as_its_header(box, liar, read, monkeypatch):
+    monkeypatch.setattr("postern.sync.plan.MAX_LETTER_BYTES", 2000)
+    read()
+    huge = letter("number 1", body="x" * 3000)
+    liar.add(1, huge)
+    liar.add(2, letter("number 2"))
+    liar.sizes[1] = 100
+    read()
+    assert liar.fetched == [1, 2]
+    assert sorted(box.subjects()) == numbered(1, 2)
+    with at_mailbox(box.mailbox.pk):
+        short = Message.objects.get(subject="number 1")
+        assert short.size == len(huge)
+        assert short.withheld.startswith("Too large: ")
+        assert short.raw.letter() == huge.partition(b"xxx")[0]
 
 
 def test_a_network_that_breaks_a_few_times_costs_no_letter(box, liar, read):

@@ -264,9 +264,22 @@ def test_the_day_is_that_of_internaldate_in_its_own_zone(moment, inside):
     assert done.skipped == []
 
 
-def test_too_large_is_listed_with_its_size():
-    done = plan.sort_out([Letter(1, size=73 * 2**20), Letter(2, size=plan.MAX_LETTER_BYTES)], NO_HISTORY)
-    assert uids(done.fetch) == [2]
-    ((uid, reason),) = done.skipped
-    assert uid == 1
-    assert "73 MB" in reason
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [
+        (0, ""),
+        (plan.MAX_LETTER_BYTES, ""),
+        (plan.MAX_LETTER_BYTES + 1, "Too large: 51 MB, at most 50 MB is read."),
+        (73 * 2**20, "Too large: 73 MB, at most 50 MB is read."),
+        (2**63 - 1, "Too large: 8796093022208 MB, at most 50 MB is read."),
+    ],
+)
+def test_what_is_too_large_to_come_whole_says_so_with_its_size(size, reason):
+    assert plan.too_large(size) == reason
+
+
+@pytest.mark.rule("R-022")
+def test_a_large_letter_is_wanted_or_not_like_any_other():
+    large = [Letter(1, size=73 * 2**20), Letter(2, frozenset({"\\Seen"}), size=73 * 2**20)]
+    done = plan.sort_out(large, Wishes(unread_only=True))
+    assert (uids(done.fetch), done.skipped) == ([1], [(2, plan.READ_ELSEWHERE)])

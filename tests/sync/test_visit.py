@@ -279,17 +279,6 @@ def test_switching_processing_off_and_on_begins_anew(box, dovecot):
     assert box.subjects() == box.subjects(gone_at=None) == ["one", "two"]
 
 
-@pytest.mark.rule("R-022")
-def test_a_letter_over_the_limit_is_listed_and_not_fetched(box, dovecot, monkeypatch):
-    monkeypatch.setattr("postern.sync.plan.MAX_LETTER_BYTES", 2000)
-    box.visit()
-    dovecot.append(USER, "INBOX", letter("huge", body="x" * 3000))
-    dovecot.append(USER, "INBOX", letter("small"))
-    box.visit()
-    assert box.subjects() == ["small"]
-    assert list(box.ledger().values()) == ["skipped", "imported"]
-
-
 @pytest.mark.rule("R-016")
 def test_a_missing_sent_folder_does_not_stop_the_inbox(box, dovecot):
     box.change(sent_folder="Gone fishing")

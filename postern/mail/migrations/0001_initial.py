@@ -136,6 +136,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "withheld",
+                    models.TextField(
+                        blank=True,
+                        db_default="",
+                        help_text="Why only its header is here; `size` is the whole letter's.",
+                    ),
+                ),
+                (
                     "deleted_at",
                     models.DateTimeField(
                         help_text="Deleted here; remembered so that it never comes back.", null=True

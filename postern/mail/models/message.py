@@ -88,6 +88,9 @@ class Message(models.Model):
     quarantined = models.TextField(
         blank=True, help_text="Why it could not be read whole; the raw letter is kept."
     )
+    withheld = models.TextField(
+        blank=True, db_default="", help_text="Why only its header is here; `size` is the whole letter's."
+    )
     deleted_at = models.DateTimeField(
         null=True, help_text="Deleted here; remembered so that it never comes back."
     )

@@ -69,6 +69,8 @@ def _incoming(message: Message, staff: Staff, current: bool, query: str) -> Row:
     elif not message.known:
         badge = ("Author not found", "amber", "user-round-search")
         actions = row_actions(staff, message)
+    elif message.withheld:
+        badge = ("Only the header", "line", "file-exclamation-point")
     return Row(
         pk=message.pk,
         url=reverse("message", args=[message.pk]) + query,

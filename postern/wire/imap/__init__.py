@@ -1,6 +1,7 @@
 """IMAP4rev1 of our own: ``open_session`` gives a ``Session``; the rest of the room serves these two."""
 
 from postern.wire.imap.answers import Changed, Copied, Fetched, Known, Listed, Namespaces, Selected, Status
+from postern.wire.imap.beginnings import HEADER_BYTES
 from postern.wire.imap.folders import (
     FolderInfo,
     choose_sent_folder,
@@ -15,6 +16,7 @@ from postern.wire.imap.uidset import UidSet
 from postern.wire.login import Login
 
 __all__ = [
+    "HEADER_BYTES",
     "UNKNOWN_DATE",
     "Changed",
     "Copied",

@@ -101,6 +101,7 @@ class Fetch:
     internaldate: datetime | None = None
     size: int | None = None
     body: Raw | None = None
+    header: bytes | None = None
     modseq: int | None = None
     emailid: str | None = None
     labels: frozenset[bytes] | None = None
@@ -358,6 +359,8 @@ def _fetch_item(event: Fetch, name: bytes, tokens: Tokens) -> None:
         event.size = number_or_none(value, MAX_MODSEQ)
     elif name in (b"BODY[]", b"RFC822") and isinstance(value, bytes):
         event.body = value
+    elif name == b"BODY[HEADER]" and isinstance(value, bytes):
+        event.header = value
     elif name == b"MODSEQ" and isinstance(value, list) and value and isinstance(value[0], bytes):
         event.modseq = number_or_none(value[0], MAX_MODSEQ)
     elif name == b"EMAILID":

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from postern.wire.errors import MailError
 from postern.wire.imap import (
+    beginnings,
     changes,
     commands,
     compress,
@@ -148,6 +149,10 @@ class Session:
         if depth is None:
             depth = 1 if "one_fetch_at_a_time" in self.quirks else fetching.DEPTH
         return fetching.bodies(self.connection, uids, sizes=sizes, depth=depth)
+
+    async def uid_fetch_beginnings(self, uids: Sequence[int]) -> dict[int, bytes]:
+        """The headers of letters by UID, bounded; see ``beginnings.beginnings``."""
+        return await beginnings.beginnings(self.connection, uids)
 
     async def compress(self) -> bool:
         """Turn compression on, for slow links (RFC 4978); False where the server does not offer it or refuses."""
