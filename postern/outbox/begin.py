@@ -73,6 +73,8 @@ def forward(*, staff: Staff, message: Message) -> Delivery:
     """
     original = _own_message(staff, message)
     html, text = _body(original)
+    if original.withheld:
+        text = f"[The content of this message was not brought into Postern. {original.withheld}]"
     quote = quoting.quoted_forward(
         author=_author(original),
         when=_when(original),
@@ -174,7 +176,7 @@ def _draft_about(
 def _carry_files(draft: Delivery, original: Message, *, only_inline: bool) -> None:
     """Copy the original's files: all of them to a forward, to a reply only the pictures its quote shows."""
     row = Raw.objects.filter(message=original).first()
-    if row is None:
+    if row is None or original.withheld:  # a header alone announces files that are not here
         return
     raw = row.letter()
     for part in read(raw).parts:

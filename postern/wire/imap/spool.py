@@ -19,7 +19,7 @@ Raw = bytes | mmap.mmap
 IN_PLACE_FROM = 64 * 1024
 SPOOL_FROM = 1 << 20
 # The largest letter taken from a server at all; a larger one ends the connection. Whoever lists sizes
-# first (sync does) leaves it out before it is asked for, with a line in the ledger.
+# first (sync does) asks for the header of such a letter instead.
 LARGEST_LETTER = 256 << 20
 
 
