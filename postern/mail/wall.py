@@ -98,6 +98,7 @@ CREATE OR REPLACE FUNCTION app.tidy() RETURNS void LANGUAGE sql SECURITY DEFINER
   DELETE FROM people_attempt WHERE at < now() - interval '1 day';
   DELETE FROM django_session WHERE expire_date < now();
   DELETE FROM mail_action WHERE created_at < now() - interval '7 days';
+  DELETE FROM mail_opening WHERE at < now() - interval '2 years';
 $$;
 
 CREATE SEQUENCE IF NOT EXISTS customer_number START 1001;
@@ -165,6 +166,8 @@ WRITES_FILE = f"""EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {{table}}.d
   AND ({{table}}.{OWNED} OR {{table}}.mailbox_id = d.mailbox_id) AND {_WRITES.replace("{d}", "d")})"""
 AUTHORS_FILE = """EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.delivery_id
   AND d.author_id = (SELECT app.me()))"""
+OPENS = f"""reader_id = (SELECT app.me()) AND at = now() AND NOT ({OWNED}) AND EXISTS (SELECT FROM mail_message m
+  WHERE m.id = {{table}}.message_id AND m.mailbox_id = {{table}}.mailbox_id)"""
 ANY = "true"
 
 # table -> {(role, command): condition}. SELECT uses USING, INSERT uses WITH CHECK, the others both.
@@ -199,6 +202,9 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("worker", "ALL"): BOX,
     },
     "mail_action": {("web", "SELECT"): MINE, ("web", "WRITE"): MINE},
+    # The reader log. A reader adds a line about themselves, now, for mail of somebody else that they see; nobody
+    # changes or removes one, and only the owner reads it.
+    "mail_opening": {("web", "SELECT"): OWNED, ("web", "INSERT"): OPENS},
     "mailboxes_mailbox": {
         ("web", "SELECT"): "owner_id = (SELECT app.me()) OR id = ANY ((SELECT app.shared())::bigint[])",
         ("web", "WRITE"): "owner_id = (SELECT app.me())",
@@ -319,7 +325,10 @@ def rights() -> set[tuple[str, str, str]]:
     everything = ("SELECT", "INSERT", "UPDATE", "DELETE")
     for table in WALLED:
         found |= {(table, "postern_web", command) for command in _rights_of(table)}
-        found |= {(table, f"postern_{role}", command) for role in ("sync", "send") for command in everything}
+        if ("worker", "ALL") in WALLED[table]:
+            found |= {
+                (table, f"postern_{role}", command) for role in ("sync", "send") for command in everything
+            }
     return found | {(table, "postern_send", command) for table in JOBS for command in everything}
 
 

@@ -17,6 +17,15 @@ ALTER TABLE mail_messagesearch ALTER tsv SET STORAGE EXTERNAL, ALTER tsv SET STA
 CREATE INDEX search_words ON mail_messagesearch USING gin (tsv);
 """
 
+# Opening the same thing again within ten minutes is one line of the reader log; a conversation is its letters' bodies.
+# Old lines are found by their time without an index on every one of them.
+READER_LOG = """
+CREATE UNIQUE INDEX opening_folded ON mail_opening (message_id, reader_id, door,
+  (CASE what WHEN 'conversation' THEN 'body' ELSE what END), (coalesce(part, -1)), (coalesce(grant_id, 0)),
+  (date_bin('10 minutes', at, '2000-01-01 00:00:00+00'::timestamptz)));
+CREATE INDEX opening_age ON mail_opening USING brin (at);
+"""
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -71,6 +80,79 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="Opening",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="mailboxes.mailbox",
+                    ),
+                ),
+                ("message_id", models.BigIntegerField()),
+                ("conversation_id", models.BigIntegerField()),
+                ("reader_id", models.BigIntegerField()),
+                ("reader_name", models.CharField(max_length=200)),
+                (
+                    "what",
+                    models.CharField(
+                        choices=[
+                            ("body", "Message"),
+                            ("conversation", "Conversation"),
+                            ("file", "Attachment"),
+                            ("source", "Source"),
+                            ("reply", "Quoted in an answer"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "part",
+                    models.PositiveIntegerField(
+                        help_text="The attachment's number in the letter.", null=True
+                    ),
+                ),
+                ("part_name", models.TextField(blank=True)),
+                ("door", models.CharField(choices=[("page", "Page"), ("api", "API")], max_length=4)),
+                ("subject", models.TextField(blank=True)),
+                ("author", models.TextField(blank=True)),
+                ("outgoing", models.BooleanField()),
+                ("received_at", models.DateTimeField()),
+                (
+                    "customers",
+                    models.JSONField(
+                        default=list, help_text="Ids of whom the message was filed under at that moment."
+                    ),
+                ),
+                ("grant_id", models.BigIntegerField(null=True)),
+                ("granted_at", models.DateTimeField(null=True)),
+                ("incoming_only", models.BooleanField(default=False)),
+                ("customers_only", models.BooleanField(default=False)),
+                ("may_reply", models.BooleanField(default=False)),
+                ("ends_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        models.F("mailbox"),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="opening_newest",
+                    ),
+                    models.Index(fields=["conversation_id"], name="opening_conversation"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Message",
@@ -641,4 +723,5 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(STORAGE, migrations.RunSQL.noop),
+        migrations.RunSQL(READER_LOG, migrations.RunSQL.noop),
     ]

@@ -4,6 +4,7 @@ from postern.mail.models.action import Action
 from postern.mail.models.conversation import Conversation, Reference
 from postern.mail.models.errand import Errand
 from postern.mail.models.message import Attachment, Bcc, Body, Message, MessageRead, Party, Raw
+from postern.mail.models.opening import Opening
 from postern.mail.models.search import MessageSearch
 from postern.mail.models.sighting import Sighting
 
@@ -17,6 +18,7 @@ __all__ = [
     "Message",
     "MessageRead",
     "MessageSearch",
+    "Opening",
     "Party",
     "Raw",
     "Reference",
