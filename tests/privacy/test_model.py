@@ -1,0 +1,488 @@
+"""Who may see which letter: everything that changes it, in random order, against ten lines that say what is right.
+
+After each step every administrator's inbox, sent mail, communication tabs, search and counts show what `may_see`
+says and nothing else; so do the pages and the API, in `./dev test` (a few short lives with a fixed seed) for one
+administrator a step in turn and for all at the end, in `./dev soak` (many long lives) for all after each step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from postern.mail import lists
+from postern.mail.access import answerable_keys, viewing_as
+from postern.mail.actions import ActionRefused, perform, undo
+from postern.mail.models import Message
+from postern.mail.pairing import add_address, file_mail, remove_address
+from postern.mailboxes.models import Folder, Mailbox, Reader
+from postern.mailboxes.readers import grant, revoke
+from postern.people.models import Address, Customer, Staff
+from tests.api.caller import Caller
+from tests.reliability.scale import SOAK, amount
+from tests.world import arrive, letter, make_folder, make_mailbox
+
+LIVES, STEPS = amount(2, 120), 40 if SOAK else 12
+WORD = "fjord"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_lives = count(1)
+
+
+@dataclass(eq=False)
+class Person:
+    """An administrator, and the mailbox that is theirs."""
+
+    staff: Staff
+    box: Mailbox
+    inbox: Folder
+    sent: Folder
+    active: bool = True
+    has_mailbox: bool = True
+    deny: set[str] = field(default_factory=set)
+    browser: Client = field(default_factory=lambda: Client(SERVER_NAME="localhost"))
+    program: Caller = field(default_factory=Caller)
+
+
+@dataclass(eq=False)
+class Grant:
+    """What an owner lets a reader see."""
+
+    incoming_only: bool
+    customers_only: bool
+    may_reply: bool
+    over: bool = False
+
+
+@dataclass(eq=False)
+class Letter:
+    """A letter in somebody's mailbox. `counts`: it belongs to a customer, as far as its owner is concerned."""
+
+    owner: Person
+    party: str
+    outgoing: bool
+    customer: Customer | None
+    counts: bool
+    pk: int
+    token: str
+    deleted: bool = False
+    read: set[Person] = field(default_factory=set)
+
+
+@dataclass(eq=False)
+class Entry:
+    """An address on a customer."""
+
+    row: Address
+    customer: Customer
+    by: Person | None
+
+
+def may_see(person: Person, letter: Letter, given: Grant | None) -> bool:
+    """The reference: all that this product promises about who reads what."""
+    if letter.deleted or not person.active:
+        return False
+    if letter.owner is person:
+        return True
+    return (
+        given is not None
+        and not given.over
+        and letter.owner.active
+        and person.has_mailbox
+        and not (given.incoming_only and letter.outgoing)
+        and not (given.customers_only and not letter.counts)
+    )
+
+
+class Life(RuleBasedStateMachine):
+    """Four administrators, one without a mailbox at first, one of them a super-administrator; two customers."""
+
+    acting_as: Any
+    played = 0
+    steps = 0
+
+    @initialize()
+    def begin(self) -> None:
+        type(self).played += 1
+        self.life = f"life{next(_lives)}"
+        with self.acting_as("superuser"):
+            self.people = [self._person(name) for name in ("anna", "ben", "cara", "dora")]
+            self.customers = [Customer.objects.create(name=f"{self.life} {n}") for n in ("One", "Two")]
+        self.numbers = count(1)
+        self.letters: list[Letter] = []
+        self.grants: dict[tuple[Person, Person], Grant] = {}
+        self.book: dict[str, Entry] = {}
+        self.done: list[tuple[Person, int, Any]] = []
+        self.parties = [f"{name}@{self.life}.example" for name in ("kim", "lee", "max")]
+        self._set_up(self.people[3], False)
+
+    def _person(self, name: str) -> Person:
+        role = "super" if name == "dora" else "admin"
+        staff = Staff.objects.create_staff(
+            email=f"{name}@{self.life}.isp.example", name=name.title(), password=None, role=role
+        )
+        box = make_mailbox(staff)
+        person = Person(staff, box, make_folder(box), make_folder(box, Folder.Role.SENT))
+        person.browser.force_login(staff)
+        person.program = Caller(staff)
+        return person
+
+    def one(self, data: st.DataObject, some: list[Any]) -> Any:
+        return data.draw(st.sampled_from(some))
+
+    def pair_of(self, data: st.DataObject) -> tuple[Person, Person]:
+        owner, other = data.draw(st.permutations(range(4)))[:2]
+        return self.people[owner], self.people[other]
+
+    # Letters
+
+    @rule(data=st.data(), outgoing=st.booleans(), old=st.booleans())
+    def a_letter_comes(self, data: st.DataObject, outgoing: bool, old: bool) -> None:
+        owner, party = self.one(data, self.people), self.one(data, self.parties)
+        token = f"token{next(self.numbers)}of{self.life}x"
+        sender, to = (owner.box.address, party) if outgoing else (party, owner.box.address)
+        raw = letter(
+            sender=sender, to=to, subject=token, body=f"{WORD} {token}\r\n", mid=f"{token}@x.example"
+        )
+        at = LONG_AGO if old else datetime.now(UTC)
+        new = arrive(self.acting_as, owner.sent if outgoing else owner.inbox, raw, at=at)
+        denied = not outgoing and party in owner.deny
+        assert len(new) == (0 if denied else 1)
+        if new:
+            entry = self.book.get(party)
+            counts = entry is not None and self._counts(entry, owner, old)
+            customer = entry.customer if entry else None
+            self.letters.append(Letter(owner, party, outgoing, customer, counts, new[0].pk, token))
+
+    def _counts(self, entry: Entry, owner: Person, old: bool) -> bool:
+        """An address counts if nobody in particular or the owner put it there; else if before, and by no reader."""
+        return entry.by in (None, owner) or (not old and (owner, entry.by) not in self.grants)
+
+    @precondition(lambda self: self.letters)
+    @rule(data=st.data())
+    def somebody_opens_a_letter(self, data: st.DataObject) -> None:
+        person, chosen = self.one(data, self.people), self.one(data, self.letters)
+        page = "sent" if chosen.outgoing else "inbox"
+        status = person.browser.get(f"/messages/{page}/{chosen.pk}/").status_code
+        if not person.active:
+            assert status == 302
+        elif self.sees(person, chosen):
+            assert status == 200
+            chosen.read.add(person)
+        else:
+            assert status == 404
+
+    # Customers
+
+    @precondition(lambda self: self.letters)
+    @rule(data=st.data(), add=st.booleans())
+    def an_owner_pairs(self, data: st.DataObject, add: bool) -> None:
+        some = [one for one in self.letters if self._can_act(one) and not one.outgoing and not one.customer]
+        if not some:
+            return
+        chosen, customer = self.one(data, some), self.one(data, self.customers)
+        with viewing_as(chosen.owner.staff):
+            message = Message.objects.visible_to(chosen.owner.staff).get(pk=chosen.pk)
+            told = {"name": "New", "kind": "lead"} if add else {"customer": customer.pk}
+            row = perform(staff=chosen.owner.staff, key="add" if add else "pair", message=message, data=told)
+            address = Address.objects.select_related("customer").get(email=chosen.party)
+        self.done.append((chosen.owner, row.pk, ("unpair", address.pk)))
+        self._filed(chosen.party, Entry(address, address.customer, chosen.owner))
+
+    @rule(data=st.data(), imported=st.booleans())
+    def somebody_adds_an_address(self, data: st.DataObject, imported: bool) -> None:
+        """Any administrator, and an address that may be on the customer already."""
+        person, email = self.one(data, self.people), self.one(data, self.parties)
+        before = self.book.get(email)
+        customer = before.customer if before else self.one(data, self.customers)
+        if imported and not before:
+            with self.acting_as("superuser"):
+                row = Address.objects.create(customer=customer, email=email)
+            self._filed(email, Entry(row, customer, None), job_only=True)
+        elif person.active:
+            with viewing_as(person.staff):
+                row = add_address(staff=person.staff, customer=customer, email=email)
+            self._filed(email, Entry(row, customer, before.by if before else person), by=person)
+
+    @precondition(lambda self: self.book)
+    @rule(data=st.data())
+    def somebody_removes_an_address(self, data: st.DataObject) -> None:
+        person, email = self.one(data, self.people), self.one(data, sorted(self.book))
+        if person.active:
+            with viewing_as(person.staff):
+                remove_address(staff=person.staff, address=Address.objects.get(email=email))
+            self._unfiled(email)
+
+    def _filed(self, email: str, entry: Entry, *, by: Person | None = None, job_only: bool = False) -> None:
+        self.book[email] = entry
+        actor = None if job_only else by or entry.by
+        for one in self.letters:
+            if one.party == email:
+                one.customer = entry.customer
+                one.counts = one.counts or one.owner is actor
+        self._work(entry.customer)
+
+    def _unfiled(self, email: str) -> None:
+        entry = self.book.pop(email)
+        for one in self.letters:
+            if one.party == email:
+                one.customer, one.counts = None, False
+        self._work(entry.customer)
+
+    def _work(self, customer: Customer) -> None:
+        with self.acting_as("send"):
+            file_mail([customer.pk])
+
+    # Owners' actions, and taking them back
+
+    def _can_act(self, chosen: Letter) -> bool:
+        return chosen.owner.active and not chosen.deleted
+
+    @precondition(lambda self: self.letters)
+    @rule(data=st.data(), block=st.booleans())
+    def an_owner_deletes_or_blocks(self, data: st.DataObject, block: bool) -> None:
+        some = [one for one in self.letters if self._can_act(one) and not (block and one.outgoing)]
+        if not some:
+            return
+        chosen = self.one(data, some)
+        owner = chosen.owner
+        with viewing_as(owner.staff):
+            message = Message.objects.visible_to(owner.staff).get(pk=chosen.pk)
+            told = {"what": "address", "remove": True} if block else {}
+            row = perform(staff=owner.staff, key="block" if block else "delete", message=message, data=told)
+        hidden = [chosen]
+        if block:
+            same = (one for one in self.letters if one.owner is owner and one.party == chosen.party)
+            hidden = [one for one in same if not one.outgoing and not one.deleted]
+        for one in hidden:
+            one.deleted = True
+        fresh = block and chosen.party not in owner.deny
+        if fresh:
+            owner.deny.add(chosen.party)
+        self.done.append((owner, row.pk, ("show", hidden, chosen.party if fresh else "")))
+
+    @precondition(lambda self: self.done)
+    @rule(data=st.data())
+    def somebody_undoes(self, data: st.DataObject) -> None:
+        """Their own step, in any order; nobody else can."""
+        step = self.one(data, self.done)
+        owner, number, (what, *told) = step
+        stranger = self.people[(self.people.index(owner) + 1) % 4]
+        with pytest.raises(ActionRefused), viewing_as(stranger.staff):
+            undo(staff=stranger.staff, action_id=number)
+        if not owner.active:
+            return
+        with viewing_as(owner.staff):
+            undo(staff=owner.staff, action_id=number)
+        self.done.remove(step)
+        if what == "show":
+            for one in told[0]:
+                one.deleted = False
+            owner.deny.discard(told[1])
+            return
+        for email, entry in list(self.book.items()):
+            if entry.row.pk == told[0]:
+                self._unfiled(email)
+
+    # Who may read whose mail
+
+    @rule(
+        data=st.data(),
+        incoming=st.booleans(),
+        customers=st.booleans(),
+        reply=st.booleans(),
+        ends=st.booleans(),
+    )
+    def an_owner_grants(
+        self, data: st.DataObject, incoming: bool, customers: bool, reply: bool, ends: bool
+    ) -> None:
+        owner, reader = self.pair_of(data)
+        if owner.active and reader.active:
+            until = datetime.now(UTC) + timedelta(days=1) if ends else None
+            scope = {"incoming_only": incoming, "customers_only": customers, "may_reply": reply}
+            with viewing_as(owner.staff):
+                grant(staff=owner.staff, mailbox=owner.box, reader=reader.staff, ends_at=until, **scope)
+            self.grants[owner, reader] = Grant(incoming, customers, reply)
+
+    @precondition(lambda self: self.grants)
+    @rule(data=st.data(), expires=st.booleans())
+    def a_grant_ends(self, data: st.DataObject, expires: bool) -> None:
+        owner, reader = self.one(data, list(self.grants))
+        if expires:
+            with self.acting_as("superuser"):
+                rows = Reader.objects.filter(mailbox=owner.box, staff=reader.staff)
+                rows.update(ends_at=datetime.now(UTC) - timedelta(seconds=1))
+            self.grants[owner, reader].over = True
+        elif owner.active:
+            with viewing_as(owner.staff):
+                revoke(staff=owner.staff, mailbox=owner.box, reader=reader.staff)
+            del self.grants[owner, reader]
+
+    @rule(data=st.data())
+    def somebody_sets_up_their_mailbox_or_clears_it(self, data: st.DataObject) -> None:
+        person = self.one(data, self.people)
+        self._set_up(person, not person.has_mailbox)
+
+    def _set_up(self, person: Person, ready: bool) -> None:
+        person.has_mailbox = ready
+        with self.acting_as("superuser"):
+            Mailbox.objects.filter(pk=person.box.pk).update(has_imap_secret=ready)
+
+    @rule(data=st.data())
+    def somebody_is_disabled_or_comes_back(self, data: st.DataObject) -> None:
+        person = self.one(data, self.people)
+        person.active = not person.active
+        with self.acting_as("superuser"):
+            Staff.objects.filter(pk=person.staff.pk).update(is_active=person.active)
+
+    # What each of them sees
+
+    def sees(self, person: Person, one: Letter) -> bool:
+        return may_see(person, one, self.grants.get((one.owner, person)))
+
+    @invariant()
+    def everybody_sees_what_is_theirs(self) -> None:
+        self.steps += 1
+        for number, person in enumerate(self.people):
+            self._through_the_locks(person)
+            self._in_the_lists(person)
+            if SOAK or self.steps % 4 == number:
+                self._everywhere(person)
+
+    def teardown(self) -> None:
+        for person in getattr(self, "people", ()):
+            self._everywhere(person)
+
+    def _everywhere(self, person: Person) -> None:
+        with transaction.atomic():
+            self._by_the_api(person)
+            self._on_the_pages(person)
+            transaction.set_rollback(True)  # looking at a conversation marks it read
+
+    def _all(self, person: Person, **wanted: Any) -> list[str]:
+        """The tokens of what the model lets a person see, narrowed."""
+        some = [one for one in self.letters if self.sees(person, one)]
+        some = [one for one in some if all(getattr(one, key) == value for key, value in wanted.items())]
+        return sorted(one.token for one in some)
+
+    def _numbers_of(self, person: Person) -> dict[str, int]:
+        some = [one for one in self.letters if self.sees(person, one) and not one.outgoing]
+        unread = sum(person not in one.read for one in some)
+        return {"unread": unread, "unknown": sum(one.customer is None for one in some)}
+
+    def _through_the_locks(self, person: Person) -> None:
+        """Each lock alone: the policies without the query layer, and the query layer without the policies."""
+        mine = {one.token for one in self.letters if one.owner is person and person.active}
+        with viewing_as(person.staff):
+            policies = set(Message.objects.filter(deleted_at=None).values_list("subject", flat=True))
+            answers = set(answerable_keys(person.staff))
+            keys = dict(Message.objects.values_list("subject", "wall_key"))
+        assert policies == set(self._all(person))
+        assert mine <= set(keys)
+        may = {one.token for one in self.letters if self.sees(person, one) and self._may_answer(person, one)}
+        assert {token for token in policies if keys[token] in answers} == may
+        with self.acting_as("superuser"):
+            seen = Message.objects.visible_to(person.staff).values_list("subject", flat=True)
+            assert sorted(seen) == self._all(person)
+
+    def _may_answer(self, person: Person, one: Letter) -> bool:
+        given = self.grants.get((one.owner, person))
+        return one.owner is not person and given is not None and given.may_reply
+
+    def _in_the_lists(self, person: Person) -> None:
+        """What pages and API are made of."""
+        staff = person.staff
+        with viewing_as(staff):
+            incoming, outgoing = self._all(person, outgoing=False), self._all(person, outgoing=True)
+            assert subjects(lists.inbox_page(staff, lists.Filter()).messages) == incoming
+            assert subjects(lists.inbox_page(staff, lists.Filter(text=WORD)).messages) == incoming
+            assert subjects(lists.sent(staff)) == outgoing
+            for customer in self.customers:
+                shown = [one for thread in lists.communication(staff, customer) for one in thread.messages]
+                assert subjects(shown) == self._all(person, customer=customer)
+            assert lists.counts(staff) == self._numbers_of(person)
+
+    def _on_the_pages(self, person: Person) -> None:
+        def page(path: str) -> str:
+            response = person.browser.get(path)
+            assert response.status_code == (200 if person.active else 302), path
+            return response.content.decode()
+
+        inbox = page("/messages/inbox/")
+        assert tokens(inbox) == self._all(person, outgoing=False)
+        assert tokens(page("/messages/sent/")) == self._all(person, outgoing=True)
+        assert tokens(page(f"/messages/inbox/?q={WORD}")) == self._all(person, outgoing=False)
+        if person.active:
+            numbers = self._numbers_of(person)
+            assert badges(inbox) == {"inbox": numbers["unread"], "unknown": numbers["unknown"]}
+        for customer in self.customers:
+            shown = page(f"/customers/{customer.pk}/communication/")
+            assert tokens(shown) == self._all(person, customer=customer)
+
+    def _by_the_api(self, person: Person) -> None:
+        if not person.active:  # 429 after many calls with a token that does not work
+            assert person.program.get("/inbox").status_code in (401, 429)
+            return
+
+        def told(path: str) -> Any:
+            response = person.program.get(path)
+            assert response.status_code == 200, path
+            return response
+
+        for path, wanted in (
+            ("/inbox?limit=200", {"outgoing": False}),
+            (f"/inbox?limit=200&q={WORD}", {"outgoing": False}),
+            ("/sent?limit=200", {"outgoing": True}),
+            *((f"/customers/{one.pk}/communication", {"customer": one}) for one in self.customers),
+        ):
+            assert tokens(told(path).content.decode()) == self._all(person, **wanted), path
+        assert told("/counts").json() == self._numbers_of(person)
+
+
+def subjects(messages: Iterable[Message]) -> list[str]:
+    """Whose subjects are the tokens."""
+    return sorted(message.subject for message in messages)
+
+
+def tokens(text: str) -> list[str]:
+    """The letters that a page or an answer names, each once."""
+    return sorted(set(re.findall(r"token\d+of\w+?x", text)))
+
+
+def badges(page: str) -> dict[str, int]:
+    """The sidebar's numbers."""
+    found = re.findall(r'id="side-(inbox|unknown)"[^>]*>(\d+)<', page)
+    return {key: int(number) for key, number in found}
+
+
+@pytest.mark.rule("S-054")
+def test_whoever_does_what_everybody_sees_what_the_model_says(db, acting_as, record_property):
+    Life.acting_as = staticmethod(acting_as)
+    run_state_machine_as_test(
+        Life,
+        settings=settings(
+            max_examples=LIVES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            phases=(Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if SOAK >= 1 else ())),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    record_property("figure", f"who may see: {Life.played} lives of up to {STEPS} steps")
