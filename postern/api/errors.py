@@ -21,6 +21,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 
 from postern.mail.actions import ActionRefused
+from postern.mail.away import AWAY, RETRY_SECONDS
 from postern.mail.pairing import PairingRefused
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.probe import TooMany
@@ -144,7 +145,14 @@ def _malformed(request: HttpRequest, error: Any) -> HttpResponse:
     return problem(400, "bad_request", "The request cannot be read.")
 
 
-def _fault(request: HttpRequest, error: Any) -> HttpResponse:
+def store_away(request: HttpRequest, error: Any) -> HttpResponse:
+    """503: the database, or the store of raw letters, does not answer; it passes by itself (R-008)."""
+    log.warning("API 503: %s %s: %s", request.method, request.path, type(error).__name__)
+    detail = "Postern cannot reach its database at the moment. It passes by itself; try again."
+    return problem(503, "unavailable", detail, Retry_After=str(RETRY_SECONDS))
+
+
+def fault(request: HttpRequest, error: Any) -> HttpResponse:
     """500: generic words and a number that finds the line in the log (S-113)."""
     number = secrets.token_hex(4)
     log.error("API error %s: %s %s", number, request.method, request.path, exc_info=error)
@@ -164,7 +172,8 @@ def answer_refusals(api: NinjaAPI) -> None:
         ((ActionRefused, PairingRefused, StaffRefused, Refusal), _coded),
         ((CsvError,), _csv),
         ((SuspiciousOperation, MultiPartParserError), _malformed),
-        ((Exception,), _fault),
+        (AWAY, store_away),
+        ((Exception,), fault),
     ):
         for kind in kinds:
             api.add_exception_handler(kind, handler)

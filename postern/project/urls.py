@@ -10,4 +10,4 @@ urlpatterns = [
 handler400 = "postern.web.base.views.bad_request"
 handler403 = "postern.web.base.views.not_found"
 handler404 = "postern.web.base.views.not_found"
-handler500 = "postern.web.base.views.server_error"
+handler500 = "postern.project.faults.server_error"

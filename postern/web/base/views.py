@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
+from postern.mail.away import RETRY_SECONDS
 from postern.web.base import jump
 from postern.web.base.context import THEMES
 from postern.web.base.nav import link
@@ -92,6 +93,15 @@ def server_error(request: HttpRequest) -> HttpResponse:
     number = secrets.token_hex(4)
     log.error("error page %s: %s %s", number, request.method, request.path)
     return render(request, "500.html", {"number": number}, status=500)
+
+
+def store_away(request: HttpRequest) -> HttpResponse:
+    """503 while the database is away: a page asks again by itself, a form has to be sent again."""
+    seconds = RETRY_SECONDS if request.method in ("GET", "HEAD") else 0
+    answer = render(request, "503.html", {"seconds": seconds}, status=503)
+    answer.headers["Retry-After"] = str(RETRY_SECONDS)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def too_many(request: HttpRequest, wait: str = "15 minutes") -> HttpResponse:
