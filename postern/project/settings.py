@@ -105,7 +105,15 @@ TEMPLATES = [
 DATABASES = {"default": {"CONN_MAX_AGE": 0, **connection_settings(ROLE)}}
 if os.environ.get("POSTERN_ROLE") == "web":
     # Each request has a thread of its own; without a pool each would sign in to PostgreSQL anew.
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 16, "timeout": 10}
+    # After an outage the pool would wait up to as long again as it lasted: it is to give up at once and be asked
+    # anew by the next request, which never gets a connection that ended meanwhile.
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": 16,
+        "timeout": 5,
+        "reconnect_timeout": 5,
+    }
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
