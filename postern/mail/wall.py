@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from postern.mail import leaving
+from postern.mail import leaving, sharewall
 
 FUNCTIONS = """
 CREATE SCHEMA IF NOT EXISTS app;
@@ -47,16 +47,32 @@ $$ SELECT r.mailbox_id, r.incoming_only, r.customers_only, r.may_reply
     WHERE r.staff_id = staff AND (r.ends_at IS NULL OR r.ends_at > statement_timestamp())
       AND EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready) $$;
 
--- Every class of mail a person may read: mailbox * 4 + outgoing * 2 + (not a customer's).
+-- Conversations that their owners share with a person by name, in force, under the same conditions.
+CREATE OR REPLACE FUNCTION app.shares_with(staff bigint) RETURNS TABLE (mailbox_id bigint, conversation_id bigint)
+  LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS
+$$ SELECT s.mailbox_id, s.conversation_id
+     FROM mail_conversationshare s JOIN mail_conversation c ON c.id = s.conversation_id AND c.mailbox_id = s.mailbox_id
+     JOIN mailboxes_mailbox b ON b.id = s.mailbox_id JOIN people_staff o ON o.id = b.owner_id AND o.is_active
+    WHERE s.staff_id = staff AND (s.ends_at IS NULL OR s.ends_at > statement_timestamp())
+      AND EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready) $$;
+
+-- Every class of mail a person may read: mailbox * 4 + outgoing * 2 + (not a customer's). A shared conversation has
+-- classes of its own, -4 * (conversation + 1) + the same: its owner's, its readers' and those of whom it is shared with.
 CREATE OR REPLACE FUNCTION app.visible_to(staff bigint) RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE
   SECURITY DEFINER SET search_path = public, pg_temp AS
-$$ SELECT coalesce(array_agg(k), '{}') FROM (
-     SELECT b.id * 4 + n AS k FROM mailboxes_mailbox b, generate_series(0, 3) n
-       WHERE b.owner_id = (SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active)
+$$ WITH v AS (SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active),
+   boxes AS (
+     SELECT b.id AS mailbox_id, n FROM mailboxes_mailbox b, generate_series(0, 3) n
+       WHERE b.owner_id = (SELECT id FROM v)
      UNION
-     SELECT r.mailbox_id * 4 + n FROM app.readings((SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active)) r,
-            generate_series(0, 3) n
-       WHERE (n < 2 OR NOT r.incoming_only) AND (n % 2 = 0 OR NOT r.customers_only)) x $$;
+     SELECT r.mailbox_id, n FROM app.readings((SELECT id FROM v)) r, generate_series(0, 3) n
+       WHERE (n < 2 OR NOT r.incoming_only) AND (n % 2 = 0 OR NOT r.customers_only))
+   SELECT coalesce(array_agg(k), '{}') FROM (
+     SELECT mailbox_id * 4 + n AS k FROM boxes
+     UNION
+     SELECT -4 * (s.conversation_id + 1) + n FROM boxes JOIN mail_conversationshare s USING (mailbox_id)
+     UNION
+     SELECT -4 * (s.conversation_id + 1) + n FROM app.shares_with((SELECT id FROM v)) s, generate_series(0, 3) n) x $$;
 
 CREATE OR REPLACE FUNCTION app.visible() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
   SET search_path = public, pg_temp AS $$ SELECT app.visible_to(app.me()) $$;
@@ -64,17 +80,23 @@ CREATE OR REPLACE FUNCTION app.visible() RETURNS bigint[] LANGUAGE sql STABLE PA
 -- Every class of others' mail that a person may answer in its owner's name: a part of what they may read.
 CREATE OR REPLACE FUNCTION app.answerable_to(staff bigint) RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE
   SECURITY DEFINER SET search_path = public, pg_temp AS
-$$ SELECT coalesce(array_agg(r.mailbox_id * 4 + n), '{}')
-     FROM app.readings((SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active)) r, generate_series(0, 3) n
-    WHERE r.may_reply AND (n < 2 OR NOT r.incoming_only) AND (n % 2 = 0 OR NOT r.customers_only) $$;
+$$ WITH boxes AS (
+     SELECT r.mailbox_id, n
+       FROM app.readings((SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active)) r, generate_series(0, 3) n
+      WHERE r.may_reply AND (n < 2 OR NOT r.incoming_only) AND (n % 2 = 0 OR NOT r.customers_only))
+   SELECT coalesce(array_agg(k), '{}') FROM (
+     SELECT mailbox_id * 4 + n AS k FROM boxes
+     UNION
+     SELECT -4 * (s.conversation_id + 1) + n FROM boxes JOIN mail_conversationshare s USING (mailbox_id)) x $$;
 
 CREATE OR REPLACE FUNCTION app.answerable() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
   SET search_path = public, pg_temp AS $$ SELECT app.answerable_to(app.me()) $$;
 
--- Mailboxes shared with the person, by grants in force.
+-- Mailboxes shared with the person, or conversations in them, in force.
 CREATE OR REPLACE FUNCTION app.shared() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
   SET search_path = public, pg_temp AS
-$$ SELECT coalesce(array_agg(mailbox_id), '{}') FROM app.readings(app.me()) $$;
+$$ SELECT coalesce(array_agg(x.mailbox_id), '{}') FROM (
+     SELECT r.mailbox_id FROM app.readings(app.me()) r UNION SELECT s.mailbox_id FROM app.shares_with(app.me()) s) x $$;
 
 -- Web may ask for work and never read the job table. Arguments are ids only.
 CREATE OR REPLACE FUNCTION app.defer(task text, args jsonb, lock text, at timestamptz) RETURNS void
@@ -98,6 +120,9 @@ CREATE OR REPLACE FUNCTION app.tidy() RETURNS void LANGUAGE sql SECURITY DEFINER
   DELETE FROM people_attempt WHERE at < now() - interval '1 day';
   DELETE FROM django_session WHERE expire_date < now();
   DELETE FROM mail_action WHERE created_at < now() - interval '7 days';
+  -- Shares that ended; those of a mailbox that is storing letters at this moment have time until the next hour.
+  DELETE FROM mail_conversationshare
+    WHERE ends_at < now() AND pg_try_advisory_xact_lock(7009, (mailbox_id % 2147483648)::int);
   DELETE FROM mail_opening WHERE at < now() - interval '2 years';
 $$;
 
@@ -146,6 +171,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.search(text, boolean, timestamptz, bigint, bigint)": ("web",),
     "app.follow_message()": (),
     **leaving.FUNCTION_RIGHTS,
+    **sharewall.FUNCTION_RIGHTS,
     "app.tidy()": ("send",),
 }
 
@@ -169,6 +195,9 @@ AUTHORS_FILE = """EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.del
 OPENS = f"""reader_id = (SELECT app.me()) AND at = now() AND NOT ({OWNED}) AND EXISTS (SELECT FROM mail_message m
   WHERE m.id = {{table}}.message_id AND m.mailbox_id = {{table}}.mailbox_id)"""
 ANY = "true"
+# The mailbox is in the key, except for a shared conversation's.
+BOX_OF_KEY = """CASE WHEN wall_key > 0 THEN wall_key >> 2 = (SELECT app.box()) ELSE EXISTS (SELECT FROM mail_conversation c
+  WHERE c.id = -(wall_key >> 2) - 1 AND c.mailbox_id = (SELECT app.box())) END"""
 
 # table -> {(role, command): condition}. SELECT uses USING, INSERT uses WITH CHECK, the others both.
 WALLED: dict[str, dict[tuple[str, str], str]] = {
@@ -181,7 +210,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "mail_raw": {("web", "SELECT"): SEEN, ("worker", "ALL"): BOX},
     "mail_messagesearch": {
         ("web", "SELECT"): "wall_key = ANY ((SELECT app.visible())::bigint[])",
-        ("worker", "ALL"): "wall_key >> 2 = (SELECT app.box())",
+        ("worker", "ALL"): BOX_OF_KEY,
     },
     "mail_attachment": {("web", "SELECT"): SEEN, ("worker", "ALL"): BOX},
     "mail_bcc": {("web", "SELECT"): OWNED, ("worker", "ALL"): BOX},
@@ -247,6 +276,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("worker", "ALL"): BOX,
     },
     **leaving.WALLED,
+    **sharewall.WALLED,
 }
 
 # Tables without mail: everybody at work here may use them.
@@ -336,6 +366,7 @@ def raise_wall(cursor: Any) -> None:
     """Apply functions, rights and policies. Run as postern_owner, inside one transaction, after migrating."""
     cursor.execute(FUNCTIONS)
     cursor.execute(leaving.FUNCTIONS)
+    cursor.execute(sharewall.FUNCTIONS)
     for function, roles in FUNCTION_RIGHTS.items():
         cursor.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
         for role in roles:

@@ -178,6 +178,14 @@ class Migration(migrations.Migration):
                         help_text="Counts as a customer's for a narrowed grant: nobody widens their own access.",
                     ),
                 ),
+                (
+                    "shared",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        help_text="Its conversation is shared with a colleague by name.",
+                    ),
+                ),
                 ("message_id", models.CharField(blank=True, max_length=998)),
                 ("subject", models.TextField(blank=True)),
                 ("from_name", models.TextField(blank=True)),
@@ -241,8 +249,20 @@ class Migration(migrations.Migration):
                         db_persist=True,
                         expression=django.db.models.expressions.CombinedExpression(
                             django.db.models.expressions.CombinedExpression(
-                                django.db.models.expressions.CombinedExpression(
-                                    models.F("mailbox_id"), "*", models.Value(4)
+                                models.Case(
+                                    models.When(
+                                        shared=True,
+                                        then=django.db.models.expressions.CombinedExpression(
+                                            django.db.models.expressions.CombinedExpression(
+                                                models.F("conversation_id"), "+", models.Value(1)
+                                            ),
+                                            "*",
+                                            models.Value(-4),
+                                        ),
+                                    ),
+                                    default=django.db.models.expressions.CombinedExpression(
+                                        models.F("mailbox_id"), "*", models.Value(4)
+                                    ),
                                 ),
                                 "+",
                                 models.Case(
@@ -721,6 +741,82 @@ class Migration(migrations.Migration):
                 models.OrderBy(models.F("received_at"), descending=True),
                 name="search_wall",
             ),
+        ),
+        migrations.CreateModel(
+            name="ConversationShare",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("ends_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "conversation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="shares",
+                        to="mail.conversation",
+                    ),
+                ),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="mailboxes.mailbox",
+                    ),
+                ),
+                (
+                    "staff",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("conversation", "staff"), name="share_once_a_colleague")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Aside",
+            fields=[
+                (
+                    "message",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="aside",
+                        serialize=False,
+                        to="mail.message",
+                    ),
+                ),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="mailboxes.mailbox",
+                    ),
+                ),
+                (
+                    "conversation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="mail.conversation",
+                    ),
+                ),
+            ],
         ),
         migrations.RunSQL(STORAGE, migrations.RunSQL.noop),
         migrations.RunSQL(READER_LOG, migrations.RunSQL.noop),

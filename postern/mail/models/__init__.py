@@ -6,14 +6,17 @@ from postern.mail.models.errand import Errand
 from postern.mail.models.message import Attachment, Bcc, Body, Message, MessageRead, Party, Raw
 from postern.mail.models.opening import Opening
 from postern.mail.models.search import MessageSearch
+from postern.mail.models.sharing import Aside, ConversationShare
 from postern.mail.models.sighting import Sighting
 
 __all__ = [
     "Action",
+    "Aside",
     "Attachment",
     "Bcc",
     "Body",
     "Conversation",
+    "ConversationShare",
     "Errand",
     "Message",
     "MessageRead",

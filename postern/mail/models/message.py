@@ -64,6 +64,9 @@ class Message(models.Model):
         default=False,
         help_text="Counts as a customer's for a narrowed grant: nobody widens their own access.",
     )
+    shared = models.BooleanField(
+        default=False, db_default=False, help_text="Its conversation is shared with a colleague by name."
+    )
     message_id = models.CharField(max_length=998, blank=True)
     subject = models.TextField(blank=True)
     from_name = models.TextField(blank=True)
@@ -96,7 +99,7 @@ class Message(models.Model):
     )
     gone_at = models.DateTimeField(null=True, help_text="No longer in the mailbox on the server.")
     wall_key = models.GeneratedField(
-        expression=F("mailbox_id") * 4
+        expression=Case(When(shared=True, then=(F("conversation_id") + 1) * -4), default=F("mailbox_id") * 4)
         + Case(When(outgoing=True, then=Value(2)), default=Value(0))
         + Case(When(owner_party=True, then=Value(0)), default=Value(1)),
         output_field=models.BigIntegerField(),
