@@ -44,6 +44,11 @@ class Filer:
         found = [self.matches[a] for a in addresses_of(message) if a in self.matches]
         return Filing(frozenset(m.customer_id for m in found), any(self._counts(m, message) for m in found))
 
+    def put_by_owner(self, message: Message, put: str) -> bool:
+        """True when the owner put one of its addresses on a customer; `put`: one that somebody had put there before."""
+        found = (self.matches[a] for a in addresses_of(message) if a in self.matches)
+        return any(m.added_by == self.mailbox.owner_id or m.email == put for m in found)
+
     def _counts(self, found: Match, message: Message) -> bool:
         """Nobody widens their own access by adding addresses (rule S-132).
 
@@ -70,21 +75,22 @@ def concerning(customer_ids: Collection[int], mailbox: Mailbox) -> QuerySet[Mess
     )
 
 
-def refile(*, customer_ids: Collection[int], mailbox: Mailbox, by_owner: bool) -> int:
+def refile(*, customer_ids: Collection[int], mailbox: Mailbox, by_owner: bool, put: str = "") -> int:
     """File the mailbox's messages that concern these customers anew; returns how many changed.
 
-    `by_owner`: the mailbox's owner did it, so the result counts for narrowed grants. Otherwise a message
-    newly filed does not, and one no longer filed stops counting. Filing by hand is never touched.
+    `by_owner`: the mailbox's owner did it, so what is filed by an address that the owner put there (`put`: now, or
+    again) counts for narrowed grants. Whatever else is newly filed does not: a reader may have put its address on
+    this customer (S-132). What is no longer filed stops counting. Filing by hand is never touched.
     """
     changed = 0
     ids = list(concerning(customer_ids, mailbox).values_list("pk", flat=True))
     for start in range(0, len(ids), CHUNK):
         messages = list(Message.objects.filter(pk__in=ids[start : start + CHUNK]))
-        changed += _refile_batch(mailbox, messages, by_owner)
+        changed += _refile_batch(mailbox, messages, by_owner, put)
     return changed
 
 
-def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool) -> int:
+def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool, put: str) -> int:
     filer = Filer(mailbox, messages)
     parties: dict[int, dict[int, bool]] = {}
     for party in Party.objects.filter(message__in=messages):
@@ -102,7 +108,8 @@ def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool) -> 
                 ignore_conflicts=True,
             )
         known = bool(wanted)
-        owner_party = known and (by_owner or bool(by_hand) or message.owner_party)
+        owners = bool(by_hand) or (by_owner and filer.put_by_owner(message, put))
+        owner_party = known and (owners or message.owner_party)
         if (message.known, message.owner_party) != (known, owner_party):
             Message.objects.filter(pk=message.pk).update(known=known, owner_party=owner_party)
     return changed

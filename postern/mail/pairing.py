@@ -90,7 +90,7 @@ def add_address(
     row, _ = Address.objects.get_or_create(
         customer=customer, email=address, defaults={"kind": kind, "shared": shared, "added_by": staff}
     )
-    follow(staff=staff, customer_ids=[customer.pk])
+    follow(staff=staff, customer_ids=[customer.pk], put=address)
     return row
 
 
@@ -101,12 +101,15 @@ def remove_address(*, staff: Staff, address: Address) -> None:
     follow(staff=staff, customer_ids=[customer_id])
 
 
-def follow(*, staff: Staff, customer_ids: Collection[int]) -> int:
-    """File the person's own mail about customers anew now, everybody else's by a job; returns how many changed."""
+def follow(*, staff: Staff, customer_ids: Collection[int], put: str = "") -> int:
+    """File the person's own mail about customers anew now, everybody else's by a job; returns how many changed.
+
+    `put`: the address that they put on a customer, new there or not.
+    """
     if not customer_ids:
         return 0
     mailboxes = Mailbox.objects.filter(owner=staff)
-    changed = sum(refile(customer_ids=customer_ids, mailbox=box, by_owner=True) for box in mailboxes)
+    changed = sum(refile(customer_ids=customer_ids, mailbox=b, by_owner=True, put=put) for b in mailboxes)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT app.defer('file_mail', %s::jsonb, 'file_mail', NULL)",
