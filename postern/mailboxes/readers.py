@@ -10,7 +10,7 @@ from django.utils import timezone
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.models import Mailbox, Reader
 from postern.mailboxes.person import Person
-from postern.mailboxes.save import own_mailbox
+from postern.mailboxes.save import notify, own_mailbox
 
 
 def grant(
@@ -41,6 +41,7 @@ def grant(
             "customers_only": customers_only,
             "may_reply": may_reply,
             "ends_at": ends_at,
+            "handover": None,
         }
         row, _ = Reader.objects.update_or_create(mailbox=own, staff_id=reader.pk, defaults=scope)
     return row
@@ -50,6 +51,7 @@ def revoke(*, staff: Person, mailbox: Mailbox, reader: Person) -> None:
     """Take the right back; from the next statement on nothing is shown. Raises Mailbox.DoesNotExist."""
     own = own_mailbox(staff, mailbox)
     Reader.objects.filter(mailbox=own, staff_id=reader.pk).delete()
+    notify("postern_events", kind="access", mailbox=0, id=reader.pk)
 
 
 def in_words(grant: Reader) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from postern.people.models import Staff
 
@@ -24,15 +24,18 @@ class StaffRefused(ValueError):
 
 
 def add_staff(*, by: Staff, name: str, email: str, role: str = Staff.Role.ADMIN) -> tuple[Staff, str]:
-    """Return (new administrator, first password), the password shown this once.
+    """Return (new administrator, first password), the password shown this once and changed at the first sign-in.
 
     Raises StaffRefused (bad_address, address_taken), PermissionDenied for anybody but a super-administrator.
     """
-    _must_be_super(by)
+    must_be_super(by)
     first = secrets.token_urlsafe(12)
     try:
         with transaction.atomic():
             staff = Staff.objects.create_staff(email=email, name=name[:120], password=first, role=role)
+            # Whoever made the account knows this password: before it is another, nothing can be set up (S-134).
+            staff.must_change_password = True
+            staff.save(update_fields=["must_change_password"])
     except IntegrityError as error:
         raise StaffRefused("address_taken", "email", "Somebody with this address is here already.") from error
     except ValueError as error:
@@ -43,22 +46,34 @@ def add_staff(*, by: Staff, name: str, email: str, role: str = Staff.Role.ADMIN)
 def change_staff(*, by: Staff, staff: Staff, changes: Mapping[str, Any]) -> Staff:
     """Change name, title, role or whether somebody may sign in; returns the saved row.
 
+    Who may no longer sign in is signed out everywhere, for good; their mailboxes stop, passwords are deleted,
+    grants end, letters that wait are held. Who may again finds their mailbox asking for its password.
     Raises StaffRefused (last_super) when nobody would be left to manage Postern; PermissionDenied.
     """
-    _must_be_super(by)
+    must_be_super(by)
     with transaction.atomic():
         # All of them, locked: two super-administrators must not step down at the same moment.
         supers = Staff.objects.select_for_update().filter(role=Staff.Role.SUPER, is_active=True)
         others = [row for row in supers.order_by("pk") if row.pk != staff.pk]
         row = Staff.objects.select_for_update().get(pk=staff.pk)
+        could = row.is_active
         for field in CHANGEABLE:
             setattr(row, field, changes.get(field, getattr(row, field)))
         if not others and not (row.is_super and row.is_active):
             raise StaffRefused("last_super", "role", "Somebody else has to be super-administrator first.")
+        if could != row.is_active:
+            _call("app.end_handover" if row.is_active else "app.offboard", row)
         row.save(update_fields=list(CHANGEABLE))
     return row
 
 
-def _must_be_super(by: Staff) -> None:
+def _call(function: str, staff: Staff) -> None:
+    """Web reaches nobody else's mailbox: the database does it (postern.mail.leaving)."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s)", [staff.pk])
+
+
+def must_be_super(by: Staff) -> None:
+    """Raise PermissionDenied for anybody but a super-administrator."""
     if not by.is_super:
         raise PermissionDenied("Only a super-administrator manages administrators.")

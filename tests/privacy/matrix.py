@@ -18,6 +18,7 @@ answer the rows of that answer.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
 ACTORS = ("owner", "reader", "answerer", "noimap", "colleague", "boss", "stranger")
@@ -44,6 +45,9 @@ STAFF = ("done", "done", "done", "done", "done", "done", "door")
 SUPER = ("absent", "absent", "absent", "absent", "absent", "done", "door")
 NOBODY = ("absent",) * 7
 EVERYBODY = ("done",) * 7
+SOON = str(date.today() + timedelta(days=30))
+WHY = "The customers wait for answers."
+SUPER_REFUSED = (*("absent",) * 5, "refused", "door")
 ALL_REFUSED = ("refused",) * 6 + ("door",)
 
 
@@ -77,6 +81,11 @@ WEB: dict[str, list[Row]] = {
     "home": [get(STAFF)],
     "sign-in": [get(EVERYBODY), post((*("done",) * 6, "refused"))],
     "sign-out": [post(EVERYBODY)],
+    "first-password": [
+        get(STAFF),
+        post(STAFF, new_password1="a long pass phrase", new_password2="a long pass phrase"),
+    ],
+    "notices": [get(STAFF), post(STAFF, upto="999999")],
     "theme": [post(EVERYBODY)],
     "jump": [get(MAIL_LIST, query="?q=stripe")],
     "live": [get(STAFF)],
@@ -149,6 +158,8 @@ WEB: dict[str, list[Row]] = {
     "probe": [get(OWNER_SEES, "probe")],
     "access-give": [post(STAFF, reader="{colleague}"), post(STAFF, reader="{reader}", may_reply="on")],
     "access-remove": [post(OWNER_DOES, "grant")],
+    "reader-log": [get(OWN_LIST), get(OWN_LIST, query="?message={known}")],
+    "reader-log-csv": [get(OWN_LIST)],
     # Customers and leads belong to all administrators
     "customers": [get(STAFF, query="?q=brandt")],
     "leads": [get(STAFF)],
@@ -169,8 +180,17 @@ WEB: dict[str, list[Row]] = {
     "administrators": [get(SUPER), post(SUPER, name="New", email="new@isp.example", role="admin")],
     "administrator": [
         get(SUPER, "colleague"),
-        post(SUPER, "colleague", name="Renamed", role="admin", is_active="on"),
+        get(SUPER, "gone"),
+        post(SUPER, "colleague", name="Renamed", role="admin"),
     ],
+    "administrator-disable": [get(SUPER, "colleague"), post(SUPER, "colleague")],
+    "administrator-enable": [post(SUPER, "gone")],
+    "handover": [
+        post(SUPER, "gone", successor="{colleague}", until=SOON, reason=WHY),
+        post(SUPER_REFUSED, "gone", successor="{boss}", until=SOON, reason=WHY),
+        post(SUPER_REFUSED, "owner", successor="{colleague}", until=SOON, reason=WHY),
+    ],
+    "handover-end": [post(SUPER, "gone")],
     # Setting up: closed as soon as there is an administrator
     "first-run": [
         get(NOBODY),
@@ -274,6 +294,7 @@ API: dict[str, list[Row]] = {
         send("PUT", OWNER_DOES, "mailbox", "reader", may_reply=True),
     ],
     "revoke_access": [send("DELETE", OWNER_DOES, "mailbox", "reader")],
+    "list_reader_log": [get(OWN_LIST), get(OWN_LIST, query="?reader={reader}&customer={customer}")],
     "probe_settings": [
         post(
             STAFF,

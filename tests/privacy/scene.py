@@ -167,7 +167,11 @@ class Scene:
             "grant": Reader.objects.get(mailbox=box, staff=world.reader),
             "reader": world.reader,
             "colleague": world.colleague,
+            "owner": world.owner,
+            "boss": world.boss,
+            "gone": Staff.objects.create(email="gone@isp.example", name="Gone", is_active=False),
         }
+        make_mailbox(made["gone"])
         ids.update({name: row.pk for name, row in made.items()})
 
     def _make_answers(self) -> None:
@@ -243,12 +247,13 @@ class Scene:
     def owners_rows(self, actor: str) -> dict[str, str]:
         """A digest of the rows of the owner's mailbox that are not this actor's own answers.
 
-        Read marks are each person's own.
+        Read marks are each person's own; what a reader opens is noted for the owner.
         """
         box = self.ids["mailbox"]
         with self.acting_as("superuser"):
             conditions = dict.fromkeys(_tables("mailbox_id"), f"mailbox_id = {box}")
             del conditions["mail_messageread"]
+            del conditions["mail_opening"]
             if actor == "answerer":
                 others = f"SELECT d.id FROM outbox_delivery d WHERE d.author_id <> {self.answerer.pk}"
                 conditions["outbox_delivery"] += f" AND id IN ({others})"

@@ -308,6 +308,9 @@ class Office:
         assert first, page.main[:500]
         one = Admin(self, name, sign_in, f"admin{number:03}@isp.test")
         assert one.sign_in(sign_in, first[1]).status == 200
+        own = f"{first[1]} of my own"
+        page = one.post("/first-password/", {"new_password1": own, "new_password2": own})
+        assert page.status == 200 and "/first-password/" not in page.url
         one.staff_id = self._staff_id(sign_in)
         self.hired.append(one)
         return one

@@ -248,9 +248,9 @@ def test_row_31_nobody_signed_in_and_no_viewer_named_see_nothing(office, marta):
 def test_row_31_a_disabled_administrator_is_out_at_once(office, marta):
     marta.connects()
     with marta.listens() as heard:
-        page = office.boss.post(
-            f"/config/administrators/{marta.staff_id}/", {"name": marta.name, "title": "", "role": "admin"}
-        )
+        path = f"/config/administrators/{marta.staff_id}/disable/"
+        assert "The stored passwords of their mailboxes are deleted" in office.boss.get(path).text
+        page = office.boss.post(path)
         assert page.status == 200
         assert "/sign-in/" in marta.get("/messages/inbox/").url
         wait_for(lambda: ("end", {}) in heard, "the end of the open stream", seconds=30)

@@ -58,7 +58,7 @@ def watched() -> list[Watched]:
 
 def load(mailbox_id: int) -> Account | None:
     """Return the mailbox with endpoint and login, None when it is no longer there. Raises SecretError."""
-    mailbox = Mailbox.objects.filter(pk=mailbox_id, imap_ready=True).first()
+    mailbox = Mailbox.objects.filter(pk=mailbox_id, imap_ready=True, owner__is_active=True).first()
     if mailbox is None:
         return None
     health, _ = MailboxHealth.objects.get_or_create(mailbox=mailbox)

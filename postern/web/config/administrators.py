@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from django import forms
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods
+from datetime import datetime, time
+from typing import Any
 
-from postern.people.models import Staff
+from django import forms
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from postern.mailboxes.models import SystemEmail
+from postern.people.handover import consent_of, end_handover, hand_over, in_force
+from postern.people.models import Handover, Staff
 from postern.people.staff import StaffRefused, add_staff, change_staff
 from postern.web.base.toast import toast
 from postern.web.config.views import for_super
@@ -27,8 +33,15 @@ class ChangeForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Staff
-        fields = ("name", "title", "role", "is_active")
-        help_texts = {"is_active": "Off: sessions end, the mailbox stops, nobody reads it."}
+        fields = ("name", "title", "role")
+
+
+class HandoverForm(forms.Form):
+    """To whom, until when, why."""
+
+    successor = forms.ModelChoiceField(Staff.objects.none(), empty_label="Choose…")
+    until = forms.DateField(label="Until", widget=forms.DateInput(attrs={"type": "date"}))
+    reason = forms.CharField(max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 @for_super
@@ -43,31 +56,116 @@ def everybody(request: HttpRequest) -> HttpResponse:
             form = NewForm()
         except StaffRefused as refusal:
             form.add_error(refusal.field, str(refusal))
-    context = {
-        "nav": "config",
-        "page_title": "Config",
-        "tab": "administrators",
-        "rows": Staff.objects.order_by("-is_active", "name"),
-        "form": form,
-        "made": made,
-    }
-    return render(request, "config/administrators.html", context, status=422 if form.errors else 200)
+    rows = Staff.objects.order_by("-is_active", "name")
+    context = {"rows": rows, "form": form, "made": made}
+    return _render(request, "config/administrators.html", bool(form.errors), page_title="Config", **context)
 
 
 @for_super
 @require_http_methods(["GET", "HEAD", "POST"])
 def one(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change somebody's name, role, or whether they may sign in."""
+    """Change somebody's name or role; the ways to disable and enable them, and to hand their mail over."""
     staff = get_object_or_404(Staff, pk=pk)
     form = ChangeForm(request.POST or None, instance=staff)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and _changed(request, staff, form.cleaned_data, form):
+        return _back(request, f"{staff.name} saved")
+    return _page_of(request, staff, form)
+
+
+@for_super
+@require_http_methods(["GET", "HEAD", "POST"])
+def disable(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what disabling somebody does, ask, and do it."""
+    staff = get_object_or_404(Staff, pk=pk, is_active=True)
+    form = forms.Form(request.POST or None)
+    if request.method == "POST" and _changed(request, staff, {"is_active": False}, form):
+        return _back(request, f"{staff.name} can no longer sign in")
+    wrong = bool(form.errors)
+    return _render(request, "config/disable.html", wrong, page_title=staff.name, one=staff, form=form)
+
+
+@for_super
+@require_POST
+def enable(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let somebody sign in again; what was handed over ends."""
+    staff = get_object_or_404(Staff, pk=pk, is_active=False)
+    _changed(request, staff, {"is_active": True}, forms.Form())
+    return _back(request, f"{staff.name} can sign in again; their mailbox asks for its password")
+
+
+@for_super
+@require_POST
+def handover(request: HttpRequest, pk: int) -> HttpResponse:
+    """Hand a disabled person's mail to a successor, to read until a day."""
+    by, owner = person(request), get_object_or_404(Staff, pk=pk)
+    form = _handover_form(by, owner, request.POST)
+    if form.is_valid():
+        said = form.cleaned_data
+        ends_at = timezone.make_aware(datetime.combine(said["until"], time(23, 59, 59)))
         try:
-            change_staff(by=person(request), staff=staff, changes=form.cleaned_data)
+            hand_over(by=by, owner=owner, successor=said["successor"], reason=said["reason"], ends_at=ends_at)
         except StaffRefused as refusal:
-            form.add_error(refusal.field, str(refusal))
+            field = {"ends_at": "until"}.get(refusal.field, refusal.field)
+            form.add_error(field if field in form.fields else None, str(refusal))
         else:
-            response = redirect("administrators")
-            toast(request, response, f"{staff.name} saved")
+            response = redirect("administrator", pk)
+            toast(request, response, f"{said['successor'].name} can read the mail; {owner.name} is told")
             return response
-    context = {"nav": "config", "page_title": staff.name, "tab": "administrators", "form": form, "one": staff}
-    return render(request, "config/administrator.html", context, status=422 if form.errors else 200)
+    return _page_of(request, owner, ChangeForm(instance=owner), form)
+
+
+@for_super
+@require_POST
+def handover_end(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a handover before its day."""
+    owner = get_object_or_404(Staff, pk=pk)
+    end_handover(by=person(request), owner=owner)
+    response = redirect("administrator", pk)
+    toast(request, response, "Ended: nobody reads this mail any more")
+    return response
+
+
+def _changed(request: HttpRequest, staff: Staff, changes: dict[str, Any], form: forms.BaseForm) -> bool:
+    """Make the change; False with the reason on the form when it is refused."""
+    try:
+        change_staff(by=person(request), staff=staff, changes=changes)
+    except StaffRefused as refusal:
+        form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        return False
+    return True
+
+
+def _handover_form(by: Staff, owner: Staff, data: QueryDict | None = None) -> HandoverForm:
+    form = HandoverForm(data)
+    choice = form.fields["successor"]
+    assert isinstance(choice, forms.ModelChoiceField)
+    choice.queryset = Staff.objects.filter(is_active=True).exclude(pk__in=[by.pk, owner.pk]).order_by("name")
+    return form
+
+
+def _page_of(
+    request: HttpRequest, staff: Staff, form: forms.BaseForm, handing: HandoverForm | None = None
+) -> HttpResponse:
+    system = SystemEmail.current()
+    context = {
+        "page_title": staff.name,
+        "one": staff,
+        "form": form,
+        "handing": handing or _handover_form(person(request), staff),
+        "consent": consent_of(staff),
+        "in_force": in_force(staff),
+        "log": Handover.objects.filter(owner=staff).select_related("by", "successor"),
+        "mails": system.sending and bool(system.smtp_host),
+    }
+    return _render(request, "config/administrator.html", bool((handing or form).errors), **context)
+
+
+def _render(request: HttpRequest, template: str, wrong: bool, **context: Any) -> HttpResponse:
+    context = {"nav": "config", "tab": "administrators"} | context
+    return render(request, template, context, status=422 if wrong else 200)
+
+
+def _back(request: HttpRequest, said: str) -> HttpResponse:
+    response = redirect("administrators")
+    toast(request, response, said)
+    return response

@@ -9,4 +9,8 @@ urlpatterns = [
     path("config/email/", views.email, name="config-email"),
     path("config/administrators/", administrators.everybody, name="administrators"),
     path("config/administrators/<int:pk>/", administrators.one, name="administrator"),
+    path("config/administrators/<int:pk>/disable/", administrators.disable, name="administrator-disable"),
+    path("config/administrators/<int:pk>/enable/", administrators.enable, name="administrator-enable"),
+    path("config/administrators/<int:pk>/handover/", administrators.handover, name="handover"),
+    path("config/administrators/<int:pk>/handover/end/", administrators.handover_end, name="handover-end"),
 ]

@@ -12,12 +12,14 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from asgiref.sync import sync_to_async
+from django.contrib.auth import HASH_SESSION_KEY
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
 from postern.mail.access import viewing_as
@@ -27,6 +29,7 @@ from postern.outbox.models import Delivery
 from postern.people.models import Staff
 
 log = logging.getLogger(__name__)
+Answer = TypeVar("Answer", bool, bool | None)
 PING_SECONDS = 15
 QUEUE = 200
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="events")
@@ -105,7 +108,15 @@ async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
                     return
                 yield b": ping\n\n"
                 continue
-            if await _ask(_may_know, request, staff_id, event):
+            # Somebody's right to sign in or to read has changed: their pages ask anew, or find the door shut.
+            if event["kind"] == "access":
+                if event["id"] == staff_id:
+                    return
+                continue
+            known = await _ask(_may_know, request, staff_id, event)
+            if known is None:
+                return
+            if known:
                 data = json.dumps({"mailbox": event["mailbox"], "id": event["id"]})
                 kind = (
                     event["kind"]
@@ -115,10 +126,10 @@ async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
                 yield f"event: {kind}\ndata: {data}\n\n".encode()
 
 
-async def _ask(question: Callable[..., bool], *arguments: Any) -> bool:
+async def _ask(question: Callable[..., Answer], *arguments: Any) -> Answer:
     """Ask the database in one of the few threads; its connection is given back at once."""
 
-    def asked() -> bool:
+    def asked() -> Answer:
         try:
             return question(*arguments)
         finally:
@@ -132,18 +143,19 @@ def _signed_in(request: HttpRequest) -> int | None:
 
 
 def _still_there(request: HttpRequest, staff_id: int) -> bool:
-    """True while the session exists and the person may sign in."""
+    """True while the session exists and is the person's: not after a new password, not once they were disabled."""
     key = request.session.session_key
-    return (
-        key is not None
-        and request.session.exists(key)
-        and Staff.objects.filter(pk=staff_id, is_active=True).exists()
-    )
-
-
-def _may_know(request: HttpRequest, staff_id: int, event: dict[str, Any]) -> bool:
-    if not _still_there(request, staff_id):
+    if key is None or not request.session.exists(key):
         return False
+    staff = Staff.objects.filter(pk=staff_id, is_active=True).first()
+    kept = request.session.get(HASH_SESSION_KEY, "")
+    return staff is not None and constant_time_compare(kept, staff.get_session_auth_hash())
+
+
+def _may_know(request: HttpRequest, staff_id: int, event: dict[str, Any]) -> bool | None:
+    """Whether the event goes on to the page; None when nobody is there any more."""
+    if not _still_there(request, staff_id):
+        return None
     staff = Staff.objects.get(pk=staff_id)
     with viewing_as(staff):
         if event["kind"] == "message":

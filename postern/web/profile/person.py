@@ -59,7 +59,8 @@ def information(request: HttpRequest) -> HttpResponse:
     form = PersonForm(request.POST, instance=Staff.objects.get(pk=person(request).pk))
     if not form.is_valid():
         return _page(request, status=422, form=form)
-    form.save()
+    # These columns alone: what was read before somebody was disabled must not enable them again.
+    form.save(commit=False).save(update_fields=list(form.fields))
     response = redirect("profile")
     toast(request, response, "Saved")
     return response
@@ -72,7 +73,9 @@ def password(request: HttpRequest) -> HttpResponse:
     form = _password_form(person(request), request.POST)
     if not form.is_valid():
         return _page(request, status=422, password_form=form)
-    update_session_auth_hash(request, form.save())
+    staff = form.save(commit=False)
+    staff.save(update_fields=["password"])
+    update_session_auth_hash(request, staff)
     response = redirect("profile")
     toast(request, response, "Password changed. Other sessions have ended.")
     return response
