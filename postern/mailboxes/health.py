@@ -41,6 +41,8 @@ def in_words(health: MailboxHealth, now: datetime | None = None) -> Words:
 
 
 def _title(health: MailboxHealth) -> str:
+    if health.state == State.RECONNECTING and health.code == "over_limit":
+        return "Provider’s limit reached"
     if health.state == State.FIRST_SYNC and health.total:
         return f"First sync {min(100, 100 * health.done // health.total)}%"
     return str(State(health.state).label)
@@ -69,7 +71,10 @@ def _sentence(health: MailboxHealth, now: datetime) -> str:
             return f"Password rejected.{_quote(health)}{since}"
         case State.CERTIFICATE_CHANGED:
             return f"The server shows another certificate than the one remembered.{since} Nothing was sent to it."
-    return f"{health.message or 'The server cannot be reached.'}{_quote(health)}{since}"
+    so_far = ""
+    if health.code == "over_limit" and health.done < health.total:
+        so_far = f" {health.done:,} of {health.total:,} messages are here so far."
+    return f"{health.message or 'The server cannot be reached.'}{_quote(health)}{since}{so_far}"
 
 
 def _quote(health: MailboxHealth) -> str:
@@ -86,6 +91,8 @@ def _fix(health: MailboxHealth) -> str:
             return health.advice or "Enter the password again. Some providers want an app password."
         case State.CERTIFICATE_CHANGED:
             return "Ask whoever runs the server whether it has a new certificate; if so, accept it."
+        case State.RECONNECTING if health.code == "over_limit":
+            return health.advice
         case State.RECONNECTING:
             return "Nothing needs to be done; Postern tries again by itself."
         case State.FAILED:

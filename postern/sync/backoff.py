@@ -17,6 +17,11 @@ REFUSED_SECONDS = 1800.0
 PASSWORD_TRIES = 3
 PASSWORD_SECONDS = (60.0, 600.0)
 
+# R-037: what a provider grants for a day is used up. Gmail is said to shut a mailbox for up to a day, and longer
+# for whoever goes on asking.
+LIMIT_SECONDS = 3600.0
+LONGEST_LIMIT = 4 * 3600.0
+
 SIGN_IN_REFUSED = frozenset({"password_rejected", "token_rejected"})
 # A connection that lived so long after a finished sync proves that all is well.
 STABLE_SECONDS = 60.0
@@ -34,6 +39,7 @@ class Backoff:
 
     failures: int = 0
     refused_passwords: int = 0
+    limits: int = 0
     dice: Callable[[], float] = field(default=random.random, repr=False)
 
     def finished(self) -> None:
@@ -42,7 +48,7 @@ class Backoff:
 
     def reset(self) -> None:
         """The connection lived for a while after a finished sync: whatever was wrong is over."""
-        self.failures = self.refused_passwords = 0
+        self.failures = self.refused_passwords = self.limits = 0
 
     def after(self, error: MailError, *, was_in_sync: bool = False) -> float | None:
         """Seconds until the next try, or None: stop until the owner has changed something."""
@@ -54,9 +60,14 @@ class Backoff:
             if self.refused_passwords >= PASSWORD_TRIES:
                 return None
             return PASSWORD_SECONDS[self.refused_passwords - 1]
+        if error.code == "over_limit":
+            self.limits += 1
+            seconds = self._spread(min(LONGEST_LIMIT, LIMIT_SECONDS * 2 ** min(self.limits - 1, 10)))
+            return max(seconds, error.retry_after or 0.0)
         if not error.temporary:
             return self._spread(REFUSED_SECONDS)
-        longest = LONGEST_AFTER_SYNC if was_in_sync else LONGEST_SECONDS
+        short = was_in_sync or error.code == "store_failed"  # our own database: no server is asked meanwhile
+        longest = LONGEST_AFTER_SYNC if short else LONGEST_SECONDS
         seconds = self._spread(min(longest, FIRST_SECONDS * 2 ** min(self.failures - 1, 10)))
         return max(seconds, error.retry_after or 0.0)  # a server that asks for time gets it
 

@@ -27,7 +27,7 @@ MOST_BYTES = 4 * 1024 * 1024
 # Of a letter that breaks the connection only the header is brought in, in the end, with the reason. A network that is
 # down breaks it as well, so plain losses count for much less than nonsense.
 NOT_HANDED_OVER = "The mail server could not hand it over, at several attempts."
-WEIGHT = {"protocol_error": 4, "too_large": 4, "disk_full": 0}
+WEIGHT = {"protocol_error": 4, "too_large": 4, "disk_full": 0, "over_limit": 0}
 TOO_HEAVY = 8
 
 

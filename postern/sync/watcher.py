@@ -268,7 +268,8 @@ class Watcher:
             state = State.CERTIFICATE_CHANGED
         else:
             state = State.RECONNECTING if error.temporary else State.FAILED
-        if state == State.RECONNECTING and self._synced and self.backoff.failures == 1:
+        brief = state == State.RECONNECTING and self._synced and self.backoff.failures == 1
+        if brief and error.code != "over_limit":
             return  # Servers drop connections every day; seconds later all is well.
         seen = _FINGERPRINT.search(error.message) if state == State.CERTIFICATE_CHANGED else None
         try:

@@ -25,10 +25,30 @@ def test_two_mailboxes_do_not_return_at_the_same_moment():
 
 
 def test_a_server_that_asks_for_time_gets_it():
-    asked = MailError("over_limit", "Too much today.", temporary=True, retry_after=600.0)
+    asked = MailError("server_busy", "Too much today.", temporary=True, retry_after=600.0)
     assert Backoff(dice=lambda: 0.0).after(asked) == 600.0
-    asked = MailError("over_limit", "A moment.", temporary=True, retry_after=0.5)
+    asked = MailError("server_busy", "A moment.", temporary=True, retry_after=0.5)
     assert Backoff(dice=lambda: 0.0).after(asked) == 2.5
+
+
+@pytest.mark.rule("R-037")
+def test_a_providers_limit_is_waited_for_by_the_hour():
+    backoff = Backoff(dice=lambda: 0.5)
+    backoff.after(error("timeout", True))
+    waits = [backoff.after(error("over_limit", True), was_in_sync=True) for _ in range(6)]
+    assert waits == [3600, 7200, 14400, 14400, 14400, 14400]
+    backoff.finished()
+    assert backoff.after(error("over_limit", True)) == 14400
+    backoff.reset()
+    assert backoff.after(error("over_limit", True)) == 3600
+    asked = MailError("over_limit", "Tomorrow.", temporary=True, retry_after=20_000.0)
+    assert backoff.after(asked) == 20_000
+
+
+@pytest.mark.rule("R-008")
+def test_a_database_that_was_away_for_long_is_not_waited_for_long_after():
+    backoff = Backoff(dice=lambda: 0.5)
+    assert [backoff.after(error("store_failed", True)) for _ in range(12)][-1] == 60
 
 
 @pytest.mark.rule("R-034")

@@ -1,9 +1,11 @@
 """A database that goes away, and neighbours who have too much mail: nothing is lost, doubled or late for it."""
 
 import asyncio
+import contextlib
 import time
 from datetime import date, timedelta
 
+import psycopg
 import pytest
 
 from postern.mail.access import at_mailbox
@@ -61,6 +63,60 @@ def test_database_sessions_that_are_ended_again_and_again_cost_no_letter(
                     await asyncio.to_thread(end_connections, acting_as)
                 await asyncio.sleep(0.15)
             await until(all_here, 60)
+
+    asyncio.run(story())
+    assert on_a_new_connection(lambda: len(box.ledger())) == len(subjects)
+    assert all(dovecot.flags(USER, "INBOX", uid) == {"\\Seen"} for uid in dovecot.uids(USER))
+    assert reconcile(box.mailbox.pk).complete
+
+
+@contextlib.contextmanager
+def nobody_gets_in():
+    """The database ends every session and takes no new one, as while it is started anew or moved."""
+    from postern.project.database import libpq
+
+    address = libpq("superuser")
+    name = address["dbname"]
+    with psycopg.connect(**address | {"dbname": "postgres"}, autocommit=True) as outside:
+        outside.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        try:
+            outside.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            yield
+        finally:
+            outside.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+@pytest.mark.rule("R-008")
+@pytest.mark.parametrize("seconds", [2.0, pytest.param(60.0, marks=pytest.mark.soak)])
+def test_a_database_that_is_gone_costs_no_letter_and_doubles_none(box, dovecot, monkeypatch, seconds):
+    """Letters come before, during and after; what we owe the server is done once it is back."""
+    if seconds < 10:
+        monkeypatch.setattr("postern.sync.backoff.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("postern.sync.listening.AGAIN_SECONDS", 0.2)
+    box.change(mark_as_read=True)
+    subjects = [f"number {n}" for n in range(12)]
+
+    def all_here():
+        return on_a_new_connection(lambda: sorted(box.subjects()) == sorted(subjects) and not box.errands())
+
+    def gone():
+        with nobody_gets_in():
+            for subject in subjects[4:8]:
+                dovecot.deliver(USER, letter(subject))
+                time.sleep(seconds / 4)
+
+    async def story():
+        async with supervising():
+            await until(in_sync(box))
+            for subject in subjects[:4]:
+                dovecot.deliver(USER, letter(subject))
+            await asyncio.to_thread(gone)
+            for subject in subjects[8:]:
+                dovecot.deliver(USER, letter(subject))
+            await until(all_here, 30 + 2 * seconds)
+            await until(lambda: on_a_new_connection(in_sync(box)), 30)
 
     asyncio.run(story())
     assert on_a_new_connection(lambda: len(box.ledger())) == len(subjects)

@@ -69,7 +69,7 @@ _OVER_LIMIT = (
     "over_limit",
     True,
     "The provider's limit for this mailbox is used up for now.",
-    "It passes by itself, usually within a day; Postern waits.",
+    "It passes by itself, usually within a day. Postern asks again from time to time and goes on where it was.",
 )
 _LIMIT_WORDS = re.compile(r"bandwidth|(?:download|upload|daily)(?: \w+)? (?:limit|quota)", re.IGNORECASE)
 # Exchange and Microsoft 365 say how long to wait.
@@ -77,11 +77,14 @@ _WAIT = re.compile(r"backoff time:? (\d{1,9}) ?(milliseconds|ms|seconds|s)\b", r
 LONGEST_WAIT = 3600.0
 _SIGN_IN = frozenset({"LOGIN", "AUTHENTICATE"})
 _FILLING = frozenset({"APPEND", "UID COPY", "UID MOVE", "CREATE"})
+_READING = frozenset({"SELECT", "EXAMINE", "UID FETCH"})
 _FOLDER = frozenset({"SELECT", "EXAMINE", "STATUS", "APPEND", "UID COPY", "UID MOVE"})
 _BUSY_WORDS = re.compile(
     r"too many|try again|temporar|unavailable|internal (?:server )?error|throttl|rate limit|timed? ?out|exceeded",
     re.IGNORECASE,
 )
+# A limit of connections or of pace passes within minutes.
+_CROWD_WORDS = re.compile(r"too many|connection|session|concurren|simultan|slow", re.IGNORECASE)
 _MISSING_WORDS = re.compile(
     r"doe?s ?n[o']t exist|does not exist|non-?exist|not found|no such|unknown (?:mailbox|folder)|unable to open",
     re.IGNORECASE,
@@ -94,6 +97,8 @@ def refusal(command: str, line: Line) -> MailError:
     if _LIMIT_WORDS.search(line.text) and line.code in ("", "ALERT", "OVERQUOTA", "LIMIT", "THROTTLED"):
         return _error(_OVER_LIMIT, line)
     if line.code == "OVERQUOTA" and command not in _FILLING:
+        return _error(_OVER_LIMIT, line)
+    if line.code == "LIMIT" and command in _READING and not _CROWD_WORDS.search(line.text):
         return _error(_OVER_LIMIT, line)
     if line.code in _CODES:
         return _error(_CODES[line.code], line)
