@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from postern.wire import errors
+from postern.wire.encrypted import encrypt
 from postern.wire.errors import MailError
 from postern.wire.reachable import MAIL_PORTS, address_is_forbidden, name_is_forbidden, normal_host
 from postern.wire.tls import (
@@ -202,16 +203,17 @@ async def attach(
 
     Takes over the socket, also when it fails. Raises as ``connect`` does.
     """
-    loop = asyncio.get_running_loop()
     if endpoint.security is not Security.SSL:
-        return await loop.create_connection(protocol_factory, sock=sock)
+        return await asyncio.get_running_loop().create_connection(protocol_factory, sock=sock)
+    protocol = protocol_factory()
     try:
-        transport, protocol = await asyncio.wait_for(
-            loop.create_connection(
-                protocol_factory,
-                sock=sock,
-                ssl=client_context(endpoint),
-                server_hostname=server_name(endpoint),
+        transport = await asyncio.wait_for(
+            encrypt(
+                sock,
+                client_context(endpoint),
+                server_name(endpoint),
+                protocol,
+                lambda secured: check_certificate(secured, endpoint),
             ),
             timeout,
         )
@@ -220,11 +222,7 @@ async def attach(
         if refusal is None:
             raise
         raise refusal from error
-    try:
-        check_certificate(transport, endpoint)
-    except BaseException:
-        transport.abort()
-        raise
+    protocol.connection_made(transport)
     return transport, protocol
 
 

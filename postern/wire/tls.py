@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import asyncio.sslproto
 import hashlib
 import os
+import socket
 import ssl
-import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from cryptography import x509
 
 from postern.wire import errors
+from postern.wire.encrypted import encrypt
 from postern.wire.errors import MailError
 from postern.wire.reachable import normal_host
 
@@ -65,13 +65,6 @@ class _HasExtraInfo(Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any: ...
 
 
-# asyncio gives each encrypted connection a read buffer of 256 KB for good; 5,000 idle ones would hold 1.3 GB.
-# Nothing public changes that, so tests/wire/test_tls.py tells when these private names go (CPython 3.11).
-asyncio.sslproto.SSLProtocol.max_size = 16 * 1024
-# What OpenSSL was once given at a time stays allocated for each connection. Downloads cost half as much CPU
-# again with 16 KB, and with 64 KB only some percent less than with this (Dovecot 2.3, November 2026).
-_READ_BYTES = 32 * 1024
-_shared = threading.local()
 # Authorities that this computer trusts from now on are noticed within this time.
 _CONTEXT_SECONDS = 3600
 
@@ -96,24 +89,9 @@ def _context(skip_validation: bool, trusted: tuple[str, ...], hour: int) -> ssl.
     return context
 
 
-def share_read_buffer(transport: asyncio.BaseTransport) -> bool:
-    """Let an encrypted connection read into a buffer that all those of this thread share.
-
-    asyncio asks for the buffer, fills it and hands all of it to OpenSSL without anything in between. False,
-    and nothing changed, for a connection in clear, another event loop, or an asyncio that has changed.
-    """
-    reader = getattr(transport, "_ssl_protocol", None)
-    if not isinstance(reader, asyncio.sslproto.SSLProtocol) or not hasattr(reader, "_ssl_buffer_view"):
-        return False
-    if not hasattr(_shared, "buffer"):
-        _shared.buffer = bytearray(_READ_BYTES)
-    own = cast(Any, reader)
-    own._ssl_buffer, own._ssl_buffer_view = _shared.buffer, memoryview(_shared.buffer)
-    own.max_size = _READ_BYTES
-    return True
-
-
-def check_certificate(peer: _HasExtraInfo | ssl.SSLObject, endpoint: Endpoint) -> CertificateSeen:
+def check_certificate(
+    peer: _HasExtraInfo | ssl.SSLObject | ssl.SSLSocket, endpoint: Endpoint
+) -> CertificateSeen:
     """What the peer of a finished handshake showed; ``peer`` is a transport or its SSL object.
 
     Raises certificate_changed when the endpoint pins another fingerprint. With validation on, the
@@ -139,24 +117,32 @@ async def start_tls(
     and must forget all it learned before (RFC 3207 section 4.2, RFC 9051 section 6.2.1).
     Raises tls_failed, certificate_invalid, certificate_changed or timeout; the connection is then closed.
     """
-    loop = asyncio.get_running_loop()
+    sock = _taken_from(transport)
     try:
-        secured = await asyncio.wait_for(
-            loop.start_tls(
-                transport, protocol, client_context(endpoint), server_hostname=server_name(endpoint)
+        return await asyncio.wait_for(
+            encrypt(
+                sock,
+                client_context(endpoint),
+                server_name(endpoint),
+                protocol,
+                lambda secured: check_certificate(secured, endpoint),
             ),
             timeout,
         )
-        if secured is None:  # The connection died during the handshake.
-            raise ConnectionResetError
-        check_certificate(secured, endpoint)
     except BaseException as error:
-        transport.abort()
         refusal = refused(error, endpoint, timeout)
         if refusal is None:
             raise
         raise refusal from error
-    return secured
+
+
+def _taken_from(transport: asyncio.WriteTransport) -> socket.socket:
+    """The connection under a clear transport, which ends here without a word to anybody."""
+    sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+    sock.setblocking(False)
+    transport.set_protocol(asyncio.Protocol())
+    transport.abort()
+    return sock
 
 
 def server_name(endpoint: Endpoint) -> str:
@@ -168,7 +154,8 @@ def refused(error: BaseException, endpoint: Endpoint, timeout: float) -> MailErr
     """The MailError for a handshake that failed; None for what is no failure of the handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_refused(error, endpoint)
-    if isinstance(error, ssl.SSLError):
+    hung_up = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+    if isinstance(error, ssl.SSLError) and not hung_up:
         return _handshake_refused(error, endpoint)
     if isinstance(error, TimeoutError):
         return errors.timed_out(f"Securing the connection to “{endpoint.host}”", timeout)

@@ -19,7 +19,6 @@ from postern.wire.imap.compress import Codec
 from postern.wire.imap.framing import Limits
 from postern.wire.imap.protocol import Protocol
 from postern.wire.imap.responses import Event
-from postern.wire.tls import share_read_buffer
 
 SCRATCH = 256 * 1024
 HIGH_WATER = 1 << 20
@@ -74,7 +73,6 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the connection stands."""
         self.transport = cast(asyncio.Transport, transport)
-        share_read_buffer(transport)
         _keep_alive(transport.get_extra_info("socket"))
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -187,7 +185,6 @@ class Link(asyncio.BufferedProtocol):
     def secured(self, transport: asyncio.Transport) -> None:
         """From now on ``transport``, the encrypted one, carries the conversation."""
         self.transport = transport
-        share_read_buffer(transport)
         self._paused = False
         self.protocol.proceed()
 

@@ -1,7 +1,6 @@
 """Patience of a live connection: dead links, dripping servers, and what an encrypted connection reads into."""
 
 import asyncio
-import asyncio.sslproto
 import socket
 import ssl
 import time
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from postern.wire import tls
 from postern.wire.endpoint import Endpoint, Policy, Security, client_context
 from postern.wire.errors import MailError
 from postern.wire.imap import Login, Session, link, open_session
@@ -128,20 +126,6 @@ def test_a_reader_who_takes_their_time_is_not_a_slow_server() -> None:
 # TLS
 
 
-def test_asyncio_still_has_the_private_names_that_make_tls_connections_small() -> None:
-    """When this fails after an upgrade: read ``tls.share_read_buffer`` and measure ``./dev bench idle``."""
-    assert asyncio.sslproto.SSLProtocol.max_size == 16 * 1024
-    reader = asyncio.sslproto.SSLProtocol(
-        asyncio.new_event_loop(),
-        asyncio.Protocol(),
-        ssl.create_default_context(),
-        None,
-        server_hostname="localhost",
-    )
-    assert len(reader._ssl_buffer) == 16 * 1024  # type: ignore[attr-defined]
-    assert reader._ssl_buffer_view.obj is reader._ssl_buffer  # type: ignore[attr-defined]
-
-
 async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
     try:
@@ -159,7 +143,7 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-def test_many_encrypted_connections_share_one_buffer_and_mix_nothing_up(
+def test_many_encrypted_connections_read_into_one_buffer_and_mix_nothing_up(
     authority: Authority, trusting: Path
 ) -> None:
     async def run() -> None:
@@ -173,8 +157,6 @@ def test_many_encrypted_connections_share_one_buffer_and_mix_nothing_up(
         sessions = [
             await open_session(endpoint, policy, Login("anna", "secret"), timeout=20) for _ in range(20)
         ]
-        readers = [session.connection.link.transport._ssl_protocol for session in sessions]  # type: ignore[union-attr]
-        assert len({id(reader._ssl_buffer) for reader in readers}) == 1
 
         async def ask(number: int, session: Session) -> None:
             for again in range(10):
@@ -187,10 +169,6 @@ def test_many_encrypted_connections_share_one_buffer_and_mix_nothing_up(
         server.close()
 
     asyncio.run(run())
-
-
-def test_a_connection_in_clear_has_no_such_buffer() -> None:
-    assert tls.share_read_buffer(asyncio.BaseTransport()) is False
 
 
 def test_one_context_for_many_connections_but_not_for_other_trust(
