@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import connection
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from postern.mail import pairing
+from postern.outbox import telling
 from postern.outbox.deliver import deliver, recover_interrupted
 
 
@@ -26,6 +28,13 @@ def send(mailbox_id: int, delivery_id: int) -> None:
     """Take a delivery one step further."""
     with _own_connection():
         deliver(mailbox_id=mailbox_id, delivery_id=delivery_id)
+
+
+@app.task(name="tell", queue="send", retry=RetryStrategy(max_attempts=48, wait=1800))
+def tell(notice_id: int) -> None:
+    """Mail a notice to its person; for a day, where the company's server does not answer."""
+    with _own_connection():
+        telling.tell(notice_id)
 
 
 @app.task(name="file_mail", queue="file_mail")

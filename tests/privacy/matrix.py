@@ -145,6 +145,10 @@ WEB: dict[str, list[Row]] = {
     # My Profile
     "profile": [get(OWN_LIST), post(STAFF, name="Renamed")],
     "profile-password": [post(ALL_REFUSED, old_password="wrong", new_password1="x", new_password2="x")],
+    "profile-consent": [
+        post(STAFF, successor="anyone", customers_only="on"),
+        post(STAFF, successor="none"),
+    ],
     "profile-tokens": [post(STAFF, name="script")],
     "token-remove": [post(OWNER_DOES, "token")],
     "profile-email": [get(OWN_LIST), post(STAFF, address="mine@isp.example")],

@@ -12,7 +12,9 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from postern.people.models import Staff, Token
+from postern.people import handover
+from postern.people.models import Handover, Staff, Token
+from postern.people.staff import StaffRefused
 from postern.people.tokens import make_token
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
@@ -46,6 +48,9 @@ def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
         "form": PersonForm(instance=fresh),
         "password_form": _password_form(fresh),
         "tokens": Token.objects.filter(staff=staff),
+        "consent": handover.consent_of(staff),
+        "colleagues": Staff.objects.filter(is_active=True).exclude(pk=staff.pk).order_by("name"),
+        "handovers": Handover.objects.filter(owner=staff).select_related("by", "successor"),
     } | context
     return render(request, "profile/information.html", context, status=status)
 
@@ -102,4 +107,27 @@ def remove_token(request: HttpRequest, pk: int) -> HttpResponse:
     token.delete()
     response = redirect("profile")
     toast(request, response, f"Token “{token.name}” no longer works")
+    return response
+
+
+@login_required
+@require_POST
+def consent(request: HttpRequest) -> HttpResponse:
+    """Choose what becomes of one's mail when one leaves; nobody gets it unless chosen here."""
+    staff = person(request)
+    chosen = request.POST.get("successor", "none")
+    successor = Staff.objects.filter(pk=chosen).first() if chosen.isdigit() and len(chosen) < 19 else None
+    if chosen not in ("none", "anyone") and successor is None:
+        return _page(request, status=422, consent_problem="Choose somebody from the list.")
+    try:
+        handover.choose(
+            staff=staff,
+            agreed=chosen != "none",
+            successor=successor,
+            customers_only="customers_only" in request.POST,
+        )
+    except StaffRefused as refusal:
+        return _page(request, status=422, consent_problem=str(refusal))
+    response = redirect("profile")
+    toast(request, response, "Saved")
     return response

@@ -7,6 +7,7 @@ from postern.web.profile import access, email, person, tests
 urlpatterns = [
     path("profile/", person.information, name="profile"),
     path("profile/password/", person.password, name="profile-password"),
+    path("profile/consent/", person.consent, name="profile-consent"),
     path("profile/tokens/", person.tokens, name="profile-tokens"),
     path("profile/tokens/<int:pk>/remove/", person.remove_token, name="token-remove"),
     path("profile/email/", email.settings_page, name="profile-email"),
