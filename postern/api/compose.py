@@ -18,6 +18,7 @@ from postern.api.errors import Refusal
 from postern.api.files import download
 from postern.api.inbox import own, visible
 from postern.api.paging import newest_first
+from postern.api.readerlog import What, opened
 from postern.api.shapes import Body, Cursor, Id, Limit, Line, Person, Text, people_of
 from postern.mailboxes.models import Mailbox
 from postern.outbox import compose
@@ -273,7 +274,9 @@ def reply(request: HttpRequest, pk: int, data: ReplyBody) -> Status[DeliveryOut]
     """
     staff = who(request)
     message = visible(staff, pk)
-    return Status(201, _out(request, compose.reply(staff=staff, message=message, to_all=data.to_all)))
+    draft = compose.reply(staff=staff, message=message, to_all=data.to_all)
+    opened(staff, [message], What.REPLY)
+    return Status(201, _out(request, draft))
 
 
 @router.post(

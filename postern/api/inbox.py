@@ -12,6 +12,7 @@ from postern.api.auth import who
 from postern.api.errors import Refusal
 from postern.api.files import download
 from postern.api.letters import Conversation, MessagePage, MessageWhole, line_of, whole_of
+from postern.api.readerlog import What, opened
 from postern.api.shapes import Body, Cursor, CustomerName, Id, Limit, Text, name_of
 from postern.mail import lists
 from postern.mail.actions import ACTIONS, UNDO_SECONDS, actions_for, mark_read, perform
@@ -20,6 +21,7 @@ from postern.mail.models import Action, Message
 from postern.mail.owed import look_now
 from postern.mail.pairing import suggestions
 from postern.mail.raw import file_of, letter_for
+from postern.mail.visibility import watch
 from postern.mailboxes.models import DenyEntry
 from postern.people.models import Staff
 
@@ -136,7 +138,9 @@ def check_mail(request: HttpRequest) -> Status[None]:
 )
 def get_message(request: HttpRequest, pk: int) -> MessageWhole:
     """One message, incoming or sent. Reading it here leaves it unread; see mark_message_read."""
-    return whole_of(visible(who(request), pk), who(request))
+    message = visible(who(request), pk)
+    opened(who(request), [message], What.BODY)
+    return whole_of(message, who(request))
 
 
 @router.post(
@@ -157,6 +161,7 @@ def mark_message_read(request: HttpRequest, pk: int) -> Status[None]:
 def get_message_source(request: HttpRequest, pk: int) -> HttpResponse:
     """The letter byte for byte as message/rfc822; for others than its owner without Bcc headers."""
     message = visible(who(request), pk)
+    opened(who(request), [message], What.SOURCE)
     raw = letter_for(staff=who(request), message=message)
     return download(raw, f"{message.subject[:80] or 'letter'}.eml", "message/rfc822")
 
@@ -168,10 +173,12 @@ def get_message_source(request: HttpRequest, pk: int) -> HttpResponse:
 )
 def get_attachment(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     """The decoded bytes of one part."""
-    found = file_of(visible(who(request), pk), index)
+    message = visible(who(request), pk)
+    found = file_of(message, index)
     if found is None:
         raise Http404
     part, data = found
+    opened(who(request), [message], What.FILE, index, part.filename)
     return download(data, part.filename or f"part-{index}")
 
 
@@ -200,7 +207,9 @@ def get_conversation(request: HttpRequest, pk: int) -> Conversation:
     threads = lists.threads(lists.dressed(rows, staff).prefetch_related("attachments"))
     if not threads:
         raise Http404
-    messages = [whole_of(message, staff) for message in threads[0].messages]
+    opened(staff, threads[0].messages, What.CONVERSATION)
+    sight = watch(staff, threads[0].messages)
+    messages = [whole_of(message, staff, sight) for message in threads[0].messages]
     return Conversation(id=pk, subject=threads[0].subject, messages=messages)
 
 

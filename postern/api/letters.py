@@ -12,8 +12,8 @@ from postern.mail.actions import actions_for
 from postern.mail.models import Attachment, Errand, Message
 from postern.mail.owed import in_words as owed_in_words
 from postern.mail.owed import undone
-from postern.mailboxes.models import Mailbox, Reader
-from postern.mailboxes.readers import in_words
+from postern.mail.visibility import Seer, Watch, scope_in_words, watch
+from postern.mailboxes.models import Reader
 from postern.mime.sanitize import SANITIZER_VERSION
 from postern.outbox.behalf import authors_of
 from postern.people.models import Staff
@@ -83,6 +83,25 @@ class Undone(Schema):
     given_up: bool
 
 
+class Seeing(Schema):
+    """A reader of the mailbox; `sees` is false where the grant does not reach this message or not now: `reason`."""
+
+    staff_id: int
+    name: str
+    sees: bool
+    reason: str
+    through: str
+    ends_at: datetime | None
+
+
+class Shared(Schema):
+    """By whom a message is shared with this person, through which grant, until when."""
+
+    by: str
+    through: str
+    ends_at: datetime | None
+
+
 class MessageWhole(MessageLine):
     """One message. `html` is cleaned and loads nothing from the network; inline images stay as cid: addresses."""
 
@@ -103,8 +122,10 @@ class MessageWhole(MessageLine):
     """Who wrote it in the owner's name ("you": oneself); told to the owner and to its author."""
     undone: list[Undone]
     """What could not be done on the server so far; the owner's alone, empty for everybody else."""
-    readers: list[str] | None
-    """Who else can see it, in words; told to the owner only."""
+    readers: list[Seeing] | None
+    """Who may read the mailbox, and who sees this message now; told to the owner only."""
+    shared: Shared | None
+    """By whom it is shared with this person; null for the owner."""
 
 
 class Conversation(Schema):
@@ -120,8 +141,9 @@ def line_of(message: Message, staff: Staff) -> MessageLine:
     return MessageLine(**_line(message, staff))
 
 
-def whole_of(message: Message, staff: Staff) -> MessageWhole:
-    """The whole message."""
+def whole_of(message: Message, staff: Staff, sight: Watch | None = None) -> MessageWhole:
+    """The whole message; `sight`: who sees it, where that was asked for several at once."""
+    visibility = (sight or watch(staff, [message])).over([message])
     body = getattr(message, "body", None)
     current = body is not None and body.sanitizer_version == SANITIZER_VERSION
     own = message.mailbox.owner_id == staff.pk
@@ -142,7 +164,8 @@ def whole_of(message: Message, staff: Staff) -> MessageWhole:
         sent_by=authors_of(staff, [message]).get(message.pk),
         bcc=people_of(blind.addresses if blind else []) if own else None,
         undone=[_undone(errand) for errand in undone(staff, message)] if own else [],
-        readers=_readers(message.mailbox) if own else None,
+        readers=[_seeing(s) for s in (*visibility.seeing, *visibility.not_seeing)] if own else None,
+        shared=_shared(visibility.grant) if visibility.grant else None,
     )
 
 
@@ -184,6 +207,16 @@ def _file(row: Attachment) -> AttachmentLine:
     )
 
 
-def _readers(mailbox: Mailbox) -> list[str]:
-    rows = Reader.objects.filter(mailbox=mailbox).select_related("staff").order_by("staff__name")
-    return [f"{row.staff.name}: {in_words(row)}" for row in rows]
+def _seeing(seer: Seer) -> Seeing:
+    return Seeing(
+        staff_id=seer.grant.staff_id,
+        name=seer.name,
+        sees=bool(seer.sees),
+        reason=seer.reason,
+        through=seer.through,
+        ends_at=seer.grant.ends_at,
+    )
+
+
+def _shared(grant: Reader) -> Shared:
+    return Shared(by=grant.mailbox.owner.name, through=scope_in_words(grant), ends_at=grant.ends_at)

@@ -5,7 +5,18 @@ from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from postern.api import access, communication, compose, config, inbox, people, probes, profile, tokens
+from postern.api import (
+    access,
+    communication,
+    compose,
+    config,
+    inbox,
+    people,
+    probes,
+    profile,
+    readerlog,
+    tokens,
+)
 from postern.api.auth import Bearer
 from postern.api.door import guard
 from postern.api.errors import answer_refusals, not_found
@@ -26,6 +37,7 @@ for _prefix, _router in (
     ("/customers", communication.router),
     ("", profile.router),
     ("", access.router),
+    ("", readerlog.router),
     ("", probes.router),
     ("/config", config.router),
     ("/tokens", tokens.router),

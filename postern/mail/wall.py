@@ -192,8 +192,8 @@ WRITES_FILE = f"""EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {{table}}.d
   AND ({{table}}.{OWNED} OR {{table}}.mailbox_id = d.mailbox_id) AND {_WRITES.replace("{d}", "d")})"""
 AUTHORS_FILE = """EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.delivery_id
   AND d.author_id = (SELECT app.me()))"""
-OPENS = f"""reader_id = (SELECT app.me()) AND at = now() AND NOT ({OWNED}) AND EXISTS (SELECT FROM mail_message m
-  WHERE m.id = {{table}}.message_id AND m.mailbox_id = {{table}}.mailbox_id)"""
+SAME_BOX = "EXISTS (SELECT FROM mail_message m WHERE m.id = {table}.message_id AND m.mailbox_id = {table}.mailbox_id)"
+OPENS = f"reader_id = (SELECT app.me()) AND at = now() AND NOT ({OWNED}) AND {SAME_BOX}"
 ANY = "true"
 # The mailbox is in the key, except for a shared conversation's.
 BOX_OF_KEY = """CASE WHEN wall_key > 0 THEN wall_key >> 2 = (SELECT app.box()) ELSE EXISTS (SELECT FROM mail_conversation c

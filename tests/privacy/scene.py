@@ -21,7 +21,7 @@ from django.test import Client
 from django.utils import timezone
 
 from postern.mail.access import viewing_as
-from postern.mail.models import Action, Bcc, Sighting
+from postern.mail.models import Action, Bcc, Opening, Sighting
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Probe, Reader
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer, Staff, Token
@@ -71,11 +71,15 @@ class Scene:
         self._tokens = {"stranger": ""}
         for name, staff in self.staff.items():
             if staff is not None:
-                client = Client()
-                client.force_login(staff)
-                self._cookies[name] = client.cookies
-                with viewing_as(staff):
-                    self._tokens[name] = make_token(staff=staff, name="tests")[1]
+                self.sign_in(name, staff)
+
+    def sign_in(self, actor: str, staff: Staff) -> None:
+        """Let somebody in, by the door for people and by the one for programs."""
+        client = Client()
+        client.force_login(staff)
+        self.staff[actor], self._cookies[actor] = staff, client.cookies
+        with viewing_as(staff):
+            self._tokens[actor] = make_token(staff=staff, name="tests")[1]
 
     def _let_somebody_answer(self) -> Staff:
         with self.acting_as("superuser"):
@@ -135,6 +139,20 @@ class Scene:
         )
         # The rows take longer than an action can be undone.
         Action.objects.filter(pk=action.pk).update(created_at=timezone.now() + timedelta(days=1))
+        Opening.objects.create(
+            at=timezone.now(),
+            mailbox=box,
+            message_id=ids["known"],
+            conversation_id=ids["thread"],
+            reader_id=world.reader.pk,
+            reader_name="Okapi",
+            what="body",
+            door="page",
+            subject="okapi",
+            outgoing=False,
+            received_at=timezone.now(),
+            customers=[world.customer.pk],
+        )
         made = {
             "mailbox": box,
             "customer": world.customer,

@@ -14,12 +14,14 @@ from postern.mail import lists
 from postern.mail.access import has_own_mailbox, may_answer, waits_for_own_mailbox
 from postern.mail.actions import mark_read
 from postern.mail.models import Message
+from postern.mail.readerlog import latest
+from postern.mail.visibility import Visibility, Watch, watch
 from postern.mime.quoting import split_quote
 from postern.outbox.behalf import Seen, authors_of, seen_by
 from postern.outbox.models import Delivery
 from postern.people.models import Customer, Staff
 from postern.web.compose.composer import NEW, composer_of, first_address
-from postern.web.inbox.rows import visibility
+from postern.web.inbox.opening import What, opened, prefetched
 from postern.web.inbox.views import frame_height, person
 from postern.web.people.views import page_of
 
@@ -39,6 +41,7 @@ class Card:
     quoted: str
     frame_height: int
     attachments: list[Any]
+    visibility: Visibility
 
 
 @login_required
@@ -51,11 +54,15 @@ def communication(request: HttpRequest, pk: int) -> HttpResponse:
     composer = _composer(staff, customer, request.GET.get("write", ""))
     wanted = _conversation(composer) or request.GET.get("thread")
     chosen = next((t for t in threads if str(t.id) == wanted), threads[0] if threads else None)
+    shown = chosen.messages if chosen else []
+    opened(request, shown, What.CONVERSATION)
+    sight = watch(staff, shown)
     context = page_of(customer, "communication") | {
         "threads": threads,
         "thread": chosen,
-        "cards": _cards(staff, chosen) if chosen else [],
-        "visibility": visibility(staff, chosen.last.mailbox) if chosen else None,
+        "cards": _cards(staff, chosen, sight, reading=not prefetched(request)) if chosen else [],
+        "visibility": sight.over(shown) if shown else None,
+        "openings": latest(staff, shown),
         "mine": bool(chosen and chosen.last.mailbox.owner_id == staff.pk),
         "may_answer": bool(chosen and may_answer(staff, chosen.last)),
         "pending": [one for one in _pending(staff, customer) if one.row.pk != _draft(composer)],
@@ -88,19 +95,21 @@ def _conversation(composer: dict[str, Any]) -> str:
     return str(delivery.answers.conversation_id) if delivery and delivery.answers else ""
 
 
-def _cards(staff: Staff, thread: lists.Thread) -> list[Card]:
+def _cards(staff: Staff, thread: lists.Thread, sight: Watch, *, reading: bool) -> list[Card]:
+    """The messages of a conversation; `reading`: those that stand open become read for this person."""
     last = len(thread.messages) - FOLDED_AFTER
     authors = authors_of(staff, thread.messages)
     cards = []
     for number, message in enumerate(thread.messages):
         fresh, quoted = split_quote(message.body.text)
         shown = number >= last or getattr(message, "unread", False)
-        if shown and getattr(message, "unread", False):
+        if reading and shown and getattr(message, "unread", False):
             mark_read(staff=staff, message=message)
         own = message.outgoing and message.mailbox.owner_id == staff.pk
         files = [a for a in message.attachments.all() if not a.inline]
         by = authors.get(message.pk, "")
-        cards.append(Card(message, own, by, shown, fresh, quoted, frame_height(message), files))
+        seen = sight.over([message])
+        cards.append(Card(message, own, by, shown, fresh, quoted, frame_height(message), files, seen))
     return cards
 
 

@@ -20,6 +20,7 @@ from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer
 from postern.web.base.toast import toast
 from postern.web.compose.composer import FIELDS, composer_of, docked, first_address
+from postern.web.inbox.opening import What, opened
 from postern.web.inbox.views import person
 
 
@@ -108,6 +109,7 @@ def _after(delivery: Delivery) -> str:
 def reply(request: HttpRequest, pk: int) -> HttpResponse:
     """Start a reply to a message, one's own or one that one may answer in its owner's name; `?all=1` to everybody."""
     message = _answerable(request, pk)
+    opened(request, [message], What.REPLY)
     return _start(
         request, lambda staff: outbox.reply(staff=staff, message=message, to_all="all" in request.GET)
     )

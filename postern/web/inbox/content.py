@@ -14,6 +14,7 @@ from postern.mail.models import Message
 from postern.mail.raw import download_name, file_of, letter_for
 from postern.mime.read import part_bytes, read
 from postern.mime.sanitize import SANITIZER_VERSION, sanitize
+from postern.web.inbox.opening import What, opened
 from postern.web.inbox.views import person
 
 BODY_POLICY = (
@@ -46,6 +47,7 @@ def body(request: HttpRequest, pk: int) -> HttpResponse:
     message = visible(request, pk)
     if request.headers.get("Sec-Fetch-Dest", "iframe") not in ("iframe", "document"):
         raise Http404
+    opened(request, [message], What.BODY)
     shown = message.body
     html = shown.html if shown.sanitizer_version == SANITIZER_VERSION else ""
     if "cid:" in html:
@@ -84,6 +86,7 @@ class _Images:
 def source(request: HttpRequest, pk: int) -> HttpResponse:
     """View source: the raw letter as text, its first half megabyte."""
     message = visible(request, pk)
+    opened(request, [message], What.SOURCE)
     raw = letter_for(staff=person(request), message=message)
     context = {
         "message": message,
@@ -100,6 +103,7 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
 def download(request: HttpRequest, pk: int) -> HttpResponse:
     """Download .eml: the raw letter."""
     message = visible(request, pk)
+    opened(request, [message], What.SOURCE)
     return as_file(
         letter_for(staff=person(request), message=message),
         f"{message.subject[:80] or 'letter'}.eml",
@@ -111,10 +115,12 @@ def download(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def attachment(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     """One part of a letter, always as a download, never shown in our own origin."""
-    found = file_of(visible(request, pk), index)
+    message = visible(request, pk)
+    found = file_of(message, index)
     if found is None:
         raise Http404
     part, data = found
+    opened(request, [message], What.FILE, index, part.filename)
     return as_file(data, part.filename or f"part-{index}", part.content_type)
 
 

@@ -1,4 +1,4 @@
-"""A message as a row of a list, and who can see it in words."""
+"""A message as a row of a list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from django.urls import reverse
 from postern.mail.actions import ACTIONS, MessageAction, actions_for
 from postern.mail.models import Message
 from postern.mail.models.message import MessageQuerySet
-from postern.mailboxes.models import Mailbox, Reader
 from postern.outbox.behalf import authors_of
 from postern.people.models import Customer, Staff
 
@@ -170,39 +169,3 @@ def sent_rows(messages: Sequence[Message], staff: Staff, current: int | None) ->
         )
         for m in messages
     ]
-
-
-@dataclass(frozen=True)
-class Visibility:
-    """Who can see a message, as the pill says it; `people` only for its owner."""
-
-    text: str
-    people: list[str] = field(default_factory=list)
-
-
-def visibility(staff: Staff, mailbox: Mailbox) -> Visibility:
-    """Words for the visibility pill of mail in a mailbox."""
-    if mailbox.owner_id != staff.pk:
-        grant = Reader.objects.filter(mailbox=mailbox, staff=staff).first()
-        until = f" until {grant.ends_at:%-d %b %Y}" if grant and grant.ends_at else ""
-        return Visibility(f"{mailbox.address}, shared with you{until}")
-    readers = list(Reader.objects.filter(mailbox=mailbox).select_related("staff").order_by("staff__name"))
-    if not readers:
-        return Visibility("Only you can see this")
-    names = [r.staff.name.split()[0] for r in readers]
-    return Visibility(
-        f"You and {names[0]}" if len(names) == 1 else f"You and {len(names)} others",
-        [_reader(r) for r in readers],
-    )
-
-
-def _reader(reader: Reader) -> str:
-    scope = [
-        *(["incoming mail only"] if reader.incoming_only else []),
-        *(["customers’ conversations only"] if reader.customers_only else []),
-        *(["may answer in your name"] if reader.may_reply else []),
-        *([f"until {reader.ends_at:%-d %b %Y}"] if reader.ends_at else []),
-    ]
-    if not (reader.incoming_only or reader.customers_only):
-        scope.insert(0, "everything")
-    return f"{reader.staff.name}: {', '.join(scope)}"

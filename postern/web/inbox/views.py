@@ -19,11 +19,14 @@ from postern.mail.models.message import MessageQuerySet
 from postern.mail.owed import in_words, undone
 from postern.mail.pairing import suggestions
 from postern.mail.raw import events_of
+from postern.mail.readerlog import latest
+from postern.mail.visibility import watch
 from postern.mailboxes.models import DenyEntry
 from postern.mime.quoting import split_quote
 from postern.outbox.behalf import authors_of
 from postern.people.models import Staff
-from postern.web.inbox.rows import beside, button, customer_of, inbox_rows, sent_rows, visibility
+from postern.web.inbox.opening import What, opened, prefetched
+from postern.web.inbox.rows import beside, button, customer_of, inbox_rows, sent_rows
 
 _PICTURE = re.compile(r"<img\b[^>]*>")
 _HEIGHT = re.compile(r'\bheight="(\d{1,4})"')
@@ -50,7 +53,11 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     staff = person(request)
     wanted = read_filter(request.GET)
     rows = lists.inbox(staff, wanted)
-    message = open_message(request, lists.inbox(staff, lists.Filter()), pk) if pk else None
+    message = (
+        open_message(request, lists.inbox(staff, lists.Filter()), pk)
+        if pk and not _list_only(request)
+        else None
+    )
     page = lists.inbox_page(staff, wanted, request.GET.get("after", ""))
     query = _query(request.GET)
     context = {
@@ -80,7 +87,7 @@ def sent(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """Letters sent from here and from elsewhere, newest first."""
     staff = person(request)
     rows = lists.sent(staff)
-    message = open_message(request, rows, pk) if pk else None
+    message = open_message(request, rows, pk) if pk and not _list_only(request) else None
     page = lists.page(rows, staff, request.GET.get("after", ""))
     context = {
         "nav": "sent",
@@ -120,17 +127,20 @@ def read_filter(query: QueryDict) -> lists.Filter:
 
 
 def open_message(request: HttpRequest, rows: MessageQuerySet, pk: int) -> Message:
-    """One message of `rows`, or 404. Opening marks it read for this person; prefetching does not."""
+    """One message of `rows`, or 404. Opening marks it read for this person, and is noted where it is another's mail."""
     staff = person(request)
     message = lists.dressed(rows, staff).filter(pk=pk).first()
     if message is None:
         raise Http404
-    prefetch = (
-        "prefetch" in request.headers.get("Sec-Purpose", "") or request.headers.get("HX-Preloaded") == "true"
-    )
-    if not prefetch:
+    opened(request, [message], What.BODY)
+    if not prefetched(request):
         mark_read(staff=staff, message=message)
     return message
+
+
+def _list_only(request: HttpRequest) -> bool:
+    """True when a live update asks for the list beside the open message: that is nobody's opening of the message."""
+    return request.headers.get("HX-Target") in ("list", "totals")
 
 
 def reading(staff: Staff, message: Message) -> dict[str, Any]:
@@ -145,7 +155,8 @@ def reading(staff: Staff, message: Message) -> dict[str, Any]:
         "undone": [in_words(errand) for errand in undone(staff, message)] if mine else [],
         "written_by": authors_of(staff, [message]).get(message.pk, ""),
         "customer": customer_of(message),
-        "visibility": visibility(staff, message.mailbox),
+        "visibility": watch(staff, [message]).over([message]),
+        "openings": latest(staff, [message]),
         "attachments": [a for a in message.attachments.all() if not a.inline],
         "events": events_of(message),
         "fresh": fresh,

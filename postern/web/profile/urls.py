@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from postern.web.profile import access, email, person, tests
+from postern.web.profile import access, email, person, readerlog, tests
 
 urlpatterns = [
     path("profile/", person.information, name="profile"),
@@ -18,4 +18,6 @@ urlpatterns = [
     path("profile/email/test/<int:pk>/", tests.show, name="probe"),
     path("profile/email/access/", access.give, name="access-give"),
     path("profile/email/access/<int:pk>/remove/", access.remove, name="access-remove"),
+    path("profile/reader-log/", readerlog.log, name="reader-log"),
+    path("profile/reader-log.csv", readerlog.export, name="reader-log-csv"),
 ]
