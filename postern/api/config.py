@@ -82,7 +82,8 @@ class AdministratorChange(Body):
     is_active: bool | None = None
 
 
-def _super(request: HttpRequest) -> Staff:
+def must_be_super(request: HttpRequest) -> Staff:
+    """The super-administrator who asks; for everybody else it is not there."""
     if not who(request).is_super:
         raise Http404
     return who(request)
@@ -91,7 +92,7 @@ def _super(request: HttpRequest) -> Staff:
 @router.get("/email", response=SystemOut, operation_id="get_system_email", summary="The company's account")
 def get_system_email(request: HttpRequest) -> SystemOut:
     """All settings but the password."""
-    _super(request)
+    must_be_super(request)
     return _out(SystemEmail.current())
 
 
@@ -100,7 +101,7 @@ def get_system_email(request: HttpRequest) -> SystemOut:
 )
 def change_system_email(request: HttpRequest, data: SystemSettings) -> SystemOut:
     """Settings left out stay; a new server, port, user name or security mode needs the password again."""
-    return _out(save_system_email(staff=_super(request), data=data.dict(exclude_unset=True)))
+    return _out(save_system_email(staff=must_be_super(request), data=data.dict(exclude_unset=True)))
 
 
 @router.post(
@@ -110,7 +111,7 @@ def probe_system_email(request: HttpRequest, data: SystemProbe) -> Status[Probe]
     """Sends a test email, to oneself unless `recipient` says otherwise. Ask GET /probes/{id} how it goes."""
     settings = data.settings.dict(exclude_unset=True)
     probe = start_probe(
-        staff=_super(request),
+        staff=must_be_super(request),
         mailbox=None,
         kind=Probe.Kind.SYSTEM,
         data=settings,
@@ -124,7 +125,7 @@ def probe_system_email(request: HttpRequest, data: SystemProbe) -> Status[Probe]
 )
 def list_administrators(request: HttpRequest) -> Any:
     """Those who may sign in first."""
-    _super(request)
+    must_be_super(request)
     return Staff.objects.order_by("-is_active", "name", "pk")
 
 
@@ -136,7 +137,7 @@ def list_administrators(request: HttpRequest) -> Any:
 )
 def add_administrator(request: HttpRequest, data: AdministratorNew) -> Status[dict[str, Any]]:
     """The first password is in the answer, this once."""
-    staff, first = add_staff(by=_super(request), **data.dict())
+    staff, first = add_staff(by=must_be_super(request), **data.dict())
     return Status(201, {"administrator": staff, "first_password": first})
 
 
@@ -147,8 +148,12 @@ def add_administrator(request: HttpRequest, data: AdministratorNew) -> Status[di
     summary="Change somebody's name, role, or right to sign in",
 )
 def change_administrator(request: HttpRequest, pk: int, data: AdministratorChange) -> Staff:
-    """There is always one super-administrator (else 409, last_super)."""
-    by = _super(request)
+    """There is always one super-administrator (else 409, last_super).
+
+    `is_active: false` ends everything of theirs at once: sign-ins, tokens, stored passwords of their mailboxes,
+    grants given and had; letters that wait are held. `true` brings none of it back.
+    """
+    by = must_be_super(request)
     staff = get_object_or_404(Staff, pk=pk)
     return change_staff(by=by, staff=staff, changes=data.dict(exclude_none=True))
 

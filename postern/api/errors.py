@@ -39,6 +39,7 @@ CONFLICTS = frozenset(
         "already_sent",
         "conflict",
         "last_super",
+        "not_disabled",
         "not_a_lead",
         "not_editable",
         "not_offered",

@@ -11,6 +11,7 @@ from postern.api import (
     compose,
     config,
     inbox,
+    leaving,
     people,
     probes,
     profile,
@@ -39,7 +40,9 @@ for _prefix, _router in (
     ("", access.router),
     ("", readerlog.router),
     ("", probes.router),
+    ("", leaving.mine),
     ("/config", config.router),
+    ("/config", leaving.config),
     ("/tokens", tokens.router),
 ):
     api.add_router(_prefix, _router)

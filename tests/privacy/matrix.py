@@ -280,6 +280,10 @@ API: dict[str, list[Row]] = {
     # My Profile
     "get_me": [get(STAFF)],
     "change_me": [send("PATCH", STAFF, name="Renamed")],
+    "get_consent": [get(STAFF)],
+    "set_consent": [send("PUT", STAFF, agreed=True, customers_only=False)],
+    "list_notices": [get(STAFF)],
+    "read_notices": [post(STAFF, upto=999999)],
     "list_colleagues": [get(STAFF)],
     "list_mailboxes": [get(OWN_LIST)],
     "add_mailbox": [post(STAFF, address="second@isp.example")],
@@ -317,6 +321,13 @@ API: dict[str, list[Row]] = {
     "list_administrators": [get(SUPER)],
     "add_administrator": [post(SUPER, name="New", email="new@isp.example")],
     "change_administrator": [send("PATCH", SUPER, "colleague", title="Care")],
+    "list_handovers": [get(SUPER)],
+    "hand_over": [
+        post(SUPER, "gone", successor="{colleague}", ends_at=f"{SOON}T12:00:00Z", reason=WHY),
+        post(SUPER_REFUSED, "gone", successor="{boss}", ends_at=f"{SOON}T12:00:00Z", reason=WHY),
+        post(SUPER_REFUSED, "owner", successor="{colleague}", ends_at=f"{SOON}T12:00:00Z", reason=WHY),
+    ],
+    "end_handover": [send("DELETE", SUPER, "gone")],
     # Tokens
     "list_tokens": [get(OWN_LIST)],
     "make_token": [post(STAFF, name="script")],
