@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponseBase
 
-from postern.mail.models import Message
+from postern.mail.models import ConversationShare, Message
 from postern.mailboxes.models import Mailbox, Reader
 from postern.people.models import Staff
 
@@ -66,7 +66,10 @@ def has_own_mailbox(staff: Staff) -> bool:
 
 def waits_for_own_mailbox(staff: Staff) -> bool:
     """True when somebody gave access that stays shut until the person's own mailbox is set up."""
-    return Reader.objects.filter(staff=staff).exists() and not has_own_mailbox(staff)
+    if has_own_mailbox(staff):
+        return False
+    given = (Reader.objects.filter(staff=staff), ConversationShare.objects.filter(staff=staff))
+    return any(rows.exists() for rows in given)
 
 
 class WallMiddleware:

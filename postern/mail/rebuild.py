@@ -1,7 +1,8 @@
 """Everything that is made from raw letters, made anew: after an upgrade of the reader, or when in doubt.
 
 The raw letters are the truth (RELIABILITY R-055). What people decided is not made from them and is never
-touched: deletions, read marks, what was filed or unpaired by hand, who counts for a narrowed grant.
+touched: deletions, read marks, what was filed or unpaired by hand, who counts for a narrowed grant, and which
+letters are in a conversation that is shared by name.
 """
 
 from __future__ import annotations
@@ -15,12 +16,22 @@ from zstandard import ZstdError
 
 from postern.mail import rawstore
 from postern.mail.access import at_mailbox
-from postern.mail.conversations import lock, place_all
+from postern.mail.conversations import lock, place_all, stay
 from postern.mail.filing import Filer
 from postern.mail.letterstore import LetterMissing
-from postern.mail.models import Attachment, Body, Conversation, Message, MessageSearch, Party, Raw, Reference
+from postern.mail.models import (
+    Attachment,
+    Body,
+    Conversation,
+    ConversationShare,
+    Message,
+    MessageSearch,
+    Party,
+    Raw,
+    Reference,
+)
 from postern.mail.preparing import Arrival, Prepared, prepare
-from postern.mail.storing import DESCRIBED, describe, save_content
+from postern.mail.storing import DESCRIBED, describe, note_places, save_content
 from postern.mail.withholding import header_only
 from postern.mailboxes.models import Mailbox
 from postern.mime.sanitize import SANITIZER_VERSION
@@ -65,7 +76,8 @@ def rebuild(mailbox_id: int, *, told: Callable[[int], object] = lambda done: Non
         lock(mailbox_id)
         mailbox = Mailbox.objects.get(pk=mailbox_id)
         before = dict(Message.objects.filter(mailbox=mailbox).values_list("pk", "conversation_id"))
-        Reference.objects.filter(mailbox=mailbox).delete()
+        shared = ConversationShare.objects.filter(mailbox=mailbox).values("conversation_id")
+        Reference.objects.filter(mailbox=mailbox).exclude(conversation__in=shared).delete()
         for messages in _batches(mailbox):
             _reread(mailbox, messages, report)
             told(report.letters)
@@ -121,16 +133,25 @@ def _reread(mailbox: Mailbox, messages: Sequence[Message], report: Rebuilt) -> N
     for message, one in readable:
         describe(message, one)
         message.quarantined = ""
-    threaded = [(message, one) for message, one in readable if one.ids]  # the others stand alone, and stay
-    places = place_all(mailbox.pk, [one.ids for _, one in threaded])
-    for (message, _), conversation in zip(threaded, places, strict=True):
-        message.conversation_id = conversation
+    _thread(mailbox, readable)
     _file([message for message, _ in readable], mailbox)
     changed = ("conversation_id", "known", "owner_party", "quarantined", *DESCRIBED)
     Message.objects.bulk_update([message for message, _ in pairs], changed)
     for model in (Body, Attachment, MessageSearch):
         model._default_manager.filter(message__in=[message for message, _ in readable]).delete()
     save_content(mailbox, readable)
+
+
+def _thread(mailbox: Mailbox, readable: Sequence[tuple[Message, Prepared]]) -> None:
+    """Put messages into conversations anew. Those of a shared one stay there, and no other comes to it."""
+    fixed = [(message, one) for message, one in readable if message.shared]
+    stay(mailbox.pk, [one.ids for _, one in fixed], [message.conversation_id for message, _ in fixed])
+    # Letters without ids stand alone, and stay.
+    loose = [(message, one) for message, one in readable if one.ids and not message.shared]
+    places = place_all(mailbox.pk, [one.ids for _, one in loose])
+    for (message, _), conversation in zip(loose, places.conversations, strict=True):
+        message.conversation_id = conversation
+    note_places(mailbox, [message for message, _ in loose], places)
 
 
 def _prepared(message: Message) -> Prepared:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from operator import attrgetter
 
 from postern.mail import rawstore
+from postern.mail.apart import Joining
 from postern.mail.bulk import ask, column, pour
-from postern.mail.conversations import place_all
+from postern.mail.conversations import Places, place_all
 from postern.mail.filing import Filer
-from postern.mail.models import Attachment, Bcc, Body, Message, MessageRead, Party
+from postern.mail.models import Aside, Attachment, Bcc, Body, Message, MessageRead, Party
 from postern.mail.preparing import Prepared
+from postern.mail.references import id_hash
 from postern.mailboxes.models import Mailbox
 from postern.mime.sanitize import SANITIZER_VERSION
 
@@ -58,11 +60,12 @@ def create_all(mailbox: Mailbox, many: Sequence[Prepared], *, outgoing: bool) ->
     messages = [_fields(mailbox, one, outgoing) for one in many]
     filer = Filer(mailbox, messages)
     filings = [filer.filing(message) for message in messages]
-    places = place_all(mailbox.pk, [one.ids for one in many])
-    for message, filing, conversation in zip(messages, filings, places, strict=True):
+    places = place_all(mailbox.pk, [one.ids for one in many], lambda n: joining(many[n], outgoing))
+    for message, filing, conversation in zip(messages, filings, places.conversations, strict=True):
         message.known, message.owner_party = bool(filing.customers), filing.owner_party
         message.conversation_id = conversation
     _insert(messages, mailbox, outgoing)
+    note_places(mailbox, messages, places)
     rawstore.put_many(
         mailbox.pk, [(m.pk, one.sha256, one.raw) for m, one in zip(messages, many, strict=True)]
     )
@@ -85,7 +88,7 @@ def create_all(mailbox: Mailbox, many: Sequence[Prepared], *, outgoing: bool) ->
 
 def quarantine(mailbox: Mailbox, one: Prepared, reason: str, *, outgoing: bool) -> Message:
     """Keep the raw letter under a message that says only that it could not be read."""
-    (conversation,) = place_all(mailbox.pk, [()])
+    (conversation,) = place_all(mailbox.pk, [()]).conversations
     message = Message.objects.create(
         mailbox=mailbox,
         sha256=one.sha256,
@@ -99,6 +102,23 @@ def quarantine(mailbox: Mailbox, one: Prepared, reason: str, *, outgoing: bool) 
     rawstore.put_many(mailbox.pk, [(message.pk, one.sha256, one.raw)])
     Body(message=message, mailbox=mailbox, sanitizer_version=SANITIZER_VERSION).save(force_insert=True)
     return message
+
+
+def joining(one: Prepared, outgoing: bool) -> Joining:
+    """Return what decides whether a letter may join a shared conversation."""
+    sent_to = frozenset(address for _, address in (*one.to, *one.cc))
+    author = frozenset([one.from_address])
+    own = id_hash(one.message_id) if one.message_id else None
+    return Joining(own if own in one.ids else None, sent_to if outgoing else author, author | sent_to)
+
+
+def note_places(mailbox: Mailbox, messages: Sequence[Message], places: Places) -> None:
+    """Mark the messages that joined a shared conversation, and note those that stand aside of one."""
+    if places.shared:
+        ids = [messages[number].pk for number in places.shared]
+        Message.objects.filter(mailbox=mailbox, pk__in=ids).update(shared=True)
+    aside = [(messages[number].pk, conversation) for number, conversation in places.aside.items()]
+    pour(Aside, ("message_id", "conversation_id"), aside, once=True, mailbox_id=mailbox.pk)
 
 
 def describe(message: Message, one: Prepared) -> None:

@@ -1,0 +1,114 @@
+"""Share one conversation with one colleague by name, take it back, and add a letter that stands aside of it.
+
+Only the owner of the mailbox does. It shows exactly the letters of that conversation in that mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from postern.mail.conversations import try_lock
+from postern.mail.models import Aside, ConversationShare, Message
+from postern.mailboxes.cleaning import SettingsError
+from postern.people.models import Staff
+
+
+@dataclass(frozen=True)
+class StandsAside:
+    """A letter answers a conversation that is shared, or was, with these colleagues (names), and is none of it."""
+
+    conversation: int
+    names: tuple[str, ...]
+
+
+def own_conversation(staff: Staff, conversation: int) -> int:
+    """Return the mailbox of a conversation of the person's own. Raises Message.DoesNotExist for any other."""
+    rows = Message.objects.visible_to(staff).filter(conversation_id=conversation, mailbox__owner=staff)
+    box = rows.values_list("mailbox_id", flat=True).first()
+    if box is None:
+        raise Message.DoesNotExist
+    return box
+
+
+def share(
+    *, staff: Staff, conversation: int, colleague: Staff, ends_at: datetime | None = None
+) -> ConversationShare:
+    """Let a colleague read one of the person's own conversations, or change until when (an aware moment).
+
+    Raises SettingsError with the fields `colleague` and `ends_at`; Message.DoesNotExist for a conversation that
+    is not theirs.
+    """
+    with transaction.atomic():
+        box = own_conversation(staff, conversation)
+        if colleague.pk == staff.pk:
+            raise SettingsError({"colleague": ["The conversation is yours; you read it already."]})
+        if not colleague.is_active:
+            raise SettingsError({"colleague": [f"{colleague.name} can no longer sign in."]})
+        if ends_at is not None and ends_at <= timezone.now():
+            raise SettingsError({"ends_at": ["The end lies in the past."]})
+        row, _ = ConversationShare.objects.update_or_create(
+            conversation_id=conversation,
+            staff=colleague,
+            defaults={"ends_at": ends_at},
+            create_defaults={"ends_at": ends_at, "mailbox_id": box},
+        )
+    return row
+
+
+def take_back(*, staff: Staff, conversation: int, colleague: int) -> ConversationShare:
+    """End a share; from the next statement on it shows nothing. Raises ConversationShare.DoesNotExist.
+
+    It never waits: while the mailbox is storing letters or is read anew the share is ended, and removed later.
+    """
+    with transaction.atomic():
+        rows = ConversationShare.objects.filter(mailbox__owner=staff, conversation=conversation)
+        row = rows.select_related("staff").get(staff=colleague)
+        if try_lock(row.mailbox_id):
+            ConversationShare.objects.filter(pk=row.pk).delete()
+        else:
+            ConversationShare.objects.filter(pk=row.pk).update(ends_at=timezone.now())
+    return row
+
+
+def shares_of(staff: Staff, conversations: Iterable[int]) -> QuerySet[ConversationShare]:
+    """Return the shares in force of the person's own conversations among these, by name."""
+    rows = ConversationShare.objects.filter(_in_force(), mailbox__owner=staff, conversation__in=conversations)
+    return rows.select_related("staff").order_by("staff__name", "pk")
+
+
+def shared_with(staff: Staff, conversation: int) -> ConversationShare | None:
+    """Return the share in force by which the person reads a conversation of somebody else."""
+    return ConversationShare.objects.filter(_in_force(), staff=staff, conversation=conversation).first()
+
+
+def stand_aside(staff: Staff, messages: Sequence[Message]) -> dict[int, StandsAside]:
+    """Return which of these messages answer a shared conversation without being of it; told to the owner alone."""
+    rows = Aside.objects.filter(mailbox__owner=staff, message__in=[message.pk for message in messages])
+    found = list(rows.exclude(conversation=F("message__conversation")).values_list("pk", "conversation_id"))
+    names: dict[int, tuple[str, ...]] = {}
+    for row in shares_of(staff, {conversation for _, conversation in found}) if found else ():
+        names[row.conversation_id] = (*names.get(row.conversation_id, ()), row.staff.name)
+    return {pk: StandsAside(conversation, names.get(conversation, ())) for pk, conversation in found}
+
+
+def add_aside(*, staff: Staff, message: Message) -> int:
+    """Add a letter that stands aside to the conversation it answers: whoever reads that reads it too.
+
+    Returns the conversation. Raises Aside.DoesNotExist where the letter is not the person's, or stands nowhere aside.
+    """
+    if message.pk not in stand_aside(staff, [message]):
+        raise Aside.DoesNotExist
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app.add_aside(%s)", [message.pk])
+        (conversation,) = cursor.fetchone()
+    return int(conversation)
+
+
+def _in_force() -> Q:
+    return Q(ends_at=None) | Q(ends_at__gt=timezone.now())
