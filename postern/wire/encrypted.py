@@ -1,8 +1,7 @@
 """An encrypted connection for asyncio: OpenSSL reads the socket itself, straight into its protocol's buffer.
 
-asyncio's own way carries every byte through two memory buffers and keeps some 10 KB more for each connection,
-uvloop's costs half as much CPU again for a download (Dovecot 2.3, November 2026: `./dev bench fetch`, `idle`).
-Works on either loop: it needs nothing but `add_reader` and `add_writer`.
+asyncio's own way and uvloop's carry every byte through two memory buffers and keep some 8 KB more for each
+connection that waits (docs/decisions/0012). Works on either loop: it needs nothing but `add_reader` and `add_writer`.
 """
 
 from __future__ import annotations
