@@ -28,6 +28,9 @@ DECLARE boxes bigint[]; box bigint;
 BEGIN
   IF NOT app.is_super() THEN RAISE EXCEPTION 'not allowed' USING ERRCODE = 'insufficient_privilege'; END IF;
   UPDATE people_staff SET is_active = false, sign_ins = sign_ins + 1 WHERE id = who;
+  -- Before the mailboxes are locked: whoever is storing letters there holds the one lock and waits for the other.
+  DELETE FROM mail_conversationshare
+    WHERE staff_id = who OR mailbox_id IN (SELECT id FROM mailboxes_mailbox WHERE owner_id = who);
   -- Whoever is saving settings at this moment finishes first, or finds that they are gone.
   boxes := ARRAY(SELECT b.id FROM (SELECT id FROM mailboxes_mailbox WHERE owner_id = who ORDER BY id FOR UPDATE) b);
   DELETE FROM people_token WHERE staff_id = who;
