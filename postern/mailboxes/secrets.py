@@ -11,19 +11,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
+from postern.mailboxes.keylines import KeyLines
 from postern.mailboxes.models import Mailbox, Probe, ProbeSecret, Secret, SystemEmail, SystemSecret
 from postern.wire.errors import MailError
 
 VERSION = 1
 _KEY_ID, _NONCE = 4, 12
+SEALING_LOCK = 70_229
+"""Advisory lock: shared while a password is encrypted and stored, whole while the key file is exchanged."""
 
 
 class SecretError(MailError):
@@ -31,6 +36,10 @@ class SecretError(MailError):
 
     def __init__(self, code: str, message: str, advice: str = "Enter the password again.") -> None:
         super().__init__(code, message, advice, temporary=False)
+
+
+class KeyUnknown(SecretError):
+    """It was encrypted with a key that is not in the key file."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,8 @@ def _place(mailbox: Mailbox, field: str) -> Place:
 
 def store_secret(mailbox: Mailbox, field: str, password: str) -> None:
     """Keep the password of `field` (imap or smtp) for the mailbox's present settings, over an older one."""
-    sealed = seal(password, f"mailbox {mailbox.pk} {field}", _place(mailbox, field))
-    with connection.cursor() as cursor:
+    with _sealing(), connection.cursor() as cursor:
+        sealed = seal(password, f"mailbox {mailbox.pk} {field}", _place(mailbox, field))
         # EXCLUDED would need the right to read the column, which web does not have.
         cursor.execute(
             "INSERT INTO mailboxes_secret (mailbox_id, field, ciphertext) VALUES (%s, %s, %s)"
@@ -97,17 +106,17 @@ def read_secret(mailbox: Mailbox, field: str, place: Place | None = None) -> str
     `place` is where it is about to be sent, by default the mailbox's present settings; for any place
     other than the one it was typed for it does not open.
     """
-    row = Secret.objects.filter(mailbox=mailbox, field=field).first()
-    if row is None:
+    rows = Secret.objects.filter(mailbox=mailbox, field=field).values_list("ciphertext", flat=True)
+    found = _opened(rows.first, f"mailbox {mailbox.pk} {field}", place or _place(mailbox, field))
+    if found is None:
         raise _missing()
-    where = place or _place(mailbox, field)
-    return unseal(bytes(row.ciphertext), f"mailbox {mailbox.pk} {field}", where)
+    return found
 
 
 def store_system_secret(system: SystemEmail, password: str) -> None:
     """Keep the password of the company's SMTP account."""
-    sealed = seal(password, "system", system_place(system))
-    with connection.cursor() as cursor:
+    with _sealing(), connection.cursor() as cursor:
+        sealed = seal(password, "system", system_place(system))
         # The table has one row, and web may not even look for it: no WHERE, no ON CONFLICT.
         cursor.execute("DELETE FROM mailboxes_systemsecret")
         cursor.execute("INSERT INTO mailboxes_systemsecret (id, ciphertext) VALUES (1, %s)", [sealed])
@@ -115,16 +124,17 @@ def store_system_secret(system: SystemEmail, password: str) -> None:
 
 def read_system_secret(place: Place | None = None) -> str:
     """Return the company's SMTP password; workers only. Raises SecretError."""
-    row = SystemSecret.objects.filter(pk=1).first()
-    if row is None:
+    rows = SystemSecret.objects.filter(pk=1).values_list("ciphertext", flat=True)
+    found = _opened(rows.first, "system", place or system_place(SystemEmail.current()))
+    if found is None:
         raise _missing()
-    return unseal(bytes(row.ciphertext), "system", place or system_place(SystemEmail.current()))
+    return found
 
 
 def store_probe_secret(probe: Probe, password: str) -> None:
     """Keep a password typed for one test, until the test ends."""
-    sealed = seal(password, f"probe {probe.pk}", probe_place(probe))
-    with connection.cursor() as cursor:
+    with _sealing(), connection.cursor() as cursor:
+        sealed = seal(password, f"probe {probe.pk}", probe_place(probe))
         cursor.execute(
             "INSERT INTO mailboxes_probesecret (probe_id, ciphertext) VALUES (%s, %s)", [probe.pk, sealed]
         )
@@ -132,15 +142,36 @@ def store_probe_secret(probe: Probe, password: str) -> None:
 
 def read_probe_secret(probe: Probe) -> str | None:
     """Return the password typed for this test, None when none was typed; workers only. Raises SecretError."""
-    row = ProbeSecret.objects.filter(probe=probe).first()
-    if row is None:
-        return None
-    return unseal(bytes(row.ciphertext), f"probe {probe.pk}", probe_place(probe))
+    rows = ProbeSecret.objects.filter(probe=probe).values_list("ciphertext", flat=True)
+    return _opened(rows.first, f"probe {probe.pk}", probe_place(probe))
 
 
 def drop_probe_secret(probe: Probe) -> None:
     """Forget the password typed for this test."""
     ProbeSecret.objects.filter(probe=probe).delete()
+
+
+@contextmanager
+def _sealing() -> Iterator[None]:
+    """Until the row is committed the key it is encrypted with stays in the key file (rotation.py)."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [SEALING_LOCK])
+        yield
+
+
+def _opened(look: Callable[[], object], owner: str, place: Place) -> str | None:
+    """Open what `look` finds, None for nothing. A key may go between row and file: then the row is another by now."""
+    for last in (False, True):
+        found = look()
+        if found is None:
+            return None
+        try:
+            return unseal(bytes(found), owner, place)  # type: ignore[call-overload]
+        except KeyUnknown:
+            if last:
+                raise
+    raise AssertionError("unreachable")
 
 
 def seal(password: str, owner: str, place: Place) -> bytes:
@@ -158,7 +189,7 @@ def unseal(sealed: bytes, owner: str, place: Place) -> str:
     head, nonce = sealed[: 1 + _KEY_ID], sealed[1 + _KEY_ID : 1 + _KEY_ID + _NONCE]
     key = _keys(settings.KEY_FILE).get(head[1:])
     if head[:1] != bytes([VERSION]) or key is None:
-        raise SecretError(
+        raise KeyUnknown(
             "secret_unreadable",
             "The saved password was encrypted with another key.",
             "Bring back the key file that belongs to this database, or enter the password again.",
@@ -169,6 +200,11 @@ def unseal(sealed: bytes, owner: str, place: Place) -> str:
         raise SecretError(
             "secret_unreadable", "The saved password was entered for other connection settings."
         ) from None
+
+
+def current_key_id() -> bytes:
+    """Return the id of the key that passwords are encrypted with now. Raises SecretError without a key."""
+    return next(iter(_keys(settings.KEY_FILE)))
 
 
 def key_ids() -> set[bytes]:
@@ -185,18 +221,20 @@ def _bound_to(owner: str, place: Place) -> bytes:
 def _keys(path: Path) -> dict[bytes, bytes]:
     """Return key id -> key, the current one (the file's first line) first; older keys follow, one a line."""
     try:
-        lines = path.read_text().split()
-        masters = [bytes.fromhex(line) for line in lines]
+        masters = [bytes.fromhex(line) for line in KeyLines.parse(path.read_text()).all]
     except (OSError, ValueError):
-        masters = []
-    if not masters or any(len(master) != 32 for master in masters):
         raise SecretError(
             "secret_unreadable",
             "The installation's key file is missing or damaged.",
             "Bring back the key file; without it saved passwords cannot be used.",
-        )
+        ) from None
     keys = [hashlib.sha256(b"postern secrets\0" + master).digest() for master in masters]
-    return {hashlib.sha256(b"postern key id\0" + key).digest()[:_KEY_ID]: key for key in keys}
+    return {key_id(key): key for key in keys}
+
+
+def key_id(key: bytes) -> bytes:
+    """Return the id under which ciphertexts name a key."""
+    return hashlib.sha256(b"postern key id\0" + key).digest()[:_KEY_ID]
 
 
 def _missing() -> SecretError:

@@ -6,6 +6,7 @@ docs/settings.md documents each of them; tests/project/test_settings_page.py kee
 import hashlib
 import os
 
+from postern.mailboxes.keylines import KeyLines
 from postern.project.database import connection_settings, data_dir
 from postern.project.keyfile import key_file
 
@@ -38,14 +39,18 @@ KEY_FILE = key_file()
 """The file of the installation's keys, outside the data directory and its backups."""
 
 
-def _django_key() -> str:
-    """Return the signing key, derived from the key file; before the first start there is none."""
-    if KEY_FILE.exists():
-        return hashlib.sha256(b"postern signing\0" + KEY_FILE.read_bytes()).hexdigest()
-    return hashlib.sha256(os.urandom(32)).hexdigest()
+def _django_keys() -> list[str]:
+    """Return the signing keys, derived from the key file's lines; before the first start there is none."""
+    if not KEY_FILE.exists():
+        return [hashlib.sha256(os.urandom(32)).hexdigest()]
+    try:
+        lines = KeyLines.parse(KEY_FILE.read_text()).all
+    except ValueError:
+        lines = (KEY_FILE.read_text(errors="replace").strip(),)
+    return [hashlib.sha256(b"postern signing\0" + line.encode() + b"\n").hexdigest() for line in lines]
 
 
-SECRET_KEY = _django_key()
+SECRET_KEY, *SECRET_KEY_FALLBACKS = _django_keys()
 DEBUG = False
 ALLOWED_HOSTS = [
     h.strip() for h in os.environ.get("POSTERN_HOSTS", "localhost,127.0.0.1,[::1]").split(",") if h

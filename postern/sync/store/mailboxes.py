@@ -38,14 +38,14 @@ class Account:
     health: MailboxHealth = field(repr=False)
 
 
-# Thousands of mailboxes are looked at every few seconds: one statement, and no rows made into models.
+# Thousands of mailboxes are looked at every few seconds: one statement, and no rows made into models. A new
+# password counts settings_version up; the ciphertext is no part of the signature, since encrypting all of them
+# with a new key must not sign every mailbox in anew.
 _WATCHED = """
 SELECT b.id, lower(b.imap_host), b.imap_username, b.tracking, md5(concat_ws(chr(31),
          b.tracking, b.process, b.historic, b.historic_since, b.mark_as_read, b.imap_username, b.imap_host,
-         b.imap_port, b.imap_security, b.imap_skip_validation, b.sent_folder, b.settings_version,
-         md5(s.ciphertext)))
+         b.imap_port, b.imap_security, b.imap_skip_validation, b.sent_folder, b.settings_version))
   FROM mailboxes_mailbox b JOIN people_staff o ON o.id = b.owner_id
-  LEFT JOIN mailboxes_secret s ON s.mailbox_id = b.id AND s.field = 'imap'
  WHERE b.imap_ready AND o.is_active ORDER BY b.id"""
 
 
