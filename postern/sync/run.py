@@ -100,7 +100,7 @@ def main() -> None:
     import uvloop
 
     django.setup()
-    # A tenth less CPU for downloads and more sign-ins a second, at 4 % more memory: `./dev bench fetch`, `idle`.
+    # A tenth less CPU for downloads in clear: `./dev bench fetch`.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(supervise())
 
