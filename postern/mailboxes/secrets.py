@@ -76,14 +76,15 @@ def probe_place(probe: Probe) -> Place:
     return Place(protocol, kept["host"], int(kept["port"]), kept["username"], kept["security"])
 
 
-def _place(mailbox: Mailbox, field: str) -> Place:
+def secret_place(mailbox: Mailbox, field: str) -> Place:
+    """The server that the password of `field` belongs to."""
     return imap_place(mailbox) if field == Secret.Field.IMAP else smtp_place(mailbox)
 
 
 def store_secret(mailbox: Mailbox, field: str, password: str) -> None:
     """Keep the password of `field` (imap or smtp) for the mailbox's present settings, over an older one."""
     with _sealing(), connection.cursor() as cursor:
-        sealed = seal(password, f"mailbox {mailbox.pk} {field}", _place(mailbox, field))
+        sealed = seal(password, f"mailbox {mailbox.pk} {field}", secret_place(mailbox, field))
         # EXCLUDED would need the right to read the column, which web does not have.
         cursor.execute(
             "INSERT INTO mailboxes_secret (mailbox_id, field, ciphertext) VALUES (%s, %s, %s)"
@@ -107,7 +108,7 @@ def read_secret(mailbox: Mailbox, field: str, place: Place | None = None) -> str
     other than the one it was typed for it does not open.
     """
     rows = Secret.objects.filter(mailbox=mailbox, field=field).values_list("ciphertext", flat=True)
-    found = _opened(rows.first, f"mailbox {mailbox.pk} {field}", place or _place(mailbox, field))
+    found = _opened(rows.first, f"mailbox {mailbox.pk} {field}", place or secret_place(mailbox, field))
     if found is None:
         raise _missing()
     return found

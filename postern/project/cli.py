@@ -24,6 +24,7 @@ look after it
   postern check           is this installation sound? says what is wrong and what to do
   postern backup FILE                    all data in one file, while everything runs
   postern restore FILE                   put a backup in place, with Postern stopped
+  postern rotate-keys                    a new key for the saved passwords, while everything runs
   postern create-admin EMAIL             make an administrator or super-administrator
   postern import-customers FILE.csv      customers and leads from a CSV file
   postern token EMAIL                    a token for the API
@@ -74,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
     restore = verbs.add_parser("restore", help="put a backup in place of an empty database")
     restore.add_argument("file", type=Path)
     restore.add_argument("--force", action="store_true", help="replace what the database holds")
+    rotate = verbs.add_parser("rotate-keys", help="a new key for the saved passwords, while everything runs")
+    rotate.add_argument(
+        "--only",
+        choices=["add", "use", "drop"],
+        help="one step, for several machines; copy the key file to all of them after each (docs/operations.md)",
+    )
     migrate = verbs.add_parser("migrate", help="create or update the tables")
     migrate.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to do")
     demo = verbs.add_parser("demo", help="everything with invented people and mail")

@@ -1,8 +1,11 @@
 """The installation's key file: made once, readable by its owner alone, outside the data and the backups."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
+
+from postern.mailboxes.keylines import KeyLines
 
 
 def key_file() -> Path:
@@ -34,7 +37,45 @@ def ensure_key_file(path: Path) -> bool:
     except FileExistsError:
         return False
     with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
+        file.write(new_key() + "\n")
         file.flush()
         os.fsync(file.fileno())
     return True
+
+
+def read_keys(path: Path) -> KeyLines:
+    """Return what stands in the key file. Raises OSError, ValueError for a damaged one."""
+    return KeyLines.parse(path.read_text())
+
+
+def write_keys(path: Path, keys: KeyLines) -> None:
+    """Put other keys into the file: at any moment it holds either the old text or the new, whole and on the disk.
+
+    It keeps its owner and mode 0600, and a link keeps leading to it. Raises OSError.
+    """
+    path = path.resolve()
+    owner, part = path.stat(), path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)  # of a run that was killed
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(keys.text())
+            file.flush()
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            os.fsync(file.fileno())
+        part.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def new_key() -> str:
+    """Return a fresh key as the file writes it."""
+    return secrets.token_hex(32)

@@ -63,6 +63,7 @@ VERBS: dict[str, Verb] = {
     "migrate": alone(f"{HERE}.migrate:run"),
     "backup": one_shot(f"{HERE}.backup:backup", "owner"),
     "restore": alone(f"{HERE}.backup:restore"),
+    "rotate-keys": one_shot(f"{HERE}.keys:rotate_keys", "owner"),
     "check": one_shot("postern.project.check:check", "web"),
     "create-admin": one_shot(f"{HERE}.create_admin:create_admin", "web"),
     "import-customers": one_shot(f"{HERE}.customers:import_customers", "web"),
