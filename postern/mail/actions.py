@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 
+from postern.mail import clock
 from postern.mail.access import may_answer
 from postern.mail.events import notify
 from postern.mail.models import Action, Errand, Message, MessageRead, Party
@@ -159,7 +160,7 @@ class Delete(MessageAction):
         now = datetime.now(UTC)
         Message.objects.filter(pk=message.pk).update(deleted_at=now)
         if data.get("trash"):
-            due = now + timedelta(seconds=UNDO_SECONDS + 5)
+            due = clock.now() + timedelta(seconds=UNDO_SECONDS + 5)
             Errand.objects.update_or_create(
                 message=message,
                 kind=Errand.Kind.TRASH,

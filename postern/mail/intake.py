@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import OperationalError, transaction
 
+from postern.mail import clock
 from postern.mail.access import at_mailbox
 from postern.mail.bulk import ask, column, pour
 from postern.mail.conversations import lock
@@ -186,21 +187,25 @@ class _Batch:
             folder_id=self.folder.pk,
             uidvalidity=self.uidvalidity,
         )
+        if self.to_mark_seen:
+            self._owe_seen()
+        if self.back:
+            Message.objects.filter(pk__in=self.back).update(gone_at=None)
+        if self.messages:
+            tell_all("message", mailbox=box, ids=[message.pk for message in self.messages])
+
+    def _owe_seen(self) -> None:
         pour(
             Errand,
             ("message_id",),
             [(pk,) for pk in self.to_mark_seen],
             once=True,
-            mailbox_id=box,
+            mailbox_id=self.mailbox.pk,
             kind=Errand.Kind.SEEN.value,
-            not_before=datetime.now(UTC),
+            not_before=clock.now(),
             attempts=0,
             error="",
         )
-        if self.back:
-            Message.objects.filter(pk__in=self.back).update(gone_at=None)
-        if self.messages:
-            tell_all("message", mailbox=box, ids=[message.pk for message in self.messages])
 
     def _is_denied(self, one: Prepared) -> bool:
         denied = self.deny.matches(*one.senders)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from postern.mail.events import notify
 from postern.mail.models import Errand, Message
@@ -31,6 +31,6 @@ def look_now(staff: Staff) -> None:
     """Ask the worker to visit the person's mailboxes now, and to try again what was refused."""
     mailboxes = list(Mailbox.objects.filter(owner=staff, imap_ready=True).values_list("pk", flat=True))
     refused = Errand.objects.filter(mailbox__in=mailboxes).exclude(error="")
-    refused.update(failed_at=None, attempts=0, not_before=timezone.now())
+    refused.update(failed_at=None, attempts=0, not_before=Now())
     for pk in mailboxes:
         notify("postern_errands", {"mailbox": pk})

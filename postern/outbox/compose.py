@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.utils import timezone
 
+from postern.mail import clock
 from postern.mail.events import tell
 from postern.mailboxes.models import Mailbox
 from postern.outbox import behalf
@@ -135,7 +135,7 @@ def send(*, delivery: Delivery, key: str = "", undo_seconds: int = UNDO_SECONDS)
         _require_editable(row)
         _check_way_out(row)
         check_ready(row)
-        now = timezone.now()
+        now = clock.now()
         letter = build(row, date=now)
         row.state, row.date = State.QUEUED, now
         row.message_id, row.envelope_sender, row.raw = letter.message_id, letter.envelope_sender, letter.raw

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, connection
-from django.utils import timezone
 
+from postern.mail import clock
 from postern.mail.access import at_mailbox
 from postern.mailboxes import connection as settings_of
 from postern.mailboxes.models import Mailbox, SystemEmail
@@ -83,16 +83,16 @@ def _locked(delivery_id: int) -> Delivery | None:
 
 def _left_behind(row: Delivery) -> None:
     """A letter that is being sent already: by another worker, or by one that died over it."""
-    since = timezone.now() - row.updated_at
+    since = clock.now() - row.updated_at
     if since < LEFT_BEHIND_AFTER:
-        defer_send(row, timezone.now() + LEFT_BEHIND_AFTER - since)
+        defer_send(row, clock.now() + LEFT_BEHIND_AFTER - since)
     else:
         fate.interrupted(row)
 
 
 def _is_due(row: Delivery) -> bool:
     """True when nothing stands between the letter and its server; else the row says what does."""
-    now = timezone.now()
+    now = clock.now()
     if row.send_at is not None and row.send_at > now:
         defer_send(row, row.send_at)  # The undo window, or a clock behind the database's.
         return False

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from postern.mail import clock
 from postern.mail.events import notify, tell
 from postern.mail.intake import record_sent
 from postern.mail.models import Bcc, Errand, Message
@@ -42,7 +43,7 @@ def save(row: Delivery) -> None:
 def accepted(row: Delivery, result: SendResult) -> None:
     """The server has taken the letter, for some recipients at least: it is a sent message now."""
     # In whole seconds, as mail servers date: an automatic answer of the same second still stands below it.
-    now = timezone.now().replace(microsecond=0)
+    now = clock.now().replace(microsecond=0)
     row.state, row.accepted_at = State.ACCEPTED, now
     row.accepted, row.refused = list(result.accepted), _listed(result.refused)
     row.code = row.problem = row.advice = ""
@@ -116,7 +117,7 @@ def _listed(refusals: tuple[Refusal, ...]) -> list[list[object]]:
 
 
 def _try_again(row: Delivery) -> None:
-    at = timezone.now() + wait_before(row.attempts)
+    at = clock.now() + wait_before(row.attempts)
     if row.give_up_at is not None and at > row.give_up_at:
         row.state = State.FAILED
         row.advice = (
@@ -132,7 +133,7 @@ def _unknown(row: Delivery) -> None:
     row.state = State.UNKNOWN
     row.advice = row.advice or PLEASE_CHECK
     save(row)
-    defer_send(row, timezone.now() + timedelta(minutes=1))
+    defer_send(row, clock.now() + timedelta(minutes=1))
 
 
 def interrupted(row: Delivery) -> None:
@@ -149,9 +150,9 @@ def look_again(row: Delivery) -> None:
     if row.code == "confirmed":
         accepted(row, SendResult(tuple(recipients(row)), (), ""))
     elif not _found(row):
-        age = timezone.now() - (row.date or row.created_at)
+        age = clock.now() - (row.date or row.created_at)
         if age < _LOOK_FOR:
-            defer_send(row, timezone.now() + max(age, timedelta(minutes=1)))
+            defer_send(row, clock.now() + max(age, timedelta(minutes=1)))
 
 
 def _found(row: Delivery) -> bool:
@@ -189,7 +190,7 @@ def access_ended(row: Delivery) -> None:
 
 def waits_for_limit(row: Delivery, free_at: datetime) -> None:
     """The hour of the company's server is full; waiting for it does not count against the letter's day."""
-    row.give_up_at = (row.give_up_at or free_at) + (free_at - timezone.now())
+    row.give_up_at = (row.give_up_at or free_at) + (free_at - clock.now())
     row.code, row.send_at, row.server_text = "hourly_limit", free_at, ""
     row.problem = "The hourly limit of the company’s server is reached."
     row.advice = f"It goes out by itself at {timezone.localtime(free_at):%H:%M}."

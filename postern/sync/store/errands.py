@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Min, QuerySet
+from django.db.models.functions import Now
 
+from postern.mail import clock
 from postern.mail.access import at_mailbox
 from postern.mail.models import Errand, Sighting
 from postern.mailboxes.models import Folder
@@ -52,7 +54,7 @@ def errands_among(mailboxes: Sequence[int]) -> list[int]:
 
 
 def _due(mailbox_id: int) -> QuerySet[Errand]:
-    return Errand.objects.filter(mailbox=mailbox_id, failed_at=None, not_before__lte=datetime.now(UTC))
+    return Errand.objects.filter(mailbox=mailbox_id, failed_at=None, not_before__lte=Now())
 
 
 def seconds_to_errand(mailbox_id: int) -> float | None:
@@ -60,7 +62,7 @@ def seconds_to_errand(mailbox_id: int) -> float | None:
     with at_mailbox(mailbox_id):
         waiting = Errand.objects.filter(mailbox=mailbox_id, failed_at=None)
         first: datetime | None = waiting.aggregate(first=Min("not_before"))["first"]
-    return None if first is None else max(0.0, (first - datetime.now(UTC)).total_seconds())
+    return None if first is None else max(0.0, (first - clock.now()).total_seconds())
 
 
 def due_errands(mailbox_id: int, limit: int) -> list[Task]:
@@ -106,7 +108,7 @@ def errand_failed(mailbox_id: int, ids: Sequence[int], reason: str, *, final: bo
         for row in Errand.objects.filter(pk__in=ids):
             row.attempts += 1
             row.error = reason[:2000]
-            row.not_before = datetime.now(UTC) + timedelta(seconds=min(3600, 15 * 2**row.attempts))
+            row.not_before = clock.now() + timedelta(seconds=min(3600, 15 * 2**row.attempts))
             if final or row.attempts >= MAX_ATTEMPTS:
                 row.failed_at = datetime.now(UTC)
             row.save()
