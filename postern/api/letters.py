@@ -12,8 +12,7 @@ from postern.mail.actions import actions_for
 from postern.mail.models import Attachment, Errand, Message
 from postern.mail.owed import in_words as owed_in_words
 from postern.mail.owed import undone
-from postern.mail.visibility import Seer, Watch, scope_in_words, watch
-from postern.mailboxes.models import Reader
+from postern.mail.visibility import Given, Seer, Watch, watch
 from postern.mime.sanitize import SANITIZER_VERSION
 from postern.outbox.behalf import authors_of
 from postern.people.models import Staff
@@ -209,14 +208,14 @@ def _file(row: Attachment) -> AttachmentLine:
 
 def _seeing(seer: Seer) -> Seeing:
     return Seeing(
-        staff_id=seer.grant.staff_id,
+        staff_id=seer.grant.staff.pk,
         name=seer.name,
         sees=bool(seer.sees),
         reason=seer.reason,
-        through=seer.through,
+        through=seer.grant.through,
         ends_at=seer.grant.ends_at,
     )
 
 
-def _shared(grant: Reader) -> Shared:
-    return Shared(by=grant.mailbox.owner.name, through=scope_in_words(grant), ends_at=grant.ends_at)
+def _shared(grant: Given) -> Shared:
+    return Shared(by=grant.mailbox.owner.name, through=grant.through, ends_at=grant.ends_at)

@@ -34,8 +34,9 @@ class LogFilter(Schema):
 
 
 class Through(Schema):
-    """The grant as it was at that moment; `id` is null where none is known."""
+    """The grant as it was at that moment: for a mailbox, or one conversation shared by name. `id` null: unknown."""
 
+    kind: str
     id: int | None
     granted_at: datetime | None
     incoming_only: bool
@@ -113,6 +114,7 @@ def opened(
 
 def _line(row: Opening) -> OpeningLine:
     through = Through(
+        kind="conversation" if row.by_share else "mailbox",
         id=row.grant_id,
         granted_at=row.granted_at,
         incoming_only=row.incoming_only,

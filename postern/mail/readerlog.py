@@ -26,16 +26,20 @@ FOLD_MINUTES = 10
 # No RETURNING and no conflict target: both would need the right to read, which the reader has not.
 _NOTE = """
 INSERT INTO mail_opening (at, mailbox_id, message_id, conversation_id, reader_id, reader_name, what, part, part_name,
-    door, subject, author, outgoing, received_at, customers, grant_id, granted_at, incoming_only, customers_only,
-    may_reply, ends_at)
+    door, subject, author, outgoing, received_at, customers, by_share, grant_id, granted_at, incoming_only,
+    customers_only, may_reply, ends_at)
 SELECT now(), m.mailbox_id, m.id, m.conversation_id, s.id, s.name, %(what)s, %(part)s, %(part_name)s,
     %(door)s, left(m.subject, 500), left(CASE m.from_name WHEN '' THEN m.from_address ELSE m.from_name END, 500),
     m.outgoing, m.received_at,
     coalesce((SELECT jsonb_agg(p.customer_id) FROM mail_party p WHERE p.message_id = m.id), '[]'),
-    r.id, r.created_at, coalesce(r.incoming_only, false), coalesce(r.customers_only, false),
-    coalesce(r.may_reply, false), r.ends_at
+    r.id IS NULL AND x.id IS NOT NULL, coalesce(r.id, x.id), coalesce(r.created_at, x.created_at),
+    coalesce(r.incoming_only, false), coalesce(r.customers_only, false), coalesce(r.may_reply, false),
+    CASE WHEN r.id IS NULL THEN x.ends_at ELSE r.ends_at END
   FROM mail_message m JOIN people_staff s ON s.id = %(staff)s
     LEFT JOIN mailboxes_reader r ON r.mailbox_id = m.mailbox_id AND r.staff_id = s.id
+      AND (r.ends_at IS NULL OR r.ends_at > now()) AND NOT (r.incoming_only AND m.outgoing)
+      AND NOT (r.customers_only AND NOT m.owner_party)
+    LEFT JOIN mail_conversationshare x ON x.conversation_id = m.conversation_id AND x.staff_id = s.id
  WHERE m.id = ANY (%(messages)s)
 ON CONFLICT DO NOTHING
 """

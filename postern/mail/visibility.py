@@ -9,35 +9,91 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Protocol
 
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from postern.mail.models import Message
-from postern.mailboxes.models import Reader
+from postern.mail.models import ConversationShare, Message
+from postern.mailboxes.models import Mailbox, Reader
 from postern.people.models import Staff
 
-# What of the reader's keys lies in this grant's mailbox.
-_KEYS = """ARRAY(SELECT k FROM unnest(app.visible_to(mailboxes_reader.staff_id)) k
-  WHERE k >> 2 = mailboxes_reader.mailbox_id)"""
+# Which of some wall keys the person of a grant reads at this moment.
+_KEYS = "ARRAY(SELECT unnest(app.visible_to({table}.staff_id)) INTERSECT SELECT unnest(%s::bigint[]))"
+
+_FACES = 3
 
 
 class Scope(Protocol):
-    """What a grant lets somebody do; a Reader, or a line of the reader log."""
+    """What a grant lets somebody do; a Given, or a line of the reader log."""
 
-    incoming_only: bool
-    customers_only: bool
-    may_reply: bool
+    @property
+    def by_share(self) -> bool:
+        """One conversation by name, not a mailbox."""
+        ...
+
+    @property
+    def incoming_only(self) -> bool:
+        """Not what was sent."""
+        ...
+
+    @property
+    def customers_only(self) -> bool:
+        """Only what counts as a customer's."""
+        ...
+
+    @property
+    def may_reply(self) -> bool:
+        """In the owner's name."""
+        ...
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """None: no end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Given:
+    """A grant for a mailbox, or a conversation shared by name, with what its person reads now."""
+
+    staff: Staff
+    mailbox: Mailbox
+    keys: frozenset[int]
     ends_at: datetime | None
+    conversation: int | None = None
+    incoming_only: bool = False
+    customers_only: bool = False
+    may_reply: bool = False
+    handed_over: bool = False
+
+    @property
+    def by_share(self) -> bool:
+        """One conversation, not a mailbox."""
+        return self.conversation is not None
+
+    @property
+    def through(self) -> str:
+        """The grant in words."""
+        return scope_in_words(self)
+
+    def reaches(self, message: Message) -> bool:
+        """True when the grant is about such a message; whether it is in force is for the wall to say."""
+        if self.by_share:
+            return message.conversation_id == self.conversation
+        narrowed = (self.incoming_only and message.outgoing) or (
+            self.customers_only and not message.owner_party
+        )
+        return message.mailbox_id == self.mailbox.pk and not narrowed
 
 
 @dataclass(frozen=True)
 class Seer:
     """One reader of the mailbox, and how many of the messages asked about they see now."""
 
-    grant: Reader
+    grant: Given
     sees: int
     of: int
     reason: str
@@ -48,11 +104,6 @@ class Seer:
         """The reader's name."""
         return self.grant.staff.name
 
-    @property
-    def through(self) -> str:
-        """The grant in words."""
-        return scope_in_words(self.grant)
-
 
 @dataclass(frozen=True)
 class Visibility:
@@ -61,8 +112,13 @@ class Visibility:
     mine: bool
     seeing: list[Seer] = field(default_factory=list)
     not_seeing: list[Seer] = field(default_factory=list)
-    grant: Reader | None = None
+    grant: Given | None = None
     """The viewer's own, where the mailbox is somebody else's."""
+
+    @property
+    def faces(self) -> list[str]:
+        """Names of the few who read along, for the pill; none where only the owner does, or they are many."""
+        return [seer.name for seer in self.seeing] if len(self.seeing) <= _FACES else []
 
     @property
     def text(self) -> str:
@@ -74,73 +130,121 @@ class Visibility:
         first = self.seeing[0].name.split()[0]
         return f"You and {first}" if len(self.seeing) == 1 else f"You and {len(self.seeing)} others"
 
-    @property
-    def through(self) -> str:
-        """The viewer's own grant in words."""
-        return scope_in_words(self.grant) if self.grant else ""
-
 
 class Watch:
     """Who sees what of a page of messages. Made by `watch`, asks nothing more."""
 
-    def __init__(self, staff: Staff, grants: Sequence[Reader]) -> None:
+    def __init__(self, staff: Staff, grants: Sequence[Given]) -> None:
         self._staff = staff
         self._grants = grants
 
     def over(self, messages: Sequence[Message]) -> Visibility:
         """Tell it of one message, or of several in one mailbox (at least one)."""
-        box = messages[0].mailbox
-        grants = [grant for grant in self._grants if grant.mailbox_id == box.pk]
+        box, threads = messages[0].mailbox, {message.conversation_id for message in messages}
+        grants: dict[int, list[Given]] = {}
+        for grant in self._grants:
+            if grant.mailbox.pk == box.pk and (grant.conversation is None or grant.conversation in threads):
+                grants.setdefault(grant.staff.pk, []).append(grant)
         if box.owner_id != self._staff.pk:
-            own = (grant for grant in grants if grant.staff_id == self._staff.pk)
-            return Visibility(mine=False, grant=next(own, None))
-        seers = [_seer(grant, messages) for grant in grants]
+            own = grants.get(self._staff.pk)
+            return Visibility(mine=False, grant=_best(own, messages) if own else None)
+        seers = [_seer(_best(own, messages), messages) for own in grants.values()]
         return Visibility(
             mine=True, seeing=[s for s in seers if s.sees], not_seeing=[s for s in seers if not s.sees]
         )
 
 
 def watch(staff: Staff, messages: Iterable[Message]) -> Watch:
-    """Ask who sees these messages (mailboxes loaded): one query, whatever their number."""
+    """Ask who sees these messages (mailboxes loaded): one query, and one more where conversations are shared."""
+    messages = list(messages)
     boxes = {message.mailbox_id for message in messages}
-    rows = Reader.objects.filter(Q(mailbox__owner=staff) | Q(staff=staff), mailbox__in=boxes)
-    rows = rows.select_related("staff", "mailbox__owner")
-    rows = rows.annotate(keys=RawSQL(_KEYS, []))  # noqa: S611 nothing is put into it
-    return Watch(staff, list(rows.order_by("staff__name", "pk")))
+    keys = [*{message.wall_key for message in messages}, *(box * 4 + n for box in boxes for n in range(4))]
+    theirs = Q(mailbox__owner=staff) | Q(staff=staff)
+    rows = Reader.objects.filter(theirs, mailbox__in=boxes).select_related("staff", "mailbox__owner")
+    grants = [_of_mailbox(row) for row in rows.annotate(keys=_reads("mailboxes_reader", keys))]
+    threads = {message.conversation_id for message in messages if message.shared}
+    if threads:
+        shares = ConversationShare.objects.filter(theirs, conversation__in=threads)
+        shares = shares.select_related("staff", "mailbox__owner")
+        grants += [_of_share(row) for row in shares.annotate(keys=_reads("mail_conversationshare", keys))]
+    return Watch(staff, sorted(grants, key=lambda grant: (grant.staff.name, grant.staff.pk, grant.by_share)))
 
 
 def scope_in_words(scope: Scope) -> str:
     """Say what a grant shows, until when, and whether it lets answer: "Incoming mail, until 31 December 2026"."""
+    until = f", until {_day(scope.ends_at)}" if scope.ends_at else ""
+    if scope.by_share:
+        return f"This conversation, shared by name{until}"
     what = "Incoming mail" if scope.incoming_only else "Incoming and sent mail"
     whose = " in customers’ conversations" if scope.customers_only else ""
-    until = f", until {_day(scope.ends_at)}" if scope.ends_at else ""
     return f"{what}{whose}{', may answer' if scope.may_reply else ''}{until}"
 
 
-def _seer(grant: Reader, messages: Sequence[Message]) -> Seer:
-    keys = set(grant.keys)  # type: ignore[attr-defined]
-    sees = sum(message.wall_key in keys for message in messages)
-    return Seer(grant, sees, len(messages), "" if sees else _reason(grant, bool(keys)))
+def _reads(table: str, keys: list[int]) -> RawSQL:
+    return RawSQL(_KEYS.format(table=table), [keys])  # noqa: S611 the table's name is one of ours
 
 
-def _reason(grant: Reader, sees_others: bool) -> str:
-    """Why a reader sees none of the messages. `sees_others`: they see other mail of the mailbox."""
+def _of_mailbox(row: Reader) -> Given:
+    return Given(
+        staff=row.staff,
+        mailbox=row.mailbox,
+        keys=frozenset(row.keys),  # type: ignore[attr-defined]
+        ends_at=row.ends_at,
+        incoming_only=row.incoming_only,
+        customers_only=row.customers_only,
+        may_reply=row.may_reply,
+        handed_over=row.handover_id is not None,
+    )
+
+
+def _of_share(row: ConversationShare) -> Given:
+    return Given(
+        staff=row.staff,
+        mailbox=row.mailbox,
+        keys=frozenset(row.keys),  # type: ignore[attr-defined]
+        ends_at=row.ends_at,
+        conversation=row.conversation_id,
+    )
+
+
+def _best(grants: Sequence[Given], messages: Sequence[Message]) -> Given:
+    """Of a person's grants the one that shows the messages: in force and about them before any other."""
+    now = timezone.now()
+
+    def worth(grant: Given) -> tuple[bool, int]:
+        in_force = grant.ends_at is None or grant.ends_at > now
+        return in_force, sum(grant.reaches(message) for message in messages)
+
+    return max(grants, key=worth)
+
+
+def _seer(grant: Given, messages: Sequence[Message]) -> Seer:
+    sees = sum(message.wall_key in grant.keys for message in messages)
+    return Seer(grant, sees, len(messages), "" if sees else _reason(grant))
+
+
+def _reason(grant: Given) -> str:
+    """Why a reader sees none of the messages."""
     if not grant.staff.is_active:
         return "can no longer sign in"
     if grant.ends_at and grant.ends_at <= timezone.now():
         return f"access ended on {_day(grant.ends_at)}"
-    if not sees_others:
+    if not any(key >> 2 == grant.mailbox.pk for key in grant.keys):
         return "waits until a mailbox of their own is set up"
-    only = ["incoming mail"] if grant.incoming_only else []
-    only += ["customers’ conversations"] if grant.customers_only else []
-    return f"reads {' in '.join(only)} only" if only else "not this message"
+    only = chain(
+        ["incoming mail"] if grant.incoming_only else [],
+        ["customers’ conversations"] if grant.customers_only else [],
+    )
+    return f"reads {' in '.join(only)} only"
 
 
-def _shared(grant: Reader | None) -> str:
+def _shared(grant: Given | None) -> str:
     if grant is None:
         return "Shared with you"
     until = f" until {timezone.localtime(grant.ends_at):%-d %b %Y}" if grant.ends_at else ""
-    return f"{grant.mailbox.owner.name.split()[0]}’s mailbox, shared with you{until}"
+    what = "conversation" if grant.by_share else "mailbox"
+    how = "handed over to you" if grant.handed_over else "shared with you"
+    return f"{grant.mailbox.owner.name.split()[0]}’s {what}, {how}{until}"
 
 
 def _day(moment: datetime) -> str:

@@ -226,7 +226,7 @@ def test_the_palette_finds_a_message_and_what_can_be_done(office: Office, visit:
 def test_a_reader_reads_and_cannot_write(office: Office, visit: Visit) -> None:
     page = visit(office.elena)
     page.goto(f"{INBOX}{office.mail['unknown'].pk}/")
-    page.get_by_text("marta@northlink.example, shared with you").wait_for()
+    page.get_by_text("Marta’s mailbox, shared with you").wait_for()
     for name in ("Reply", "Forward", "Pair", "Delete message", "Block email"):
         assert (
             page.get_by_role("button", name=name).count() + page.get_by_role("link", name=name).count() == 0

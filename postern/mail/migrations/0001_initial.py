@@ -21,7 +21,7 @@ CREATE INDEX search_words ON mail_messagesearch USING gin (tsv);
 # Old lines are found by their time without an index on every one of them.
 READER_LOG = """
 CREATE UNIQUE INDEX opening_folded ON mail_opening (message_id, reader_id, door,
-  (CASE what WHEN 'conversation' THEN 'body' ELSE what END), (coalesce(part, -1)), (coalesce(grant_id, 0)),
+  (CASE what WHEN 'conversation' THEN 'body' ELSE what END), (coalesce(part, -1)), by_share, (coalesce(grant_id, 0)),
   (date_bin('10 minutes', at, '2000-01-01 00:00:00+00'::timestamptz)));
 CREATE INDEX opening_age ON mail_opening USING brin (at);
 """
@@ -134,6 +134,13 @@ class Migration(migrations.Migration):
                     "customers",
                     models.JSONField(
                         default=list, help_text="Ids of whom the message was filed under at that moment."
+                    ),
+                ),
+                (
+                    "by_share",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Through a conversation shared by name: the grant is that share.",
                     ),
                 ),
                 ("grant_id", models.BigIntegerField(null=True)),

@@ -42,6 +42,9 @@ class Opening(models.Model):
     customers = models.JSONField(
         default=list, help_text="Ids of whom the message was filed under at that moment."
     )
+    by_share = models.BooleanField(
+        default=False, help_text="Through a conversation shared by name: the grant is that share."
+    )
     grant_id = models.BigIntegerField(null=True)
     granted_at = models.DateTimeField(null=True)
     incoming_only = models.BooleanField(default=False)

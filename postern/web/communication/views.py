@@ -42,6 +42,8 @@ class Card:
     frame_height: int
     attachments: list[Any]
     visibility: Visibility
+    panel: str
+    """The id of the panel that tells who sees it: one for each class of message, not one a card."""
 
 
 @login_required
@@ -57,10 +59,12 @@ def communication(request: HttpRequest, pk: int) -> HttpResponse:
     shown = chosen.messages if chosen else []
     opened(request, shown, What.CONVERSATION)
     sight = watch(staff, shown)
+    cards = _cards(staff, chosen, sight, reading=not prefetched(request)) if chosen else []
     context = page_of(customer, "communication") | {
         "threads": threads,
         "thread": chosen,
-        "cards": _cards(staff, chosen, sight, reading=not prefetched(request)) if chosen else [],
+        "cards": cards,
+        "panels": {card.panel: card.visibility for card in cards}.items(),
         "visibility": sight.over(shown) if shown else None,
         "openings": latest(staff, shown),
         "mine": bool(chosen and chosen.last.mailbox.owner_id == staff.pk),
@@ -108,8 +112,8 @@ def _cards(staff: Staff, thread: lists.Thread, sight: Watch, *, reading: bool) -
         own = message.outgoing and message.mailbox.owner_id == staff.pk
         files = [a for a in message.attachments.all() if not a.inline]
         by = authors.get(message.pk, "")
-        seen = sight.over([message])
-        cards.append(Card(message, own, by, shown, fresh, quoted, frame_height(message), files, seen))
+        seen, panel = sight.over([message]), f"who-sees-{message.wall_key}"
+        cards.append(Card(message, own, by, shown, fresh, quoted, frame_height(message), files, seen, panel))
     return cards
 
 

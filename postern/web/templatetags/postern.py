@@ -1,6 +1,7 @@
 """{% load postern %}: the components of docs/pages.md."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from django import template
 from django.forms import BoundField
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from postern.web.base import dates, names
@@ -64,13 +65,17 @@ def badge(text: str, tone: str = "", icon: str = "", dot: str = "", title: str =
 
 
 @register.simple_tag
-def pill(text: str, icon: str = "lock", href: str = "", target: str = "") -> SafeString:
-    """The visibility pill. href makes it a link, target the id of a popover it opens."""
+def pill(
+    text: str, icon: str = "lock", href: str = "", target: str = "", faces: Sequence[str] = ()
+) -> SafeString:
+    """The visibility pill. href makes it a link, target the id of a popover it opens; faces: names as avatars."""
     if href:
         return format_html('<a class="pill" href="{}">{}{}</a>', href, _slot(icon), text)
     if target:
-        shape = '<button class="pill" type="button" popovertarget="{}">{}{}</button>'
-        return format_html(shape, target, _slot(icon), text)
+        shape = '<button class="pill" type="button" popovertarget="{}">{}{}{}</button>'
+        drawn = format_html_join("", "{}", ((avatar(name, size="xs"),) for name in faces))
+        also = format_html('<span class="avatars">{}</span>', drawn) if faces else ""
+        return format_html(shape, target, _slot(icon), text, also)
     return format_html('<span class="pill">{}{}</span>', _slot(icon), text)
 
 
