@@ -16,6 +16,7 @@ from postern.api import (
     probes,
     profile,
     readerlog,
+    sharing,
     tokens,
 )
 from postern.api.auth import Bearer
@@ -33,6 +34,7 @@ answer_refusals(api)
 
 for _prefix, _router in (
     ("", inbox.router),
+    ("", sharing.router),
     ("", compose.router),
     ("/customers", people.router),
     ("/customers", communication.router),

@@ -92,7 +92,7 @@ WEB: dict[str, list[Row]] = {
     "font": [get(EVERYBODY)],
     # Messages
     "inbox": [get(MAIL_LIST), get(MAIL_LIST, query="?show=unknown"), get(MAIL_LIST, query="?q=stripe")],
-    "message": [get(MAIL, "known"), get(MAIL, "unknown")],
+    "message": [get(MAIL, "known"), get(MAIL, "unknown"), get(MAIL_DONE, "confided")],
     "sent": [get(MAIL_LIST)],
     "sent-message": [get(MAIL, "sent")],
     "blocked": [get(OWN_LIST)],
@@ -116,6 +116,13 @@ WEB: dict[str, list[Row]] = {
         post((*NOBODY[:6], "door"), "known", "=nothing"),
     ],
     "undo": [post(OWNER_DOES_SAME, "action")],
+    # One conversation, shared by name
+    "share": [
+        post(OWNER_DOES, "known", colleague="{colleague}"),
+        post(OWNER_DOES, "confided", colleague="0"),
+    ],
+    "share-remove": [post(OWNER_DOES, "confided", "confidant")],
+    "share-add": [post(OWNER_DOES, "aside")],
     "events": [get(STAFF)],
     "communication": [get(MAIL_LIST, "customer"), get(MAIL_LIST, "customer", query="?thread={thread}")],
     # Writing
@@ -214,7 +221,15 @@ API: dict[str, list[Row]] = {
     "get_message_source": [get(MAIL, "known"), get(MAIL, "sent")],
     "get_attachment": [get(MAIL, "known", "file")],
     "suggest_customers": [get(OWNER_DOES, "unknown")],
-    "get_conversation": [get(MAIL, "thread")],
+    "get_conversation": [get(MAIL, "thread"), get(MAIL_DONE, "confided_thread")],
+    # One conversation, shared by name
+    "list_shares": [get(OWNER_DOES, "confided_thread"), get(OWNER_DOES, "thread")],
+    "share_conversation": [
+        send("PUT", OWNER_DOES, "thread", "colleague"),
+        send("PUT", OWNER_DOES, "confided_thread", "confidant", ends_at="2199-01-01T00:00:00Z"),
+    ],
+    "take_back_share": [send("DELETE", OWNER_DOES, "confided_thread", "confidant")],
+    "add_to_conversation": [post(OWNER_DOES, "aside")],
     "act_on_message": [
         post(OWNER_DOES, "unknown", "=pair", customer="{customer}"),
         post(OWNER_DOES, "unknown", "=add", name="New", kind="lead"),

@@ -2,6 +2,7 @@
 
 ZEBRA stands in the mail: the owner's and their readers'. OKAPI stands in what is the owner's alone.
 QUAGGA stands in the draft of an answer in the owner's name, SERVAL in such answers that were sent off.
+GIRAFFE stands in a conversation of the owner's that is shared by name with somebody who is none of the actors.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from django.test import Client
 from django.utils import timezone
 
 from postern.mail.access import viewing_as
-from postern.mail.models import Action, Bcc, Opening, Sighting
+from postern.mail.models import Action, Bcc, ConversationShare, Opening, Sighting
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Probe, Reader
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer, Staff, Token
@@ -29,7 +30,7 @@ from postern.people.tokens import make_token
 from tests.privacy.matrix import ACTORS, Row
 from tests.world import World, arrive, letter, make_mailbox, make_world
 
-ZEBRA, OKAPI, QUAGGA, SERVAL = "zebra", "okapi", "quagga", "serval"
+ZEBRA, OKAPI, QUAGGA, SERVAL, GIRAFFE = "zebra", "okapi", "quagga", "serval", "giraffe"
 MISSING = 999_999
 _CHANGING = [
     (rb'(name="csrfmiddlewaretoken" value=")\w+', rb"\1"),
@@ -44,6 +45,7 @@ _ATTACHED = (
     '--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename="zebra.txt"\r\n\r\n'
     "zebra-file\r\n--b--\r\n",
 )
+_PLAIN = _ATTACHED[1].replace("zebra", "giraffe")
 
 
 class Scene:
@@ -55,6 +57,7 @@ class Scene:
         self.answerer = self._let_somebody_answer()
         self.ids: dict[str, int] = {}
         self._let_mail_arrive()
+        self.confidant = self._confide()
         with acting_as("superuser"):
             self._make_private_things()
             self._make_answers()
@@ -117,6 +120,30 @@ class Scene:
         with viewing_as(world.owner):
             self.ids["file"] = known.attachments.get().index
 
+    def _confide(self) -> Staff:
+        """One conversation (giraffe) is shared by name with somebody who is none of the actors; a letter stands aside."""
+        first = letter(subject="giraffe", mid="giraffe@b.example", headers=_ATTACHED[0], body=_PLAIN)
+        answer = "References: <giraffe@b.example>\r\n"
+        [confided] = arrive(self.acting_as, self.world.inbox, first)
+        with self.acting_as("superuser"):
+            staff = Staff.objects.create_staff(email="confidant@isp.example", name="Confidant", password=None)
+            make_mailbox(staff)
+            ConversationShare.objects.create(
+                mailbox=self.world.mailbox, conversation_id=confided.conversation_id, staff=staff
+            )
+        [aside] = arrive(
+            self.acting_as,
+            self.world.inbox,
+            letter(sender="x@zebra.example", subject="zebra aside", headers=answer),
+        )
+        self.ids |= {
+            "confided": confided.pk,
+            "confided_thread": confided.conversation_id,
+            "confidant": staff.pk,
+            "aside": aside.pk,
+        }
+        return staff
+
     def _make_private_things(self) -> None:
         world, ids = self.world, self.ids
         box = world.mailbox
@@ -130,7 +157,12 @@ class Scene:
             message_id=ids["sent"], mailbox=box, defaults={"addresses": [["", "okapi-blind@isp.example"]]}
         )
         Sighting.objects.create(
-            mailbox=box, folder=world.inbox, uidvalidity=7, uid=9, outcome="denied", reason="okapi.example"
+            mailbox=box,
+            folder=world.inbox,
+            uidvalidity=7,
+            uid=900_000,
+            outcome="denied",
+            reason="okapi.example",
         )
         letter = {"mailbox": box, "author": world.owner, "to": [["", "okapi@b.example"]], "subject": "okapi"}
         draft = Delivery.objects.create(**letter, customer=world.customer, text="okapi")

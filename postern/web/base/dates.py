@@ -1,7 +1,10 @@
 """How a moment is written on a page (DESIGN.md section 5). Pure; the caller gives both moments in one zone."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Literal
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date
 
 Style = Literal["row", "card", "day"]
 
@@ -62,3 +65,13 @@ def ago(moment: datetime, now: datetime) -> str:
         return f"{hours} h {minutes} min ago" if minutes else f"{hours} h ago"
     days = hours // 24
     return f"{days} day{'s' if days > 1 else ''} ago"
+
+
+def end_of(day: str) -> datetime | None:
+    """The end of a day as typed in a form, here; '' is no end (None). Raises ValueError."""
+    if not day:
+        return None
+    found = parse_date(day)
+    if found is None:
+        raise ValueError("Type the end as a date like 2026-12-31.")
+    return timezone.make_aware(datetime.combine(found, time(23, 59, 59)))

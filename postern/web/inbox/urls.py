@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from postern.web.inbox import actions, content, events, views
+from postern.web.inbox import actions, content, events, sharing, views
 
 urlpatterns = [
     path("messages/inbox/", views.inbox, name="inbox"),
@@ -17,6 +17,9 @@ urlpatterns = [
     path("messages/<int:pk>/letter.eml", content.download, name="message-download"),
     path("messages/<int:pk>/files/<int:index>/", content.attachment, name="attachment"),
     path("messages/<int:pk>/do/<slug:key>/", actions.act, name="act"),
+    path("messages/<int:pk>/share/", sharing.give, name="share"),
+    path("messages/<int:pk>/share/<int:colleague>/remove/", sharing.remove, name="share-remove"),
+    path("messages/<int:pk>/share/add/", sharing.add, name="share-add"),
     path("messages/undo/<int:pk>/", actions.undo, name="undo"),
     path("events/", events.stream, name="events"),
 ]

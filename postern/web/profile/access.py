@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
-
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST
 
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.models import Reader
 from postern.mailboxes.readers import grant, revoke
 from postern.people.models import Staff
+from postern.web.base.dates import end_of
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 from postern.web.profile.email import own_mailbox
@@ -41,7 +38,7 @@ def give(request: HttpRequest) -> HttpResponse:
             incoming_only="incoming_only" in request.POST,
             customers_only="customers_only" in request.POST,
             may_reply="may_reply" in request.POST,
-            ends_at=_end_of(request.POST.get("until", "")),
+            ends_at=end_of(request.POST.get("until", "")),
         )
     except (SettingsError, ValueError) as error:
         toast(request, response, str(error), red=True)
@@ -63,13 +60,3 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     response = redirect("/profile/email/#access")
     toast(request, response, f"{row.staff.name} can no longer read this mailbox.")
     return response
-
-
-def _end_of(day: str) -> datetime | None:
-    """The end of a day as typed; '' is no end. Raises ValueError."""
-    if not day:
-        return None
-    found = parse_date(day)
-    if found is None:
-        raise ValueError("Type the end as a date like 2026-12-31.")
-    return timezone.make_aware(datetime.combine(found, time(23, 59, 59)))

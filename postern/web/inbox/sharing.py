@@ -1,0 +1,88 @@
+"""One conversation shared with one colleague by name: give, take back, and add a letter that stands aside of it."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from postern.mail.models import Aside, ConversationShare, Message
+from postern.mail.sharing import add_aside, share, take_back
+from postern.mailboxes.cleaning import SettingsError
+from postern.people.models import Staff
+from postern.web.base.dates import end_of
+from postern.web.base.toast import toast
+from postern.web.inbox.content import visible
+from postern.web.inbox.views import person
+
+
+@login_required
+@require_POST
+def give(request: HttpRequest, pk: int) -> HttpResponse:
+    """Share the conversation of a message with a colleague, or change until when."""
+    message = _own(request, pk)
+    chosen = request.POST.get("colleague", "")
+    colleague = Staff.objects.filter(pk=chosen, is_active=True).first() if chosen.isdigit() else None
+    response = redirect(_back(request, message))
+    if colleague is None:
+        toast(request, response, "Choose a colleague.", red=True)
+        return response
+    try:
+        share(
+            staff=person(request),
+            conversation=message.conversation_id,
+            colleague=colleague,
+            ends_at=end_of(request.POST.get("until", "")),
+        )
+    except (SettingsError, ValueError) as error:
+        toast(request, response, str(error), red=True)
+    else:
+        toast(request, response, f"{colleague.name} can now read this conversation.")
+    return response
+
+
+@login_required
+@require_POST
+def remove(request: HttpRequest, pk: int, colleague: int) -> HttpResponse:
+    """Take it back; it ends with the next request."""
+    message = _own(request, pk)
+    try:
+        row = take_back(staff=person(request), conversation=message.conversation_id, colleague=colleague)
+    except ConversationShare.DoesNotExist:
+        raise Http404 from None
+    response = redirect(_back(request, message))
+    toast(request, response, f"{row.staff.name} can no longer read this conversation.")
+    return response
+
+
+@login_required
+@require_POST
+def add(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add a letter to the shared conversation that it answers."""
+    message = _own(request, pk)
+    try:
+        add_aside(staff=person(request), message=message)
+    except Aside.DoesNotExist:
+        raise Http404 from None
+    response = redirect(_back(request, message))
+    toast(request, response, "Added to the conversation.")
+    return response
+
+
+def _own(request: HttpRequest, pk: int) -> Message:
+    """The message, if it lies in a mailbox of the person's own; else it is not there."""
+    message = visible(request, pk)
+    if message.mailbox.owner_id != person(request).pk:
+        raise Http404
+    return message
+
+
+def _back(request: HttpRequest, message: Message) -> str:
+    """Where the person came from: a customer's Communication, or the message."""
+    customer = request.POST.get("back", "")
+    if customer.isdigit():
+        thread = Message.objects.filter(pk=message.pk).values_list("conversation_id", flat=True).get()
+        return f"{reverse('communication', args=[customer])}?thread={thread}"
+    return reverse("sent-message" if message.outgoing else "message", args=[message.pk])
