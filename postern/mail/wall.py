@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from postern.mail import leaving, sharewall
+from postern.mail.sealing import seal
 
 FUNCTIONS = """
 CREATE SCHEMA IF NOT EXISTS app;
@@ -155,6 +156,7 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
   EXECUTE FUNCTION app.follow_message();
 """
 
+SOURCES = (FUNCTIONS, leaving.FUNCTIONS, sharewall.FUNCTIONS)
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.me()": ("web",),
     "app.is_super()": ("web",),
@@ -364,9 +366,8 @@ def rights() -> set[tuple[str, str, str]]:
 
 def raise_wall(cursor: Any) -> None:
     """Apply functions, rights and policies. Run as postern_owner, inside one transaction, after migrating."""
-    cursor.execute(FUNCTIONS)
-    cursor.execute(leaving.FUNCTIONS)
-    cursor.execute(sharewall.FUNCTIONS)
+    for functions in SOURCES:
+        cursor.execute(functions)
     for function, roles in FUNCTION_RIGHTS.items():
         cursor.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
         for role in roles:
@@ -390,3 +391,4 @@ def raise_wall(cursor: Any) -> None:
             cursor.execute(f"DROP POLICY {name} ON {table}")
     for policy in policies():
         cursor.execute(_policy_sql(*policy))
+    cursor.execute(seal(policies()))

@@ -13,7 +13,17 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from postern.mail.wall import FUNCTION_RIGHTS, JOBS, OPEN, SECRET_COLUMNS, WALLED, policies, rights
+from postern.mail.sealing import SEALS, digest
+from postern.mail.wall import (
+    FUNCTION_RIGHTS,
+    JOBS,
+    OPEN,
+    SECRET_COLUMNS,
+    SOURCES,
+    WALLED,
+    policies,
+    rights,
+)
 from postern.project.database import DURABLE, data_dir, external_url
 from postern.project.keyfile import key_file
 from postern.project.processes import Listen, Refused, is_loopback
@@ -136,7 +146,7 @@ def program_findings() -> Iterator[Finding]:
 
 def wall_findings() -> Iterator[Finding]:
     """Compare row security, policies and rights in the catalogue with the lists of postern.mail.wall."""
-    faults = [*_undecided(), *_bare(), *_policies(), *_table_rights(), *_other_rights()]
+    faults = [*_undecided(), *_bare(), *_policies(), *_seals(), *_table_rights(), *_other_rights(), *_code()]
     for fault in faults:
         yield Finding(fault, RAISE)
     if not faults:
@@ -180,6 +190,40 @@ def _policies() -> Iterator[str]:
     for table, name, *_ in sorted(here - listed):
         if (table, name) not in {row[:2] for row in listed}:
             yield f"policy {name} on {table} is not ours"
+
+
+def _seals() -> Iterator[str]:
+    """The condition of each policy, against what it was when the wall was raised, and that against our list."""
+    ours = {(table, name): digest(condition) for table, name, _, _, condition in policies()}
+    for table, name, sealed, words in _ask(SEALS):
+        if (table, name) in ours and sealed != f"{ours[table, name]} {words}":
+            yield f"the condition of policy {name} on {table} is not the one of this version"
+
+
+def _code() -> Iterator[str]:
+    """Functions above the wall, and views, which would read with their owner's eyes: only those that we list."""
+    query = (
+        "SELECT p.oid::regprocedure::text, p.prosrc FROM pg_proc p WHERE p.pronamespace = 'app'::regnamespace"
+    )
+    here = {name.replace("timestamp with time zone", "timestamptz"): source for name, source in _ask(query)}
+    listed = {name.replace(", ", ",") for name in FUNCTION_RIGHTS}
+    for name in sorted(here.keys() ^ listed):
+        yield f"function {name} is not ours" if name in here else f"function {name} is missing"
+    for name in sorted(here.keys() & listed):
+        if not any(here[name].strip() in source for source in SOURCES):
+            yield f"function {name} was changed"
+    query = (
+        "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " WHERE p.prosecdef AND n.nspname NOT IN ('app', 'pg_catalog', 'information_schema')"
+    )
+    for (name,) in _ask(query):
+        yield f"function {name} runs with its owner's rights and is not ours"
+    query = (
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm')"
+        " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    )
+    for (name,) in _ask(query):
+        yield f"view {name} reads past the wall and is not ours"
 
 
 def _table_rights() -> Iterator[str]:

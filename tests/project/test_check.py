@@ -50,6 +50,8 @@ def test_the_test_cluster_is_sound_but_for_its_durability(db):
     }
 
 
+@pytest.mark.rule("S-068")
+@pytest.mark.rule("S-072")
 @pytest.mark.parametrize(
     ("damage", "look", "says"),
     [
@@ -62,6 +64,33 @@ def test_the_test_cluster_is_sound_but_for_its_durability(db):
             "policy web_select on mail_body is missing",
         ),
         ("ALTER POLICY web_select ON mail_body USING (true)", check.wall_findings, "web_select on mail_body"),
+        (
+            "ALTER POLICY web_select ON mail_body USING (mailbox_id IS NOT NULL)",
+            check.wall_findings,
+            "the condition of policy web_select on mail_body",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION app.is_super() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER"
+            " SET search_path = public, pg_temp AS 'SELECT true'",
+            check.wall_findings,
+            "function app.is_super() was changed",
+        ),
+        (
+            "CREATE FUNCTION app.more() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+            check.wall_findings,
+            "function app.more() is not ours",
+        ),
+        (
+            "CREATE FUNCTION more() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+            check.wall_findings,
+            "function more() runs with its owner's rights",
+        ),
+        ("CREATE VIEW peep AS SELECT * FROM mail_body", check.wall_findings, "view peep reads past the wall"),
+        (
+            "CREATE MATERIALIZED VIEW app.peep AS SELECT * FROM mail_body",
+            check.wall_findings,
+            "view peep reads past the wall",
+        ),
         ("CREATE POLICY p ON mail_raw USING (true)", check.wall_findings, "policy p on mail_raw is not ours"),
         ("GRANT SELECT ON mail_raw TO public", check.wall_findings, "everybody has SELECT on mail_raw"),
         (
