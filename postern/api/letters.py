@@ -12,6 +12,7 @@ from postern.mail.actions import actions_for
 from postern.mail.models import Attachment, Errand, Message
 from postern.mail.owed import in_words as owed_in_words
 from postern.mail.owed import undone
+from postern.mail.sharing import stand_aside
 from postern.mail.visibility import Given, Seer, Watch, watch
 from postern.mime.sanitize import SANITIZER_VERSION
 from postern.outbox.behalf import authors_of
@@ -101,6 +102,13 @@ class Shared(Schema):
     ends_at: datetime | None
 
 
+class AnswersShared(Schema):
+    """A conversation that is or was shared by name, now with `names`; a message that answers it stands apart."""
+
+    conversation_id: int
+    names: list[str]
+
+
 class MessageWhole(MessageLine):
     """One message. `html` is cleaned and loads nothing from the network; inline images stay as cid: addresses."""
 
@@ -121,6 +129,8 @@ class MessageWhole(MessageLine):
     """Who wrote it in the owner's name ("you": oneself); told to the owner and to its author."""
     undone: list[Undone]
     """What could not be done on the server so far; the owner's alone, empty for everybody else."""
+    answers_shared: AnswersShared | None
+    """Where it answers a shared conversation without being of it (see add_to_conversation); the owner's alone."""
     readers: list[Seeing] | None
     """Who may read the mailbox, and who sees this message now; told to the owner only."""
     shared: Shared | None
@@ -163,6 +173,7 @@ def whole_of(message: Message, staff: Staff, sight: Watch | None = None) -> Mess
         sent_by=authors_of(staff, [message]).get(message.pk),
         bcc=people_of(blind.addresses if blind else []) if own else None,
         undone=[_undone(errand) for errand in undone(staff, message)] if own else [],
+        answers_shared=_aside(staff, message) if own else None,
         readers=[_seeing(s) for s in (*visibility.seeing, *visibility.not_seeing)] if own else None,
         shared=_shared(visibility.grant) if visibility.grant else None,
     )
@@ -204,6 +215,11 @@ def _file(row: Attachment) -> AttachmentLine:
         content_id=row.content_id,
         inline=row.inline,
     )
+
+
+def _aside(staff: Staff, message: Message) -> AnswersShared | None:
+    found = stand_aside(staff, [message]).get(message.pk)
+    return AnswersShared(conversation_id=found.conversation, names=list(found.names)) if found else None
 
 
 def _seeing(seer: Seer) -> Seeing:

@@ -15,6 +15,7 @@ from postern.mail.access import has_own_mailbox, may_answer, waits_for_own_mailb
 from postern.mail.actions import mark_read
 from postern.mail.models import Message
 from postern.mail.readerlog import latest
+from postern.mail.sharing import StandsAside, stand_aside
 from postern.mail.visibility import Visibility, Watch, watch
 from postern.mime.quoting import split_quote
 from postern.outbox.behalf import Seen, authors_of, seen_by
@@ -22,6 +23,7 @@ from postern.outbox.models import Delivery
 from postern.people.models import Customer, Staff
 from postern.web.compose.composer import NEW, composer_of, first_address
 from postern.web.inbox.opening import What, opened, prefetched
+from postern.web.inbox.shared import sharing_of
 from postern.web.inbox.views import frame_height, person
 from postern.web.people.views import page_of
 
@@ -44,6 +46,7 @@ class Card:
     visibility: Visibility
     panel: str
     """The id of the panel that tells who sees it: one for each class of message, not one a card."""
+    aside: StandsAside | None
 
 
 @login_required
@@ -67,6 +70,7 @@ def communication(request: HttpRequest, pk: int) -> HttpResponse:
         "panels": {card.panel: card.visibility for card in cards}.items(),
         "visibility": sight.over(shown) if shown else None,
         "openings": latest(staff, shown),
+        "sharing": sharing_of(staff, shown, customer),
         "mine": bool(chosen and chosen.last.mailbox.owner_id == staff.pk),
         "may_answer": bool(chosen and may_answer(staff, chosen.last)),
         "pending": [one for one in _pending(staff, customer) if one.row.pk != _draft(composer)],
@@ -102,7 +106,7 @@ def _conversation(composer: dict[str, Any]) -> str:
 def _cards(staff: Staff, thread: lists.Thread, sight: Watch, *, reading: bool) -> list[Card]:
     """The messages of a conversation; `reading`: those that stand open become read for this person."""
     last = len(thread.messages) - FOLDED_AFTER
-    authors = authors_of(staff, thread.messages)
+    authors, asides = authors_of(staff, thread.messages), stand_aside(staff, thread.messages)
     cards = []
     for number, message in enumerate(thread.messages):
         fresh, quoted = split_quote(message.body.text)
@@ -113,7 +117,8 @@ def _cards(staff: Staff, thread: lists.Thread, sight: Watch, *, reading: bool) -
         files = [a for a in message.attachments.all() if not a.inline]
         by = authors.get(message.pk, "")
         seen, panel = sight.over([message]), f"who-sees-{message.wall_key}"
-        cards.append(Card(message, own, by, shown, fresh, quoted, frame_height(message), files, seen, panel))
+        height, aside = frame_height(message), asides.get(message.pk)
+        cards.append(Card(message, own, by, shown, fresh, quoted, height, files, seen, panel, aside))
     return cards
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from postern.mail.models import Message
-from postern.mail.sharing import shares_of, stand_aside
+from postern.mail.sharing import shares_of
 from postern.people.models import Customer, Staff
 
 
 def sharing_of(staff: Staff, messages: Sequence[Message], back: Customer | None = None) -> dict[str, Any]:
-    """What inbox/_share.html and inbox/_aside.html draw of messages of one conversation; {} for others than its owner.
+    """What inbox/_share.html draws for messages of one conversation; {} for others than its owner.
 
     back: the customer on whose Communication tab they are shown.
     """
@@ -19,12 +19,11 @@ def sharing_of(staff: Staff, messages: Sequence[Message], back: Customer | None 
         return {}
     last = messages[-1]
     colleagues = Staff.objects.filter(is_active=True).exclude(pk=staff.pk).order_by("name", "pk")
+    whole = Message.objects.visible_to(staff).filter(conversation_id=last.conversation_id)
     return {
-        "sharing": {
-            "message": last.pk,
-            "shares": list(shares_of(staff, [last.conversation_id])),
-            "colleagues": list(colleagues),
-            "back": back.pk if back else "",
-        },
-        "asides": stand_aside(staff, messages),
+        "message": last.pk,
+        "number": whole.count(),
+        "shares": list(shares_of(staff, [last.conversation_id])),
+        "colleagues": list(colleagues),
+        "back": back.pk if back else "",
     }

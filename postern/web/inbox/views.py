@@ -20,6 +20,7 @@ from postern.mail.owed import in_words, undone
 from postern.mail.pairing import suggestions
 from postern.mail.raw import events_of
 from postern.mail.readerlog import latest
+from postern.mail.sharing import stand_aside
 from postern.mail.visibility import watch
 from postern.mailboxes.models import DenyEntry
 from postern.mime.quoting import split_quote
@@ -27,6 +28,7 @@ from postern.outbox.behalf import authors_of
 from postern.people.models import Staff
 from postern.web.inbox.opening import What, opened, prefetched
 from postern.web.inbox.rows import beside, button, customer_of, inbox_rows, sent_rows
+from postern.web.inbox.shared import sharing_of
 
 _PICTURE = re.compile(r"<img\b[^>]*>")
 _HEIGHT = re.compile(r'\bheight="(\d{1,4})"')
@@ -157,6 +159,8 @@ def reading(staff: Staff, message: Message) -> dict[str, Any]:
         "customer": customer_of(message),
         "visibility": watch(staff, [message]).over([message]),
         "openings": latest(staff, [message]),
+        "sharing": sharing_of(staff, [message]),
+        "aside": stand_aside(staff, [message]).get(message.pk),
         "attachments": [a for a in message.attachments.all() if not a.inline],
         "events": events_of(message),
         "fresh": fresh,

@@ -1,0 +1,146 @@
+"""Sharing one conversation by name, on the pages: give, see, take back; and the letter that stands aside."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from postern.mail.models import ConversationShare, Message
+from postern.mailboxes.models import Reader
+from tests.web.office import Office, furnish, letter
+
+
+@pytest.fixture
+def office(db: None, acting_as: Any) -> Office:
+    from django.core.cache import cache
+
+    cache.clear()
+    office = furnish(lambda role: acting_as(role, everywhere=False))
+    with office.acting_as("superuser"):
+        Reader.objects.all().delete()
+    return office
+
+
+def browser(staff: Any) -> Client:
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(staff)
+    return client
+
+
+def text(response: Any) -> str:
+    return str(response.content.decode())
+
+
+def url(office: Office, name: str = "known") -> str:
+    return f"/messages/inbox/{office.mail[name].pk}/"
+
+
+def share(office: Office, who: Any, **more: str) -> Any:
+    address = f"/messages/{office.mail['known'].pk}/share/"
+    return browser(office.marta).post(address, {"colleague": who.pk, **more}, follow=True)
+
+
+def test_shared_it_is_in_the_colleagues_inbox_marked_whose_it_is_and_nothing_else_is(office):
+    elena = browser(office.elena)
+    assert elena.get(url(office)).status_code == 404
+    shared = text(share(office, office.elena))
+    assert "Elena Ruiz can now read this conversation." in shared and "You and Elena" in shared
+    assert "until you take it back" in shared
+    inbox = text(elena.get("/messages/inbox/"))
+    thread = Message.objects.filter(conversation=office.mail["known"].conversation_id)
+    assert "in marta@northlink.example" in inbox
+    opened = text(elena.get(url(office)))
+    assert "Marta’s conversation, shared with you" in opened and "Share this conversation" not in opened
+    with office.acting_as("superuser"):
+        pks = set(thread.values_list("pk", flat=True))
+        others = Message.objects.filter(mailbox=office.mailbox).exclude(pk__in=pks)
+        for one in others:
+            assert f"/messages/inbox/{one.pk}/" not in inbox
+            assert elena.get(f"/messages/{one.pk}/body/").status_code == 404
+        assert len(pks) > 1 and others.count() > 3
+    tab = text(elena.get(f"/customers/{office.brandt.pk}/communication/"))
+    assert "Marta’s conversation" in tab and 'popovertarget="who-sees" aria-label="Share' not in tab
+
+
+def test_taken_back_it_is_gone_with_the_next_request(office):
+    share(office, office.elena)
+    elena = browser(office.elena)
+    assert elena.get(url(office)).status_code == 200
+    address = f"/messages/{office.mail['known'].pk}/share/{office.elena.pk}/remove/"
+    assert elena.post(address).status_code == browser(office.boss).post(address).status_code == 404
+    done = text(browser(office.marta).post(address, follow=True))
+    assert "Elena Ruiz can no longer read this conversation." in done and "Only you can see this" in done
+    assert elena.get(url(office)).status_code == 404
+    assert "marta@northlink.example" not in text(elena.get("/messages/inbox/"))
+    assert browser(office.marta).post(address).status_code == 404
+
+
+def test_what_cannot_be_shared_says_why(office):
+    address, elena = f"/messages/{office.mail['known'].pk}/share/", str(office.elena.pk)
+    marta = browser(office.marta)
+    for typed, told in (
+        ({"colleague": ""}, "Choose a colleague."),
+        ({"colleague": "x"}, "Choose a colleague."),
+        ({"colleague": elena, "until": "2020-01-01"}, "The end lies in the past."),
+        ({"colleague": elena, "until": "soon"}, "Type the end as a date like 2026-12-31."),
+        ({"colleague": str(office.marta.pk)}, "The conversation is yours; you read it already."),
+    ):
+        assert told in text(marta.post(address, typed, follow=True))
+    with office.acting_as("superuser"):
+        assert not ConversationShare.objects.exists()
+
+
+def test_until_a_day_and_back_to_the_customer(office):
+    day = timezone.localdate() + timedelta(days=40)
+    done = share(office, office.elena, until=day.isoformat(), back=str(office.brandt.pk))
+    thread = office.mail["known"].conversation_id
+    assert done.redirect_chain == [(f"/customers/{office.brandt.pk}/communication/?thread={thread}", 302)]
+    assert f"until {day:%-d %B %Y}" in text(done)
+    with office.acting_as("superuser"):
+        assert timezone.localtime(ConversationShare.objects.get().ends_at).date() == day
+
+
+def test_who_has_no_mailbox_yet_is_told_that_something_waits(office):
+    share(office, office.tom)
+    tom = browser(office.tom)
+    assert "It stays closed until your own mailbox is set up" in text(tom.get("/messages/inbox/"))
+    assert tom.get(url(office)).status_code == 404
+
+
+@pytest.mark.rule("S-133")
+def test_a_letter_that_stands_aside_says_so_to_the_owner_alone_and_is_added(office):
+    share(office, office.elena)
+    line = "References: <thread@brandt-bakery.example>\r\n"
+    office.arrive("aside", letter(sender="Paul <paul@else.example>", subject="By the way", headers=line))
+    page = url(office, "aside")
+    elena, marta = browser(office.elena), browser(office.marta)
+    told = "This answers a conversation that you shared with Elena Ruiz."
+    assert told in text(marta.get(page))
+    assert elena.get(page).status_code == 404
+    address = f"/messages/{office.mail['aside'].pk}/share/add/"
+    assert elena.post(address).status_code == browser(office.boss).post(address).status_code == 404
+    added = text(marta.post(address, follow=True))
+    assert "Added to the conversation." in added and told not in added
+    assert elena.get(page).status_code == 200 and told not in text(elena.get(page))
+    assert marta.post(address).status_code == 404
+
+
+@pytest.mark.rule("S-062")
+def test_an_open_stream_of_the_colleague_is_told_that_its_right_has_changed(office):
+    """What ends a stream is an event of the database, sent when a share comes, changes or goes."""
+    import psycopg
+    from django.db import connection
+
+    parameters = connection.get_connection_params()
+    parameters = {k: v for k, v in parameters.items() if k in ("host", "port", "user", "password", "dbname")}
+    with psycopg.connect(**parameters, autocommit=True) as ear:
+        ear.execute("LISTEN postern_events")
+        share(office, office.elena)
+        share(office, office.elena, until=(timezone.localdate() + timedelta(days=9)).isoformat())
+        browser(office.marta).post(f"/messages/{office.mail['known'].pk}/share/{office.elena.pk}/remove/")
+        heard = [one.payload for one in ear.notifies(timeout=5, stop_after=3)]
+    assert heard == [f'{{"kind" : "access", "mailbox" : 0, "id" : {office.elena.pk}}}'] * 3
