@@ -159,15 +159,65 @@ def test_s093_killed_in_the_middle_it_goes_on_at_the_next_run(db, acting_as, key
     assert all_open(acting_as, boxes, probe) and not key_ids_in_use() & old
 
 
-def _advisory_locks() -> int:
+@pytest.mark.rule("S-093")
+def test_s093_a_key_that_goes_between_row_and_file_is_no_fault(db, acting_as, key_file, monkeypatch):
+    """A worker has read the row; before it opens the key file the rotation ends."""
+    from postern.mailboxes import secrets
+
+    boxes, _ = fill(acting_as, 1)
+    keys, rotated = secrets._keys, []
+
+    def late(path):
+        if not rotated:
+            rotated.append(True)
+            rotate(acting_as)
+        return keys(path)
+
+    monkeypatch.setattr(secrets, "_keys", late)
+    with acting_as("sync", everywhere=False):
+        assert secrets.read_secret(boxes[0], "imap") == "password u0"
+    assert rotated and read_keys(key_file).current != OLD
+
+
+@pytest.mark.rule("S-093")
+def test_s093_the_old_key_waits_for_whoever_is_saving_with_it(db, acting_as, key_file):
+    """A page has encrypted with the old key and not committed yet: the key file is not exchanged before."""
+    from postern.mailboxes.secrets import read_secret, store_secret
+
+    boxes, probe = fill(acting_as, 2)
+    saving, seen = threading.Event(), []
+
+    def save() -> None:
+        from django.db import connection, transaction
+
+        with acting_as("superuser", everywhere=False), transaction.atomic():
+            store_secret(boxes[0], "smtp", "typed just now")
+            saving.set()
+            wait_until(lambda: _advisory_locks(70229, granted=False))
+            seen.append(read_keys(key_file).current)
+        connection.close()
+
+    page = threading.Thread(target=save)
+    page.start()
+    assert saving.wait(30)
+    rotate(acting_as)
+    page.join(30)
+    assert seen == [OLD] and read_keys(key_file).older == ()
+    assert all_open(acting_as, boxes, probe)
+    with acting_as("sync", everywhere=False):
+        assert read_secret(boxes[0], "smtp") == "typed just now"
+
+
+def _advisory_locks(number: int = 70230, *, granted: bool = True) -> int:
     with psycopg.connect(**libpq("superuser")) as db:
         return db.execute(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 70230"
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted = %s",
+            [number, granted],
         ).fetchone()[0]
 
 
 def wait_until(condition) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)
