@@ -124,7 +124,8 @@ def kept(query: QueryDict, after: str = "") -> str:
 
 def guarded(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula (CWE-1236): subjects and names are written by strangers."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    danger = cell.startswith(_FORMULA) or cell.lstrip().startswith(_FORMULA)
+    return f"'{cell}" if danger else cell
 
 
 def _cells(rows: Iterable[Opening]) -> Iterator[list[str]]:
