@@ -82,11 +82,6 @@ def shares_of(staff: Staff, conversations: Iterable[int]) -> QuerySet[Conversati
     return rows.select_related("staff").order_by("staff__name", "pk")
 
 
-def shared_with(staff: Staff, conversation: int) -> ConversationShare | None:
-    """Return the share in force by which the person reads a conversation of somebody else."""
-    return ConversationShare.objects.filter(_in_force(), staff=staff, conversation=conversation).first()
-
-
 def stand_aside(staff: Staff, messages: Sequence[Message]) -> dict[int, StandsAside]:
     """Return which of these messages answer a shared conversation without being of it; told to the owner alone."""
     rows = Aside.objects.filter(mailbox__owner=staff, message__in=[message.pk for message in messages])

@@ -238,6 +238,21 @@ def test_it_waits_for_an_own_mailbox_and_ends_with_its_day_and_its_owner(world, 
     assert subjects(world.reader_without_imap) == set()
 
 
+@pytest.mark.rule("S-066")
+@pytest.mark.parametrize("who", ["owner", "colleague"])
+def test_who_is_disabled_shares_nothing_and_has_nothing_shared_with_them(world, acting_as, who):
+    share(world)
+    share(world, world.reader_without_imap)
+    with viewing_as(world.boss):
+        connection.cursor().execute("SELECT app.offboard(%s)", [getattr(world, who).pk])
+    with acting_as("superuser"):
+        left = {row.staff.name for row in ConversationShare.objects.select_related("staff")}
+        assert left == ({"Noimap"} if who == "colleague" else set())
+        assert Message.objects.filter(shared=True).exists() == bool(left)
+    assert subjects(world.colleague) == set()
+    assert subjects(world.owner) == (THREAD | PRIVATE if who == "colleague" else set())
+
+
 def test_what_has_ended_is_tidied_away_and_the_letters_are_the_mailboxs_again(world, acting_as):
     row = share(world)
     share(world, world.boss, of="p")
