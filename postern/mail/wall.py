@@ -195,6 +195,10 @@ WRITES_FILE = f"""EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {{table}}.d
 AUTHORS_FILE = """EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.delivery_id
   AND d.author_id = (SELECT app.me()))"""
 SAME_BOX = "EXISTS (SELECT FROM mail_message m WHERE m.id = {table}.message_id AND m.mailbox_id = {table}.mailbox_id)"
+# What points at a message names the message's own mailbox, and says nothing about messages that are not the person's.
+OWN_MESSAGES = f"{OWNED} AND {SAME_BOX}"
+# A worker does a test with the secrets of its mailbox: nobody has another's password tried anywhere.
+OWN_PROBE = f"{MINE} AND (mailbox_id IS NULL OR {OWNED})"
 OPENS = f"reader_id = (SELECT app.me()) AND at = now() AND NOT ({OWNED}) AND {SAME_BOX}"
 ANY = "true"
 # The mailbox is in the key, except for a shared conversation's.
@@ -216,7 +220,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     },
     "mail_attachment": {("web", "SELECT"): SEEN, ("worker", "ALL"): BOX},
     "mail_bcc": {("web", "SELECT"): OWNED, ("worker", "ALL"): BOX},
-    "mail_party": {("web", "SELECT"): SEEN, ("web", "WRITE"): OWNED, ("worker", "ALL"): BOX},
+    "mail_party": {("web", "SELECT"): SEEN, ("web", "WRITE"): OWN_MESSAGES, ("worker", "ALL"): BOX},
     "mail_conversation": {
         (
             "web",
@@ -226,10 +230,10 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     },
     "mail_reference": {("worker", "ALL"): BOX},
     "mail_sighting": {("web", "SELECT"): OWNED, ("worker", "ALL"): BOX},
-    "mail_errand": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): BOX},
+    "mail_errand": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWN_MESSAGES, ("worker", "ALL"): BOX},
     "mail_messageread": {
         ("web", "SELECT"): MINE,
-        ("web", "WRITE"): f"{MINE} AND {SEEN}",
+        ("web", "WRITE"): f"{MINE} AND {SAME_BOX}",
         ("worker", "ALL"): BOX,
     },
     "mail_action": {("web", "SELECT"): MINE, ("web", "WRITE"): MINE},
@@ -251,7 +255,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "mailboxes_denyentry": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
     "mailboxes_folder": {("web", "SELECT"): OWNED, ("worker", "ALL"): ANY},
     "mailboxes_lease": {("worker", "ALL"): ANY},
-    "mailboxes_probe": {("web", "SELECT"): MINE, ("web", "WRITE"): MINE, ("worker", "ALL"): ANY},
+    "mailboxes_probe": {("web", "SELECT"): MINE, ("web", "WRITE"): OWN_PROBE, ("worker", "ALL"): ANY},
     "mailboxes_probesecret": {
         ("web", "WRITE"): "EXISTS (SELECT FROM mailboxes_probe p WHERE p.id = {table}.probe_id)",
         ("worker", "ALL"): ANY,

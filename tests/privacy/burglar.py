@@ -1,0 +1,180 @@
+"""Somebody inside the web process who may run any SQL as anybody who signs in: what the row policies alone leave them.
+
+`breaches` tries every table of the wall, as two administrators who own nothing and were granted nothing (one of
+them a super-administrator), as nobody, and as a worker who is at another mailbox.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+
+from postern.mail.wall import WALLED, policies
+from tests.world import World
+
+ALLOWED = {
+    (
+        "colleague",
+        "mailboxes_systememail",
+        "select",
+    ): "everybody sends by the company's server and may see its name",
+    ("nobody", "mailboxes_systememail", "select"): "as above",
+    ("boss", "people_consent", "select"): "who disables somebody is told to whom their mail may go",
+    ("boss", "people_handover", "select"): "the log of what super-administrators did",
+}
+MAY_GIVE = {
+    ("mailboxes_reader", "staff_id"): "that is what a grant is",
+    ("mail_conversationshare", "staff_id"): "that is what sharing is",
+    ("outbox_delivery", "author_id"): "the owner of a mailbox answers for all that leaves it",
+}
+SUPERS = ("mailboxes_systememail", "mailboxes_systemsecret")
+"""The company's mail account is the super-administrators' to set."""
+
+
+@dataclass(frozen=True)
+class Intruder:
+    """A role, and who or where it says it is."""
+
+    name: str
+    role: str
+    setting: str
+    value: str
+
+
+def intruders(world: World) -> list[Intruder]:
+    """Everybody to whom the owner's rows are nothing; no one else has rows of these kinds."""
+    return [
+        Intruder("colleague", "web", "app.staff_id", str(world.colleague.pk)),
+        Intruder("boss", "web", "app.staff_id", str(world.boss.pk)),
+        Intruder("nobody", "web", "app.staff_id", ""),
+        Intruder("worker", "sync", "app.mailbox_id", str(world.mailbox.pk + 1_000_000)),
+    ]
+
+
+def tables_of(who: Intruder) -> list[str]:
+    """The tables where this intruder must find nothing."""
+    if who.role == "sync":  # settings of mailboxes are every worker's
+        return [t for t in WALLED if any(p[0] == t and "sync" in p[2] and p[4] != "true" for p in policies())]
+    return [t for t in WALLED if not (who.name == "boss" and t in SUPERS)]
+
+
+def fill(world: World, known: dict[str, int]) -> dict[str, dict[str, Any]]:
+    """Give every table of the wall one row of the owner's; the caller is the superuser. Returns table -> row."""
+    rows = {}
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for table in WALLED:
+            columns = _columns(table)
+            if not _any(table):
+                values = {name: _value(name, kind, known) for name, kind in columns.items()}
+                _insert(table, columns, json.dumps(values))
+            cursor.execute(f"SELECT to_jsonb(t) FROM {table} t LIMIT 1")
+            rows[table] = {k: v for k, v in json.loads(cursor.fetchone()[0]).items() if k in columns}
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    return rows
+
+
+def breaches(world: World, acting_as: Any, rows: dict[str, dict[str, Any]], only: str = "") -> Iterator[str]:
+    """Yield what an intruder could do, as "who does what to table"."""
+    for who in intruders(world):
+        for table in tables_of(who):
+            if only in ("", table):
+                with acting_as("superuser"), transaction.atomic():
+                    connection.cursor().execute("SELECT set_config(%s, %s, true)", [who.setting, who.value])
+                    with acting_as(who.role):
+                        yield from (
+                            f"{who.name} can {deed} {table}"
+                            for deed in _deeds(table, rows[table])
+                            if (who.name, table, deed) not in ALLOWED
+                        )
+                    transaction.set_rollback(True)
+
+
+def gifts(world: World, acting_as: Any, only: str = "") -> Iterator[str]:
+    """Yield where the owner could give a row of theirs to somebody else's mailbox or name: what they wrote there
+    would look like that person's own."""
+    for table in WALLED:
+        marks = [c for c in _columns(table) if c in _OWNERS and (table, c) not in MAY_GIVE]
+        for mark in marks if only in ("", table) else ():
+            with acting_as("superuser"), transaction.atomic():
+                connection.cursor().execute(
+                    "SELECT set_config('app.staff_id', %s, true)", [str(world.owner.pk)]
+                )
+                with acting_as("web"):
+                    value = world.boss.pk if mark in _OWNERS[:3] else 1_000_000
+                    if _done(f"UPDATE {table} SET {mark} = {value}"):
+                        yield f"owner can give away {table} by {mark}"
+                transaction.set_rollback(True)
+
+
+def _deeds(table: str, row: dict[str, Any]) -> Iterator[str]:
+    columns = _columns(table)
+    if _done(f"SELECT count(*) AS n FROM {table} HAVING count(*) > 0"):
+        yield "select"
+    plain = next((c for c, k in columns.items() if k in _PLAIN and not c.endswith("_id") and c != "id"), "")
+    if plain and _done(f"UPDATE {table} SET {plain} = {_PLAIN[columns[plain]]}", reached=True):
+        yield "update"
+    if _done(f"DELETE FROM {table}"):
+        yield "delete"
+    if _insert(table, columns, json.dumps(row)):
+        yield "insert into"
+
+
+_OWNERS = ("owner_id", "staff_id", "author_id", "mailbox_id", "probe_id")
+_PLAIN = {
+    "boolean": "true",
+    "text": "'x'",
+    "character varying": "'x'",
+    "timestamp with time zone": "now()",
+    "bytea": "''",
+}
+_VALUES = {"boolean": False, "jsonb": [], "bytea": "\\x", "timestamp with time zone": "2026-01-01T00:00:00Z"}
+
+
+def _value(name: str, kind: str, known: dict[str, int]) -> Any:
+    if name in known:
+        return known[name]
+    if kind in ("bigint", "integer", "smallint"):
+        return 1
+    return "" if name == "place" else _VALUES.get(kind, "x")
+
+
+def _columns(table: str) -> dict[str, str]:
+    """Column -> type, without those that the database makes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = %s::regclass"
+            " AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum",
+            [table],
+        )
+        return dict(cursor.fetchall())
+
+
+def _any(table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
+        return bool(cursor.fetchone()[0])
+
+
+def _insert(table: str, columns: dict[str, str], row: str) -> bool:
+    names = ", ".join(f'"{name}"' for name in columns)
+    return _done(
+        f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE"
+        f" SELECT {names} FROM jsonb_populate_record(NULL::{table}, %s::jsonb)",
+        row,
+    )
+
+
+def _done(statement: str, *parameters: str, reached: bool = False) -> bool:
+    """True when it touched a row, or reached one and was refused by its key; `reached`: or by a policy's second half."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.rowcount > 0
+    except DatabaseError as error:
+        refused = getattr(error.__cause__, "sqlstate", "") == "42501"
+        return not refused or (reached and "row-level security" in str(error))
