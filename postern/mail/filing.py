@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from postern.mail.models import Message, Party
+from postern.mail.events import notify
+from postern.mail.models import Errand, Message, Party
+from postern.mail.withholding import STRANGER
 from postern.mailboxes.models import Mailbox, Reader
 from postern.people.matching import Match, match
 from postern.people.models import Address
@@ -60,6 +63,17 @@ class Filer:
         return found.added_by not in self._readers and found.since <= message.received_at
 
 
+def bring_in_whole(message: Message) -> None:
+    """Ask for the letter of which only the header was stored, since nobody knew its sender."""
+    now = datetime.now(UTC)
+    Errand.objects.get_or_create(
+        message=message,
+        kind=Errand.Kind.FETCH,
+        defaults={"mailbox_id": message.mailbox_id, "not_before": now},
+    )
+    notify("postern_errands", {"mailbox": message.mailbox_id})
+
+
 def concerning(customer_ids: Collection[int], mailbox: Mailbox) -> QuerySet[Message]:
     """Messages in a mailbox that are filed under one of the customers or carry one of their addresses."""
     emails = list(Address.objects.filter(customer_id__in=customer_ids).values_list("email", flat=True))
@@ -102,6 +116,8 @@ def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool, put
         wanted = filer.filing(message).customers | by_hand
         if wanted != set(before):
             changed += 1
+            if wanted and message.withheld == STRANGER:
+                bring_in_whole(message)
             Party.objects.filter(message=message, by_hand=False).exclude(customer_id__in=wanted).delete()
             Party.objects.bulk_create(
                 [Party(message=message, mailbox=mailbox, customer_id=c) for c in wanted - set(before)],

@@ -23,6 +23,7 @@ from postern.mail.models import Bcc, Errand, Message, Party, Sighting
 from postern.mail.preparing import Arrival, Prepared, prepare, reason_of
 from postern.mail.recognising import Here, Known
 from postern.mail.storing import create_all, quarantine
+from postern.mail.withholding import STRANGER
 from postern.mailboxes.denylist import DenyList
 from postern.mailboxes.models import DenyEntry, Folder, Mailbox
 
@@ -217,5 +218,7 @@ class _Batch:
         self.sight(one.uid, message.pk, reason=one.withheld, flags=one.flags)
         if message.gone:
             self.back.add(message.pk)
+        if one.withheld == STRANGER:
+            return  # not stored, so not marked as read either
         if fresh and self.mailbox.mark_as_read and not self.outgoing and not one.seen:
             self.to_mark_seen.append(message.pk)

@@ -13,6 +13,7 @@ _WORDS = {
     Errand.Kind.SEEN: "It could not be marked as read in the mailbox.",
     Errand.Kind.APPEND: "The copy is not in the sent folder on the server.",
     Errand.Kind.TRASH: "It could not be moved to Trash on the server.",
+    Errand.Kind.FETCH: "The whole message could not be brought in.",
 }
 
 

@@ -14,8 +14,9 @@ from django.db import connection
 from django.db.models import Q
 
 from postern.mail.access import at_mailbox
-from postern.mail.filing import refile
+from postern.mail.filing import bring_in_whole, refile
 from postern.mail.models import Body, Message, Party
+from postern.mail.withholding import STRANGER
 from postern.mailboxes.models import Mailbox
 from postern.mime.addresses import domain_of, normalise
 from postern.people.models import Address, Customer, Staff
@@ -131,6 +132,8 @@ def file_by_hand(*, message: Message, customer: Customer) -> None:
         message=message, customer=customer, defaults={"mailbox_id": message.mailbox_id, "by_hand": True}
     )
     Message.objects.filter(pk=message.pk).update(known=True, owner_party=True)
+    if message.withheld == STRANGER:
+        bring_in_whole(message)
 
 
 def unfile(*, message: Message, customer_id: int) -> None:

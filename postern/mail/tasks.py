@@ -7,7 +7,7 @@ import logging
 from django.db import connection
 from procrastinate.contrib.django import app
 
-from postern.mail import rebuild
+from postern.mail import completing, rebuild
 
 log = logging.getLogger(__name__)
 
@@ -34,5 +34,15 @@ def heal(timestamp: int = 0) -> None:
         report = rebuild.heal()
         if report.letters or report.missing:
             log.warning("%s", report)
+    finally:
+        connection.close()
+
+
+@app.periodic(cron="41 3 * * *")
+@app.task(name="forget_strangers", queue="tidy", queueing_lock="forget_strangers")
+def forget_strangers(timestamp: int = 0) -> None:
+    """Every night: headers of strangers whose days are over, in mailboxes that store only customers' mail."""
+    try:
+        completing.forget_strangers()
     finally:
         connection.close()

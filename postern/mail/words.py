@@ -23,9 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]")
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 # What parts words in UTF-8 becomes a blank, capitals small; what is not ASCII stays to be looked at.
-_PARTED = bytes(
-    byte if byte > 127 or chr(byte).isalnum() else 32 for byte in bytes(range(256)).lower()
-)
+_PARTED = bytes(byte if byte > 127 or chr(byte).isalnum() else 32 for byte in bytes(range(256)).lower())
 # After a word in the vector: its end, the count of its positions, the position with its weight.
 _SUBJECT = b"\0" + struct.pack(">HH", 1, 3 << 14 | 1)  # weight A
 _PEOPLE = b"\0" + struct.pack(">HH", 1, 2 << 14 | 2)  # weight B

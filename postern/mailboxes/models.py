@@ -72,6 +72,18 @@ class Mailbox(models.Model):
         help_text="After a message is stored here it becomes read in your mailbox too.",
     )
 
+    only_customers = models.BooleanField(
+        "Store only customers’ mail",
+        default=False,
+        help_text="Of messages from or to nobody we know only the header is stored. Pair the sender, and the whole "
+        "message is brought in. What was stored before stays.",
+    )
+    stranger_days = models.PositiveIntegerField(
+        "Forget the others after (days)",
+        default=30,
+        help_text="Then the header goes too, and only a line of the ledger is left. The mail server keeps its copy.",
+    )
+
     # Credentials
     imap_username = models.CharField("Username", max_length=320, blank=True)
     imap_auth = models.CharField(

@@ -93,6 +93,8 @@ def _check_identity(new: Mailbox, old: Mailbox, faults: Faults) -> None:
             faults.add("historic_since", "Choose the date from which old messages are processed.")
         elif new.historic_since > timezone.localdate():
             faults.add("historic_since", "The date lies in the future.")
+    if new.only_customers and "stranger_days" not in faults.fields and not 1 <= new.stranger_days <= 3650:
+        faults.add("stranger_days", "Type a number of days from 1 to 3650.")
     if new.use_system_smtp and not old.use_system_smtp and not SystemEmail.current().smtp_host:
         faults.add(
             "use_system_smtp",

@@ -20,7 +20,16 @@ SECTIONS = (
         "tracking",
         "Email tracking",
         "Which messages reach Postern.",
-        ("tracking", "process", "historic", "historic_since", "mark_as_read", "deny_list"),
+        (
+            "tracking",
+            "process",
+            "historic",
+            "historic_since",
+            "mark_as_read",
+            "only_customers",
+            "stranger_days",
+            "deny_list",
+        ),
     ),
     Section("access", "Access settings", "Who can read your incoming mail besides you.", ()),
     Section(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from postern.mail.intake import Arrival, Prepared
 from postern.mail.preparers import MANY
-from postern.mail.withholding import header_of, header_only
+from postern.mail.withholding import STRANGER, header_of, header_only
 from postern.mailboxes.models import Folder
 from postern.sync import plan, store
 from postern.sync.memory import Memory, Progress
@@ -60,12 +60,25 @@ class Bringing:
         self._progress = progress
         self._most = FIRST_LETTERS
 
-    async def bring(self, uidvalidity: int, letters: plan.Sorted, *, moving: bool = False) -> None:
-        """Fetch and keep the letters of a size pass. `moving`: the cursor follows. Raises MailError."""
+    async def bring(
+        self,
+        uidvalidity: int,
+        letters: plan.Sorted,
+        *,
+        moving: bool = False,
+        only_customers: bool = False,
+    ) -> None:
+        """Fetch and keep the letters of a size pass. `moving`: the cursor follows. Raises MailError.
+
+        `only_customers`: of letters from or to nobody we know only the header is fetched.
+        """
         every = [*letters.fetch, *letters.recognise]
         unreachable = self._unreachable(every)
         skipped = [*letters.skipped, *unreachable.items()]
         withheld = {one.uid: reason for one in every if (reason := self._withheld(one))}
+        if only_customers:
+            asked = [one for one in every if one.uid not in withheld]
+            withheld |= dict.fromkeys(await self._strangers(asked), STRANGER)
 
         async def keep(portion: Portion) -> Portion:
             self._progress.stored += await self._keep(uidvalidity, portion)
@@ -123,6 +136,19 @@ class Bringing:
             next_uid=portion.next_uid,
             only_known=portion.only_known,
         )
+
+    async def _strangers(self, letters: Sequence[Listed]) -> set[int]:
+        """UIDs of letters whose header names nobody we know."""
+        found: set[int] = set()
+        for batch in self._careful(letters):
+            wanted = [one.uid for one in batch]
+            try:
+                headers = await self._session.uid_fetch_beginnings(wanted)
+            except MailError as error:
+                self._blame([wanted], dict.fromkeys(wanted), error)
+                raise
+            found |= await self._store.run(store.strangers, self._folder, headers)
+        return found
 
     def _withheld(self, letter: Listed) -> str:
         """Why only the header of a letter is brought in, '' for one that comes whole."""

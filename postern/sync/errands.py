@@ -1,4 +1,4 @@
-"""What we owe the server: marks, copies in the sent folder, moves to Trash. Each can be done twice without harm."""
+"""What we owe the server, and what we want of it: marks, copies in the sent folder, moves to Trash, whole letters. Each can be done twice without harm."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from postern.mail.models import Errand
+from postern.mail.preparing import Arrival
 from postern.sync import store
 from postern.sync.store import Spot, Store, Task
 from postern.wire.errors import MailError
@@ -67,6 +68,8 @@ async def _do(
     """
     if group[0].kind == Errand.Kind.SEEN:
         await _mark_seen(session, keeper, group)
+    elif group[0].kind == Errand.Kind.FETCH:
+        await _bring_in_whole(session, keeper, mailbox_id, group[0])
     elif group[0].kind == Errand.Kind.TRASH:
         return await _move_to_trash(session, keeper, group[0])
     else:
@@ -101,14 +104,33 @@ async def _move_to_trash(session: Session, keeper: Store, task: Task) -> list[Sp
     return moved
 
 
-async def _where_they_still_are(session: Session, spots: Sequence[Spot]) -> list[list[Spot]]:
-    """Open the one folder of `spots` for writing; the spots in it that its UIDVALIDITY still proves.
+async def _bring_in_whole(session: Session, keeper: Store, mailbox_id: int, task: Task) -> None:
+    """Fetch a letter of which only the header is here."""
+    for spot in task.spots:
+        await _where_they_still_are(session, [spot], readonly=True)
+        found = [letter async for letter in session.uid_fetch_bodies([spot.uid])]
+        for letter in found:
+            arrival = Arrival(letter.uid, letter.flags, task.received_at, letter.raw)
+            await keeper.run(store.whole_letter, mailbox_id, task.id, arrival)
+            return
+    raise MailError(
+        "folder_missing",
+        "It is no longer where it was in the mailbox.",
+        "Look for it with another mail program.",
+        temporary=False,
+    )
+
+
+async def _where_they_still_are(
+    session: Session, spots: Sequence[Spot], *, readonly: bool = False
+) -> list[list[Spot]]:
+    """Open the one folder of `spots`; the spots in it that its UIDVALIDITY still proves.
 
     Raises a temporary MailError when the folder was numbered anew: those UIDs are other letters now.
     """
     if not spots:
         return []
-    selected = await session.select(spots[0].folder)
+    selected = await session.select(spots[0].folder, readonly=readonly)
     here = [spot for spot in spots if spot.uidvalidity == selected.uidvalidity]
     if not here:
         raise MailError(

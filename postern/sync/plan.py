@@ -77,6 +77,7 @@ class Wishes:
 
     historic_since: date | None = None
     unread_only: bool = False
+    only_customers: bool = False
 
 
 class Case(StrEnum):

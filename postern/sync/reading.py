@@ -300,7 +300,9 @@ class Reading:
             rematching=self.state.rematching,
         )
         assert self.state.uidvalidity is not None
-        await self._bringing.bring(self.state.uidvalidity, sorted_out, moving=moving)
+        await self._bringing.bring(
+            self.state.uidvalidity, sorted_out, moving=moving, only_customers=self.wishes.only_customers
+        )
         return len(listed)
 
 

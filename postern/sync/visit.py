@@ -194,4 +194,5 @@ def wishes(mailbox: Mailbox, *, incoming: bool) -> Wishes:
     return Wishes(
         historic_since=store.history_date(mailbox),
         unread_only=incoming and mailbox.process == Mailbox.Process.UNREAD,
+        only_customers=mailbox.only_customers,
     )

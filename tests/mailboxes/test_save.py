@@ -122,6 +122,14 @@ def test_each_fault_is_named_by_its_field(marta, mailbox, field, value, says, re
     assert error.code == "invalid"
 
 
+def test_strangers_are_forgotten_after_a_number_of_days(marta, mailbox, refused):
+    for days in ("0", "3651", "soon"):
+        error = refused(marta, mailbox, only_customers="on", stranger_days=days)
+        assert "number" in error.fields["stranger_days"][0]
+    kept = save(marta, mailbox, only_customers="on", stranger_days="7")
+    assert (kept.only_customers, kept.stranger_days) == (True, 7)
+
+
 def test_all_faults_are_told_at_once(marta, mailbox, refused):
     error = refused(marta, mailbox, imap_port="0", address="x", deny_list="a b", reply_to="c")
     assert set(error.fields) == {"imap_port", "address", "deny_list", "reply_to"}

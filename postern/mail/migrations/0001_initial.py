@@ -320,6 +320,7 @@ class Migration(migrations.Migration):
                             ("seen", "Mark as read"),
                             ("append", "Append to the sent folder"),
                             ("trash", "Move to Trash"),
+                            ("fetch", "Bring in the whole message"),
                         ],
                         max_length=8,
                     ),

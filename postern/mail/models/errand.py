@@ -1,4 +1,4 @@
-"""A wish to change the server, worked off by the next visit of its mailbox."""
+"""A wish that only the server can fulfil, worked off by the next visit of its mailbox."""
 
 from django.db import models
 
@@ -7,12 +7,13 @@ from postern.mail.models.message import Message
 
 
 class Errand(models.Model):
-    """Mark seen, append to the sent folder, or move to Trash. Done rows are deleted; failed ones keep the reason."""
+    """Mark seen, append to the sent folder, move to Trash, or bring in a whole letter. Done rows are deleted; failed ones keep the reason."""
 
     class Kind(models.TextChoices):
         SEEN = "seen", "Mark as read"
         APPEND = "append", "Append to the sent folder"
         TRASH = "trash", "Move to Trash"
+        FETCH = "fetch", "Bring in the whole message"
 
     mailbox = MailboxCopy()
     kind = models.CharField(max_length=8, choices=Kind)

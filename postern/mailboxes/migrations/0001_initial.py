@@ -73,6 +73,22 @@ class Migration(migrations.Migration):
                         verbose_name="Mark as read",
                     ),
                 ),
+                (
+                    "only_customers",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Of messages from or to nobody we know only the header is stored. Pair the sender, and the whole message is brought in. What was stored before stays.",
+                        verbose_name="Store only customers’ mail",
+                    ),
+                ),
+                (
+                    "stranger_days",
+                    models.PositiveIntegerField(
+                        default=30,
+                        help_text="Then the header goes too, and only a line of the ledger is left. The mail server keeps its copy.",
+                        verbose_name="Forget the others after (days)",
+                    ),
+                ),
                 ("imap_username", models.CharField(blank=True, max_length=320, verbose_name="Username")),
                 (
                     "imap_auth",

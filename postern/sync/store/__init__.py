@@ -14,6 +14,7 @@ from postern.sync.store.errands import (
     errands_among,
     letter_of,
     seconds_to_errand,
+    whole_letter,
 )
 from postern.sync.store.folders import (
     Place,
@@ -27,7 +28,7 @@ from postern.sync.store.folders import (
     window_start,
 )
 from postern.sync.store.leases import CHANNEL, bury, give_back, owners, renew, say, take
-from postern.sync.store.letters import Ledger, keep, ledger, met
+from postern.sync.store.letters import Ledger, keep, ledger, met, strangers
 from postern.sync.store.mailboxes import (
     Account,
     Watched,
@@ -92,9 +93,11 @@ __all__ = [
     "say",
     "seconds_to_errand",
     "show_steps",
+    "strangers",
     "take",
     "waiting",
     "watched",
+    "whole_letter",
     "window",
     "window_start",
 ]

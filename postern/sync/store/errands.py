@@ -11,7 +11,9 @@ from django.db.models.functions import Now
 
 from postern.mail import clock
 from postern.mail.access import at_mailbox
+from postern.mail.completing import complete
 from postern.mail.models import Errand, Sighting
+from postern.mail.preparing import Arrival
 from postern.mailboxes.models import Folder
 from postern.sync.store.letters import mark_messages
 
@@ -90,6 +92,14 @@ def letter_of(mailbox_id: int, errand_id: int) -> bytes | None:
     with at_mailbox(mailbox_id):
         row = Errand.objects.filter(pk=errand_id).select_related("message__raw").first()
         return row.message.raw.letter() if row else None
+
+
+def whole_letter(mailbox_id: int, errand_id: int, arrival: Arrival) -> None:
+    """Put a whole letter in the place of its header; nothing when that is no longer wanted."""
+    with at_mailbox(mailbox_id):
+        row = Errand.objects.filter(pk=errand_id).select_related("message__mailbox").first()
+        if row is not None:
+            complete(row.message, arrival)
 
 
 def errand_done(mailbox_id: int, ids: Sequence[int], gone: Sequence[Spot] = ()) -> None:

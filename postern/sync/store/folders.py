@@ -90,7 +90,7 @@ def remember_anew(folder: Folder, state: Remembered) -> None:
     """Write the state of a folder that was numbered anew without a new UIDVALIDITY: its sightings are freed."""
     with at_mailbox(folder.mailbox_id):
         # No server gives a UIDVALIDITY below 1, and no two rows have the same key.
-        rows = Sighting.objects.filter(folder=folder, uidvalidity=state.uidvalidity)
+        rows = Sighting.objects.filter(folder=folder, uidvalidity=state.uidvalidity or 0)
         rows.update(uidvalidity=-F("pk"))
         Folder.objects.filter(pk=folder.pk).update(uidvalidity=None)
         remember(folder, state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,7 +12,9 @@ from postern.mail.access import at_mailbox
 from postern.mail.intake import Arrival, Prepared, prepare_all, take_in
 from postern.mail.models import Message, Sighting
 from postern.mail.preparers import Preparers
+from postern.mail.preparing import prepare as prepare_one
 from postern.mailboxes.models import Folder
+from postern.people.matching import match
 
 FEW = 2000  # UIDs named in one statement
 PREPARERS = Preparers()
@@ -50,6 +52,26 @@ def met(folder: Folder, uidvalidity: int, first: int) -> set[int]:
 def prepare(folder: Folder, arrivals: Sequence[Arrival]) -> list[Prepared]:
     """Read and clean letters, many in a process of its own; no transaction is open meanwhile."""
     return PREPARERS.prepare_many(arrivals, outgoing=folder.role == Folder.Role.SENT)
+
+
+def strangers(folder: Folder, headers: Mapping[int, bytes]) -> set[int]:
+    """Return those UIDs whose header (bytes by UID) names no address of a customer or lead where it counts.
+
+    A header that cannot be read is nobody's: its letter comes in whole, and into quarantine.
+    """
+    outgoing = folder.role == Folder.Role.SENT
+    epoch = datetime.fromtimestamp(0, UTC)
+    letters = [
+        prepare_one(Arrival(uid, frozenset(), epoch, raw), outgoing=outgoing) for uid, raw in headers.items()
+    ]
+    deciding = {
+        one.uid: [address for _, address in (*one.to, *one.cc)] if outgoing else [one.from_address]
+        for one in letters
+        if not one.broken
+    }
+    with at_mailbox(folder.mailbox_id):
+        known = match(address for some in deciding.values() for address in some)
+    return {uid for uid, some in deciding.items() if not any(address in known for address in some)}
 
 
 def keep(

@@ -43,7 +43,7 @@ class Account:
 # with a new key must not sign every mailbox in anew.
 _WATCHED = """
 SELECT b.id, lower(b.imap_host), b.imap_username, b.tracking, md5(concat_ws(chr(31),
-         b.tracking, b.process, b.historic, b.historic_since, b.mark_as_read, b.imap_username, b.imap_host,
+         b.tracking, b.process, b.historic, b.historic_since, b.mark_as_read, b.only_customers, b.imap_username, b.imap_host,
          b.imap_port, b.imap_security, b.imap_skip_validation, b.sent_folder, b.settings_version))
   FROM mailboxes_mailbox b JOIN people_staff o ON o.id = b.owner_id
  WHERE b.imap_ready AND o.is_active ORDER BY b.id"""
