@@ -1,7 +1,7 @@
 """The reader log: a line for each opening of a message by anyone but the owner of its mailbox.
 
 The line is written in the transaction that answers, and lists write none. Who reads the log, and that nobody
-changes it, is the wall's (postern.mail.wall); decision 0010 says what counts as an opening.
+changes it, is the wall's (postern.mail.wall); decision 0014 says what counts as an opening.
 """
 
 from __future__ import annotations
