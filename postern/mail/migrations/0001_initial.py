@@ -702,6 +702,14 @@ class Migration(migrations.Migration):
             model_name="message",
             index=models.Index(models.F("mailbox"), models.F("from_address"), name="message_from"),
         ),
+        migrations.AddIndex(
+            model_name="message",
+            index=models.Index(
+                condition=models.Q(("withheld__gt", "")),
+                fields=["mailbox", "stored_at"],
+                name="message_withheld",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="message",
             constraint=models.UniqueConstraint(fields=("mailbox", "sha256"), name="message_once_a_mailbox"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 
 from postern.mail import letterstore
 from postern.mail.models.conversation import Conversation
@@ -115,6 +115,9 @@ class Message(models.Model):
             models.Index("conversation", "received_at", name="message_conversation"),
             models.Index("mailbox", "message_id", name="message_message_id"),
             models.Index("mailbox", "from_address", name="message_from"),
+            models.Index(
+                fields=["mailbox", "stored_at"], condition=Q(withheld__gt=""), name="message_withheld"
+            ),
         ]
 
     def __str__(self) -> str:
