@@ -115,6 +115,7 @@ def test_the_row_holds_no_password(db, acting_as):
     assert mailbox.has_imap_secret
 
 
+@pytest.mark.rule("S-093")
 def test_a_ciphertext_moved_to_a_colleagues_row_does_not_open(db, acting_as):
     mine, other = make_mailbox(make_staff("marta")), make_mailbox(make_staff("elena"))
     with acting_as("sync"):
