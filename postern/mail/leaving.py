@@ -77,7 +77,7 @@ BEGIN
     SELECT id, heir, false, narrow, false, until, line, now() FROM mailboxes_mailbox WHERE owner_id = whose
     ON CONFLICT (mailbox_id, staff_id) DO UPDATE SET incoming_only = false, customers_only = narrow,
       may_reply = false, ends_at = until, handover_id = line;
-  SELECT format('%s handed your mail in Postern to %s, to read %s until %s. %s Everything they open is in the log of your mailbox.',
+  SELECT format('%s handed your mail in Postern to %s, to read %s until %s. %s Everything they open is in your reader log.',
       (SELECT name FROM people_staff WHERE id = me), (SELECT name FROM people_staff WHERE id = heir),
       CASE WHEN narrow THEN 'customers’ conversations' ELSE 'all of it' END, to_char(until, 'YYYY-MM-DD'),
       CASE WHEN found_ground = 'consent' THEN 'You had agreed to this under My Profile.'

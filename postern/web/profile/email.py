@@ -98,6 +98,7 @@ def page(
         "demo_hint": "" if mailbox else settings.DEMO_HINT,
         "smtp_changed": bool(mailbox and health and health.smtp_seen_sha256 and mailbox.smtp_pinned_sha256),
         "stopped": health is not None
+        and health.code != "disabled"  # without a password there is nothing to try
         and health.state in (MailboxHealth.State.PASSWORD_REJECTED, MailboxHealth.State.FAILED),
     }
     return render(request, "profile/email.html", context, status=status)
