@@ -1,0 +1,210 @@
+"""Each check in the code that keeps somebody out, taken away in a scratch copy: some test must turn red (S-077).
+
+`python -m tests.privacy.mutations [WORD ...]` prints the list with what killed each, those only whose file or text
+contains a word; so does `./dev soak tests/privacy`. The row policies have theirs in test_policies.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LOCK = "tests/privacy/test_matrix.py::test_the_query_layer_alone_holds"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A file of postern/, the text that goes, what stands there instead, and the tests that ought to notice."""
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    only: str = ""
+    """pytest's -k."""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {' '.join(self.old.split())[:70]} -> {' '.join(self.new.split())[:40]}"
+
+
+ACCESS, MESSAGE = "tests/mail/test_access.py", "mail/models/message.py"
+ACTIONS, DELIVERY = "mail/actions.py", "outbox/models.py"
+BEHALF = ("tests/outbox/test_behalf.py", "tests/api/test_behalf.py")
+MUTANTS = [
+    Mutant(
+        MESSAGE,
+        "self.filter(wall_key__in=visible_keys(staff), deleted_at=None)",
+        "self.filter(deleted_at=None)",
+        (ACCESS,),
+    ),
+    Mutant(
+        MESSAGE,
+        "visible_keys(staff), deleted_at=None)",
+        "visible_keys(staff))",
+        ("tests/privacy/test_model.py",),
+    ),
+    Mutant(
+        MESSAGE,
+        "return self.filter(mailbox__owner=staff)",
+        "return self.all()",
+        ("tests/privacy/test_checks.py",),
+    ),
+    Mutant("mail/access.py", "return message.mailbox.owner_id == staff.pk or", "return True or", BEHALF),
+    Mutant(
+        "mail/access.py",
+        "set_viewer(None)\n            response",
+        "response",
+        ("tests/privacy/test_context.py",),
+    ),
+    Mutant(
+        "mail/access.py", "if isinstance(request.user, Staff):", "if True:", ("tests/privacy/test_checks.py",)
+    ),
+    Mutant(
+        ACTIONS,
+        'if message.mailbox.owner_id != staff.pk and key != "unread":',
+        "if False:",
+        ("tests/privacy/test_checks.py",),
+    ),
+    Mutant(
+        ACTIONS,
+        ".filter(staff=staff, pk=action_id, undone_at=None)",
+        ".filter(pk=action_id, undone_at=None)",
+        (LOCK,),
+        "undo",
+    ),
+    Mutant(
+        ACTIONS,
+        'pk=data["address"], added_by=staff)',
+        'pk=data["address"])',
+        ("tests/privacy/test_checks.py",),
+    ),
+    Mutant(
+        "mail/filing.py",
+        "owners or message.owner_party",
+        "by_owner or owners or message.owner_party",
+        ("tests/privacy/test_pairing.py",),
+    ),
+    Mutant("mail/filing.py", "found.added_by not in self._readers and", "", (ACCESS,)),
+    Mutant(
+        "mail/raw.py",
+        "raw if message.mailbox.owner_id == staff.pk else without_bcc(raw)",
+        "raw",
+        (LOCK,),
+        "source",
+    ),
+    Mutant(DELIVERY, "self._current(staff) | unsent)", "~Q(pk=None))", (LOCK,), "deliver or draft"),
+    Mutant(DELIVERY, "return self.filter(author=staff)", "return self.all()", (LOCK,), "drafts or inbox"),
+    Mutant(
+        "mailboxes/save.py",
+        "rows = Mailbox.objects.filter(owner_id=staff.pk)",
+        "rows = Mailbox.objects.all()",
+        (LOCK,),
+        "mailbox",
+    ),
+    Mutant(
+        "api/inbox.py",
+        "Message.objects.visible_to(staff), staff).filter(pk=pk)",
+        "Message.objects.all(), staff).filter(pk=pk)",
+        (LOCK,),
+        "get_message",
+    ),
+    Mutant(
+        "api/inbox.py", "if message.mailbox.owner_id != staff.pk:", "if False:", (LOCK,), "suggest or act_on"
+    ),
+    Mutant(
+        "api/profile.py",
+        "Mailbox.objects.filter(owner=who(request), pk=pk)",
+        "Mailbox.objects.filter(pk=pk)",
+        (LOCK,),
+        "mailbox",
+    ),
+    Mutant("api/config.py", "if not who(request).is_super:", "if False:", (LOCK,), "administrator"),
+    Mutant("web/config/views.py", "if not person(request).is_super:", "if False:", (LOCK,), "config"),
+    Mutant(
+        "web/inbox/content.py",
+        "Message.objects.visible_to(person(request))",
+        "Message.objects.all()",
+        (LOCK,),
+        "message-body or attachment",
+    ),
+    Mutant(
+        "web/inbox/actions.py",
+        "DenyEntry.objects.filter(mailbox__owner=person(request), pk=pk)",
+        "DenyEntry.objects.filter(pk=pk)",
+        (LOCK,),
+        "unblock",
+    ),
+    Mutant(
+        "web/profile/access.py",
+        "Reader.objects.filter(mailbox__owner=staff, pk=pk)",
+        "Reader.objects.filter(pk=pk)",
+        (LOCK,),
+        "access-remove",
+    ),
+]
+
+
+def scratch() -> Path:
+    """A copy of the program and its tests, to be damaged."""
+    place = Path(tempfile.mkdtemp(prefix="postern-mutants-"))
+    for name in ("postern", "tests"):
+        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", place)
+    place.chmod(0o755)
+    return place
+
+
+def killer(place: Path, mutant: Mutant) -> str:
+    """Return the first test that turns red without that check, '' for none. The copy is whole again afterwards."""
+    file = place / "postern" / mutant.file
+    whole = file.read_text()
+    file.write_text(whole.replace(mutant.old, mutant.new, 1))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        *mutant.tests,
+    ]
+    command += ["-k", mutant.only] if mutant.only else []
+    try:
+        environment = os.environ | {"POSTERN_SOAK": "0.01", "PYTHONPATH": str(place)}
+        ran = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+    finally:
+        file.write_text(whole)
+    red = re.search(r"^(?:FAILED|ERROR) (\S+)", ran.stdout, re.MULTILINE)
+    if ran.returncode == 1 and red:
+        return red[1]
+    if ran.returncode != 0:  # nothing was collected, or the text that was put there is no Python
+        raise RuntimeError(f"{mutant}: pytest ended with {ran.returncode}: {ran.stdout[-600:]}")
+    return ""
+
+
+def main(words: list[str]) -> int:
+    """Print every mutant with the test that kills it; 1 when one survives."""
+    place, survived = scratch(), 0
+    try:
+        for mutant in MUTANTS:
+            if not words or any(word in str(mutant) for word in words):
+                red = killer(place, mutant)
+                survived += not red
+                print(f"{mutant}\n    {red or 'SURVIVED'}", flush=True)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
