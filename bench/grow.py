@@ -41,7 +41,7 @@ INSERT INTO mail_message (id, mailbox_id, conversation_id, sha256, outgoing, kno
     at, at, at, 3000, repeat('preview ', 20), false, '', 0, '[]', ''
     FROM seed, LATERAL (SELECT timestamptz '2020-01-01' + id * interval '1 minute' AS at) t;
 INSERT INTO mail_body (message_id, mailbox_id, text, html, sanitizer_version)
-  SELECT id, box, sha512(id::text::bytea) || sha512(n::text::bytea), '', 1 FROM seed;
+  SELECT id, box, %(text)s, %(html)s, 1 FROM seed;
 INSERT INTO mail_raw (message_id, mailbox_id, place, data)
   SELECT id, box, '', sha512(id::text::bytea) || sha512(n::text::bytea) || sha512(thread::text::bytea) FROM seed;
 INSERT INTO mail_messagesearch (message_id, wall_key, received_at, tsv)
@@ -77,16 +77,18 @@ def grow(box: int, size: int) -> None:
     from django.db import connection, transaction
 
     from postern.mail.models import Message
+    from postern.mail.packing import pack
     from postern.mailboxes.models import Folder
 
     Folder.objects.create(mailbox_id=box, name="Seeded", role=Folder.Role.INBOX, uidvalidity=1)
+    body = {"text": pack(os.urandom(100).hex().encode()), "html": pack(b"")}
     missing = size - Message.objects.count()
     with connection.cursor() as cursor:
         if missing > 0:
             cursor.execute("DROP INDEX search_words")
             while missing > 0:
                 with transaction.atomic():
-                    cursor.execute(SEED, {"box": box, "count": min(missing, 100_000)})
+                    cursor.execute(SEED, {"box": box, "count": min(missing, 100_000)} | body)
                 missing -= 100_000
             cursor.execute("CREATE INDEX search_words ON mail_messagesearch USING gin (tsv)")
         cursor.execute("VACUUM ANALYZE")
