@@ -157,7 +157,6 @@ class Migration(migrations.Migration):
                         models.OrderBy(models.F("id"), descending=True),
                         name="opening_newest",
                     ),
-                    models.Index(fields=["conversation_id"], name="opening_conversation"),
                 ],
             },
         ),

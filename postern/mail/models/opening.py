@@ -55,5 +55,4 @@ class Opening(models.Model):
     class Meta:
         indexes = [
             models.Index("mailbox", models.F("id").desc(), name="opening_newest"),
-            models.Index(fields=["conversation_id"], name="opening_conversation"),
         ]
