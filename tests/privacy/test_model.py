@@ -28,10 +28,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from postern.mail import lists
+from postern.mail import lists, sharing
 from postern.mail.access import answerable_keys, viewing_as
 from postern.mail.actions import ActionRefused, perform, undo
-from postern.mail.models import Message
+from postern.mail.models import ConversationShare, Message
 from postern.mail.pairing import add_address, file_mail, remove_address
 from postern.mailboxes.models import Folder, Mailbox, Reader
 from postern.mailboxes.readers import grant, revoke
@@ -84,6 +84,8 @@ class Letter:
     token: str
     deleted: bool = False
     read: set[Person] = field(default_factory=set)
+    shared: dict[Person, bool] = field(default_factory=dict)
+    """With whom its conversation is shared by name, and whether that is still in force."""
 
 
 @dataclass(eq=False)
@@ -95,11 +97,13 @@ class Entry:
     by: Person | None
 
 
-def may_see(person: Person, letter: Letter, given: Grant | None) -> bool:
+def may_see(person: Person, letter: Letter, given: Grant | None, shared: bool = False) -> bool:
     """The reference: all that this product promises about who reads what."""
     if letter.deleted or not person.active:
         return False
     if letter.owner is person:
+        return True
+    if shared and letter.owner.active and person.has_mailbox:
         return True
     return (
         given is not None
@@ -335,6 +339,36 @@ class Life(RuleBasedStateMachine):
                 revoke(staff=owner.staff, mailbox=owner.box, reader=reader.staff)
             del self.grants[owner, reader]
 
+    @precondition(lambda self: self.letters)
+    @rule(data=st.data(), ends=st.booleans())
+    def an_owner_shares_a_conversation(self, data: st.DataObject, ends: bool) -> None:
+        chosen, colleague = self.one(data, self.letters), self.one(data, self.people)
+        if self._can_act(chosen) and colleague.active and colleague is not chosen.owner:
+            until = datetime.now(UTC) + timedelta(days=1) if ends else None
+            with viewing_as(chosen.owner.staff):
+                place = {"staff": chosen.owner.staff, "conversation": self._thread(chosen)}
+                sharing.share(**place, colleague=colleague.staff, ends_at=until)
+            chosen.shared[colleague] = True
+
+    @precondition(lambda self: any(one.shared for one in self.letters))
+    @rule(data=st.data(), expires=st.booleans())
+    def a_share_ends(self, data: st.DataObject, expires: bool) -> None:
+        chosen = self.one(data, [one for one in self.letters if one.shared])
+        colleague, thread = self.one(data, list(chosen.shared)), self._thread(chosen)
+        if expires:
+            with self.acting_as("superuser"):
+                rows = ConversationShare.objects.filter(conversation=thread, staff=colleague.staff)
+                rows.update(ends_at=datetime.now(UTC) - timedelta(seconds=1))
+            chosen.shared[colleague] = False
+        elif chosen.owner.active:
+            with viewing_as(chosen.owner.staff):
+                sharing.take_back(staff=chosen.owner.staff, conversation=thread, colleague=colleague.staff.pk)
+            del chosen.shared[colleague]
+
+    def _thread(self, chosen: Letter) -> int:
+        with self.acting_as("superuser"):
+            return Message.objects.get(pk=chosen.pk).conversation_id
+
     @rule(data=st.data())
     def somebody_sets_up_their_mailbox_or_clears_it(self, data: st.DataObject) -> None:
         person = self.one(data, self.people)
@@ -355,7 +389,7 @@ class Life(RuleBasedStateMachine):
     # What each of them sees
 
     def sees(self, person: Person, one: Letter) -> bool:
-        return may_see(person, one, self.grants.get((one.owner, person)))
+        return may_see(person, one, self.grants.get((one.owner, person)), one.shared.get(person, False))
 
     @invariant()
     def everybody_sees_what_is_theirs(self) -> None:
@@ -396,7 +430,7 @@ class Life(RuleBasedStateMachine):
             keys = dict(Message.objects.values_list("subject", "wall_key"))
         assert policies == set(self._all(person))
         assert mine <= set(keys)
-        may = {one.token for one in self.letters if self.sees(person, one) and self._may_answer(person, one)}
+        may = {one.token for one in self.letters if self._may_answer(person, one)}
         assert {token for token in policies if keys[token] in answers} == may
         with self.acting_as("superuser"):
             seen = Message.objects.visible_to(person.staff).values_list("subject", flat=True)
@@ -404,7 +438,8 @@ class Life(RuleBasedStateMachine):
 
     def _may_answer(self, person: Person, one: Letter) -> bool:
         given = self.grants.get((one.owner, person))
-        return one.owner is not person and given is not None and given.may_reply
+        by_grant = one.owner is not person and given is not None and given.may_reply
+        return by_grant and may_see(person, one, given)  # a share by name is to read
 
     def _in_the_lists(self, person: Person) -> None:
         """What pages and API are made of."""
