@@ -6,16 +6,19 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from postern.mail.access import ViewerMiddleware, viewing_as
+from postern.mail.access import WallMiddleware, viewing_as
 from postern.mail.actions import ActionRefused, perform, undo
 from postern.mail.models import Message
 from postern.mail.pairing import add_address, remove_address
+from postern.mailboxes.models import Mailbox
+from postern.mailboxes.save import own_mailbox
+from postern.outbox.models import Delivery
 from postern.people.models import Address
 from tests.privacy.mutations import MUTANTS, ROOT, Mutant, killer, scratch
-from tests.world import World, arrive, letter, make_world
+from tests.world import World, arrive, letter, make_world, subjects
 
 
 @pytest.fixture
@@ -53,10 +56,32 @@ def test_undoing_a_pairing_leaves_what_somebody_else_has_put_there_since(world):
         add_address(staff=world.owner, customer=world.customer, email="a@b.example")
 
 
-def test_nobody_signed_in_is_nobody_to_the_policies(world):
-    request = HttpRequest()
-    request.user = AnonymousUser()
-    assert ViewerMiddleware(lambda _: HttpResponse("fine"))(request).content == b"fine"
+def test_what_the_owner_deleted_is_gone_for_readers_too(world):
+    with viewing_as(world.owner):
+        perform(staff=world.owner, key="delete", message=Message.objects.get(), data={})
+    assert subjects(world.owner) == subjects(world.reader) == set()
+
+
+def test_a_request_forgets_whom_its_connection_may_still_name(world):
+    """Nothing of ours names a person for a whole session; a pool before the database might bring one along."""
+    name = "SELECT set_config('app.staff_id', %s, false)"
+    with connection.cursor() as cursor:
+        cursor.execute(name, [str(world.owner.pk)])
+    assert Message.objects.exists()
+    answer = WallMiddleware(lambda _: HttpResponse(str(Message.objects.count())))(HttpRequest())
+    with connection.cursor() as cursor:
+        cursor.execute(name, [""])
+    assert answer.content == b"0"
+
+
+def test_drafts_and_mailboxes_are_their_owners(world, acting_as):
+    with acting_as("superuser"):
+        Delivery.objects.create(mailbox=world.mailbox, author=world.owner, subject="x")
+        assert Delivery.objects.written_by(world.owner).count() == 1
+        assert not Delivery.objects.written_by(world.colleague).exists()
+        assert own_mailbox(world.owner, world.mailbox) == world.mailbox
+        with pytest.raises(Mailbox.DoesNotExist):
+            own_mailbox(world.colleague, world.mailbox)
 
 
 @pytest.mark.rule("S-077")
