@@ -15,6 +15,9 @@ BEGIN
     IF (OLD.mailbox_id, OLD.conversation_id, OLD.staff_id) IS DISTINCT FROM (NEW.mailbox_id, NEW.conversation_id, NEW.staff_id)
     THEN RAISE EXCEPTION 'a share stays what it is' USING ERRCODE = 'check_violation'; END IF;
   ELSE
+    IF TG_OP = 'INSERT' AND NOT EXISTS (SELECT FROM mail_conversation c
+      WHERE c.id = share.conversation_id AND c.mailbox_id = share.mailbox_id)
+    THEN RAISE EXCEPTION 'the conversation is of another mailbox' USING ERRCODE = 'check_violation'; END IF;
     PERFORM pg_advisory_xact_lock(7009, (share.mailbox_id % 2147483648)::int);
     any_left := EXISTS (SELECT FROM mail_conversationshare s WHERE s.conversation_id = share.conversation_id);
     UPDATE mail_message SET shared = any_left

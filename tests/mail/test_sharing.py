@@ -190,15 +190,18 @@ def test_only_the_owner_shares_and_takes_back(world):
 
 
 @pytest.mark.rule("S-062")
-def test_a_made_up_row_opens_nothing(world, acting_as):
-    """A row that names another mailbox than the conversation's counts for nobody."""
-    with acting_as("superuser"):
-        ConversationShare.objects.create(
-            mailbox=world.colleague_mailbox, conversation_id=conversation_of(world, "a"), staff=world.boss
-        )
-        make_mailbox(world.boss)
-    assert subjects(world.boss) == set()
-    assert subjects(world.owner) == THREAD | PRIVATE
+def test_no_row_names_another_mailbox_than_the_conversations(world, acting_as):
+    """Not even one that the policies did not look at."""
+    share(world)
+    for box in (world.colleague_mailbox, world.reader_mailbox):
+        with (
+            acting_as("superuser"),
+            pytest.raises(DatabaseError, match="another mailbox"),
+            transaction.atomic(),
+        ):
+            ConversationShare.objects.create(
+                mailbox=box, conversation_id=conversation_of(world, "a"), staff=world.boss
+            )
 
 
 def test_who_cannot_be_shared_with(world, acting_as):
@@ -431,13 +434,17 @@ def test_the_database_itself_lets_no_letter_into_a_shared_conversation(world, ac
 
 
 @pytest.mark.rule("R-055")
-def test_a_rebuild_changes_neither_shares_nor_what_they_show(world, acting_as):
+def test_a_rebuild_changes_neither_shares_nor_what_they_show(world, acting_as, monkeypatch):
     share(world)
     arrive(
         acting_as, world.inbox, mail("s", "a", sender=PAUL), mail("t", "a", "unheard-of"), mail("d", "a", "c")
     )
+    arrive(acting_as, world.inbox, mail("x", "a", "y"))  # the id of y is known first by x
+    arrive(acting_as, world.inbox, mail("y", "a"))
     with viewing_as(world.owner):
-        sharing.add_aside(staff=world.owner, message=Message.objects.get(subject="s"))
+        for subject in "sy":
+            sharing.add_aside(staff=world.owner, message=Message.objects.get(subject=subject))
+    monkeypatch.setattr("postern.mail.rebuild.BATCH", 1)
 
     def state() -> object:
         with acting_as("superuser"):
@@ -456,7 +463,7 @@ def test_a_rebuild_changes_neither_shares_nor_what_they_show(world, acting_as):
         with acting_as("sync"):
             rebuild(world.mailbox.pk)
         assert state() == before
-    assert subjects(world.colleague) == THREAD | {"s", "d"}
+    assert subjects(world.colleague) == THREAD | {"s", "d", "y"}
 
 
 # The rule itself, as a table: letters as (ids, people), the first id the letter's own.
