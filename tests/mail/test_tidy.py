@@ -58,6 +58,5 @@ def test_workers_read_neither_sign_ins_nor_steps(db, acting_as, role, table):
     with acting_as("superuser"):
         staff = Staff.objects.create_staff(email="ada@example.com", name="Ada", password=None)
         Action.objects.create(staff=staff, key="add", label="x")
-    with acting_as(role), transaction.atomic(), connection.cursor() as cursor:
-        with pytest.raises(DatabaseError, match="permission denied"):
-            cursor.execute(f"SELECT count(*) FROM {table}")
+    with acting_as(role), transaction.atomic(), pytest.raises(DatabaseError, match="permission denied"):
+        connection.cursor().execute(f"SELECT count(*) FROM {table}")
