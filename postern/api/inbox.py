@@ -117,7 +117,9 @@ def list_inbox(request: HttpRequest, wanted: Query[InboxFilter]) -> MessagePage:
 @router.get("/sent", response=MessagePage, operation_id="list_sent", summary="List sent messages")
 def list_sent(request: HttpRequest, cursor: Cursor = "", limit: Limit = lists.PAGE) -> MessagePage:
     """Letters sent from here and from elsewhere, newest first."""
-    return _page(lists.page(lists.sent(who(request)), who(request), cursor, limit), who(request))
+    return _page(
+        lists.page(lists.sent(who(request)), who(request), cursor, limit, outgoing=True), who(request)
+    )
 
 
 @router.get("/counts", response=Counts, operation_id="count_messages", summary="Count unread and unknown")

@@ -10,11 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from postern.mail import search
-from postern.mail.models import Message, Party
+from postern.mail.access import visible_keys
+from postern.mail.models import Message, MessageRead, Party
 from postern.mail.models.message import MessageQuerySet
 from postern.mailboxes.denylist import DenyList
 from postern.people.models import Customer, Staff
@@ -83,7 +87,7 @@ def inbox(staff: Staff, wanted: Filter) -> MessageQuerySet:
 def inbox_page(staff: Staff, wanted: Filter, cursor: str = "", size: int = PAGE) -> Page:
     """Return one page of the inbox. Words are looked up first, as far back as it takes to fill the page."""
     if not wanted.text.strip():
-        return page(inbox(staff, wanted), staff, cursor, size)
+        return page(inbox(staff, wanted), staff, cursor, size, outgoing=False)
     rows = inbox(staff, replace(wanted, text=""))
     messages: list[Message] = []
     place, window = _read_cursor(cursor), 4 * size
@@ -102,13 +106,38 @@ def sent(staff: Staff) -> MessageQuerySet:
     return Message.objects.visible_to(staff).filter(outgoing=True)
 
 
-def page(rows: MessageQuerySet, staff: Staff, cursor: str = "", size: int = PAGE) -> Page:
-    """Return one page, newest first. The cursor is a place, not a number: new mail never shifts it."""
+def page(rows: MessageQuerySet, staff: Staff, cursor: str = "", size: int = PAGE, *, outgoing: bool) -> Page:
+    """Return one page, newest first, of `rows` that are all `outgoing` or all not.
+
+    The cursor is a place, not a number: new mail never shifts it.
+    """
     place = _read_cursor(cursor)
     if place is not None:
         at, pk = place
-        rows = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=pk))
-    return _page(list(dressed(rows, staff).order_by("-received_at", "-pk")[: size + 1]), size)
+        rows = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=pk), received_at__lte=at)
+    keys = [key for key in visible_keys(staff) if bool(key & 2) == outgoing]
+    newest = dressed(rows.filter(pk__in=_newest(rows, keys, size + 1)), staff)
+    return _page(list(newest.order_by("-received_at", "-pk")), size)
+
+
+def _newest(rows: MessageQuerySet, keys: Iterable[int], size: int) -> list[int]:
+    """Return the ids of the newest messages of `rows`, which all lie in classes of mail `keys`.
+
+    Each class has its own place in the index, in order: a few rows of each are looked at, not all that a person
+    may read. The planner does not find that way by itself.
+    """
+    of_one = rows.filter(wall_key=RawSQL("class.key", [])).order_by("-received_at", "-pk")
+    try:
+        sql, values = of_one.values_list("pk", "received_at")[:size].query.sql_with_params()
+    except EmptyResultSet:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT x.id FROM unnest(%s::bigint[]) class (key) CROSS JOIN LATERAL ({sql}) x (id, at)"  # noqa: S608
+            " ORDER BY x.at DESC, x.id DESC LIMIT %s",
+            [list(keys), *values, size],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def _page(found: list[Message], size: int) -> Page:
@@ -148,9 +177,17 @@ def conversation(staff: Staff, message: Message) -> Sequence[Message]:
 
 
 def counts(staff: Staff) -> dict[str, int]:
-    """Return the sidebar's numbers for this person: unread, unknown."""
-    rows = Message.objects.visible_to(staff).filter(outgoing=False)
-    return {"unread": rows.unread_by(staff).count(), "unknown": rows.filter(known=False).count()}
+    """Return the sidebar's numbers for this person: unread, unknown, and all that is in the inbox."""
+    read = Exists(MessageRead.objects.filter(message=OuterRef("pk"), staff=staff))
+    return (
+        Message.objects.visible_to(staff)
+        .filter(outgoing=False)
+        .aggregate(
+            unread=Count("pk", filter=~read),
+            unknown=Count("pk", filter=Q(known=False)),
+            all=Count("pk"),
+        )
+    )
 
 
 def _start_of(day: date) -> datetime:

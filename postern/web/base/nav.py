@@ -1,6 +1,5 @@
 """The places of the sidebar. A place whose URL name does not exist yet is not shown."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from postern.web.base import sidebar
 
 @dataclass(frozen=True)
 class Place:
-    """key: what a view puts in `nav`; url_name: its URL's name; query: a filter; count: asked when drawn."""
+    """key: what a view puts in `nav`; url_name: its URL's name; query: a filter; count: which of the sidebar's numbers."""
 
     key: str
     label: str
@@ -19,7 +18,7 @@ class Place:
     group: str
     url_name: str
     query: str = ""
-    count: Callable[[Any], int] | None = None
+    count: str = ""
     hot: bool = False
     short: str = ""
     roles: frozenset[str] = frozenset()
@@ -27,9 +26,7 @@ class Place:
 
 
 PLACES = (
-    Place(
-        "inbox", "Inbox", "inbox", "Messages", "inbox", count=sidebar.unread_count, hot=True, shortcut="G I"
-    ),
+    Place("inbox", "Inbox", "inbox", "Messages", "inbox", count="unread", hot=True, shortcut="G I"),
     Place(
         "unknown",
         "Author not found",
@@ -37,10 +34,10 @@ PLACES = (
         "Messages",
         "inbox",
         query="?show=unknown",
-        count=sidebar.unknown_count,
+        count="unknown",
         short="Not found",
     ),
-    Place("drafts", "Drafts", "file-pen-line", "Messages", "drafts", count=sidebar.drafts_count),
+    Place("drafts", "Drafts", "file-pen-line", "Messages", "drafts", count="drafts"),
     Place("sent", "Sent", "send", "Messages", "sent", shortcut="G S"),
     Place("blocked", "Blocked", "ban", "Messages", "blocked"),
     Place("customers", "Customers", "users-round", "Customers", "customers", shortcut="G C"),
@@ -67,16 +64,17 @@ class Entry:
 
     @property
     def counted(self) -> bool:
-        """A template would call `place.count` itself, without a viewer."""
-        return self.place.count is not None
+        """True when its number is shown."""
+        return bool(self.place.count)
 
 
 def entries(staff: Any) -> list[Entry]:
     """Every place this member of staff may go to, in order, with its count."""
+    numbers = sidebar.counts(staff) if any(place.count for place in PLACES) else {}
     found = []
     for place in PLACES:
         url = link(place.url_name, place.query)
         allowed = not place.roles or getattr(staff, "role", "") in place.roles
         if url and allowed:
-            found.append(Entry(place, url, place.count(staff) if place.count else 0))
+            found.append(Entry(place, url, numbers.get(place.count, 0)))
     return found

@@ -34,18 +34,12 @@ class Health:
     detail: str = ""
 
 
-def unread_count(staff: Staff) -> int:
-    """Unread messages in the viewer's Inbox."""
-    return lists.inbox(staff, lists.Filter("unread")).count()
+def counts(staff: Staff) -> dict[str, int]:
+    """What the places count: unread and unknown in the viewer's Inbox; own drafts, and what was not sent."""
+    return lists.counts(staff) | {"drafts": _drafts(staff)}
 
 
-def unknown_count(staff: Staff) -> int:
-    """Messages in the Inbox whose author is not found, waiting for a decision."""
-    return lists.inbox(staff, lists.Filter("unknown")).count()
-
-
-def drafts_count(staff: Staff) -> int:
-    """The viewer's own drafts, and what was not sent."""
+def _drafts(staff: Staff) -> int:
     return Delivery.objects.written_by(staff).filter(state__in=("draft", "failed", "unknown", "held")).count()
 
 

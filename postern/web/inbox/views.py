@@ -61,14 +61,14 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         else None
     )
     page = lists.inbox_page(staff, wanted, request.GET.get("after", ""))
-    query = _query(request.GET)
+    query, counts = _query(request.GET), lists.counts(staff)
     context = {
         "nav": "unknown" if wanted.show == "unknown" else "inbox",
         "page_title": "Author not found" if wanted.show == "unknown" else "Inbox",
         "rows": inbox_rows(page.messages, staff, pk, query),
         "next": _query(request.GET, after=page.next_cursor) if page.next_cursor else "",
-        "counts": lists.counts(staff),
-        "total": rows.count(),
+        "counts": counts,
+        "total": rows.count() if query else counts["all"],
         "wanted": wanted,
         "chips": CHIPS,
         "query": query,
@@ -90,7 +90,7 @@ def sent(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     staff = person(request)
     rows = lists.sent(staff)
     message = open_message(request, rows, pk) if pk and not _list_only(request) else None
-    page = lists.page(rows, staff, request.GET.get("after", ""))
+    page = lists.page(rows, staff, request.GET.get("after", ""), outgoing=True)
     context = {
         "nav": "sent",
         "page_title": "Sent",

@@ -50,7 +50,7 @@ def test_the_shell_names_the_person_and_hides_what_is_not_theirs(inside: Browser
 @pytest.mark.parametrize(("role", "shown"), [("admin", False), ("super", True)])
 def test_config_is_for_super_administrators(role: str, shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nav, "reverse", lambda name, args=(): f"/{name}/")
-    monkeypatch.setattr(nav, "PLACES", tuple(replace(place, count=None) for place in nav.PLACES))
+    monkeypatch.setattr(nav, "PLACES", tuple(replace(place, count="") for place in nav.PLACES))
     keys = [entry.place.key for entry in nav.entries(Staff(role=role))]
     assert ("config" in keys) is shown
 
