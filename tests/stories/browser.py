@@ -198,7 +198,9 @@ class Browser:
         with answer:
             raw = answer.read()
             page = Page(answer.status or 0, answer.url, raw.decode("utf-8", "replace"), raw)
-        assert page.status < 500, f"{request.get_method()} {request.full_url}: {page.status} {page.words[:300]}"
+        assert page.status < 500, (
+            f"{request.get_method()} {request.full_url}: {page.status} {page.words[:300]}"
+        )
         return page
 
 
