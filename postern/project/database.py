@@ -21,6 +21,7 @@ __all__ = [
     "data_dir",
     "external_url",
     "prepare",
+    "require_role",
     "undurable",
 ]
 
@@ -113,6 +114,21 @@ def undurable() -> list[str]:
     query = "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting = 'off' ORDER BY name"
     with psycopg.connect(**libpq("sync")) as db:
         return [name for (name,) in db.execute(query, [list(DURABLE)])]
+
+
+def require_role(role: str) -> None:
+    """Make sure that the database takes our connections for the role web, sync or send. Raises DatabaseError.
+
+    An external server is told the role by libpq's `options`. PgBouncer 1.18 refuses those, and leaves them out
+    unsaid where it has `ignore_startup_parameters = options`: then no row policy would hold.
+    """
+    with psycopg.connect(**libpq(role)) as db:
+        (user,) = db.execute("SELECT current_user").fetchone() or ("",)
+    if user != f"postern_{role}":
+        raise DatabaseError(
+            f"The database takes Postern for {user}, not for postern_{role}, so its row policies would not hold. Let "
+            "POSTERN_DATABASE_URL name the server itself, not a pooler that ignores the parameter “options”."
+        )
 
 
 def prepare(server: Server | None = None) -> None:

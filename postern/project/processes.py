@@ -15,7 +15,15 @@ from types import FrameType
 from typing import Any
 
 from postern.project.children import Child
-from postern.project.database import DatabaseError, Server, data_dir, external_url, prepare, undurable
+from postern.project.database import (
+    DatabaseError,
+    Server,
+    data_dir,
+    external_url,
+    prepare,
+    require_role,
+    undurable,
+)
 from postern.project.keyfile import ensure_key_file, key_file
 from postern.project.runas import drop
 
@@ -229,6 +237,8 @@ def worker() -> None:
     if not external_url():
         raise Refused("`postern worker` is for several machines with one database: set POSTERN_DATABASE_URL.")
     become_unprivileged()
+    for role in ("sync", "send"):
+        require_role(role)
     warn_of_undurable()
     with StopSignal() as stop, Tree(("sync", "send"), server=None) as tree:
         tend_until_stopped(tree, stop)
@@ -248,6 +258,7 @@ def serve_web() -> None:
     """Serve the pages in this process until SIGTERM."""
     import uvicorn
 
+    require_role("web")
     listen = Listen.from_environment()
     (data_dir() / "static").mkdir(
         parents=True, exist_ok=True

@@ -5,7 +5,7 @@ from argparse import Namespace
 import pytest
 from django.db import connection, transaction
 
-from postern.project import check
+from postern.project import check, database
 from postern.project.keyfile import ensure_key_file
 
 
@@ -48,6 +48,16 @@ def test_the_test_cluster_is_sound_but_for_its_durability(db):
         "full_page_writes",
         "synchronous_commit",
     }
+
+
+@pytest.mark.rule("S-068")
+def test_a_connection_that_is_not_the_roles_own_is_refused(db, monkeypatch):
+    for role in ("web", "sync", "send"):
+        database.require_role(role)
+    alike = database.libpq("superuser")
+    monkeypatch.setattr(database, "libpq", lambda role: alike)
+    with pytest.raises(database.DatabaseError, match="not for postern_web"):
+        database.require_role("web")
 
 
 @pytest.mark.rule("S-068")
