@@ -21,8 +21,9 @@ LOOK_SECONDS = 9 * 60.0
 SENT_SECONDS = 60.0
 # An errand that falls due ends the wait (a letter goes to Trash when Undo is over), but never in a tight circle.
 # What came between our last look and IDLE some servers tell only at its end (pymap: it waits for the next
-# change). The first IDLE after a look is short, so that such a letter is late by seconds, not minutes.
-SETTLE_SECONDS = 2.0
+# change), and what came between two IDLEs at the end of the second. The first ones after a look are short, so that
+# such a letter is late by seconds, not minutes.
+SETTLE_SECONDS = (2.0, 8.0)
 SHORTEST_WAIT = 1.0
 # Errands are announced; should an announcement get lost, they are found after so long.
 ERRANDS_SECONDS = 30 * 60.0
@@ -67,7 +68,7 @@ class Visit:
         self._poll_seconds = poll_seconds
         self._hinted = True
         self._stored_before = 0
-        self._settled = False
+        self._settled = 0  # short IDLEs since the last look
         self._errand_at: float | None = None
         self._ask_errands_at = 0.0
 
@@ -80,7 +81,7 @@ class Visit:
         """Look at every folder and do the errands; True when there is more to do at once. Raises MailError."""
         more = False
         self.trouble = None
-        self._left_inbox = self._settled = False
+        self._left_inbox, self._settled = False, 0
         for reading in self.readings:
             if reading.incoming:
                 more = await reading.read() or more
@@ -124,9 +125,9 @@ class Visit:
                 await asyncio.wait_for(wake.wait(), min(self._poll_seconds, seconds))
             return True
         seconds = min(seconds, self._session.longest_idle)
-        if not self._settled:
-            self._settled = True
-            if await self._news(min(seconds, SETTLE_SECONDS), wake):
+        while self._settled < len(SETTLE_SECONDS):
+            self._settled += 1
+            if await self._news(min(seconds, SETTLE_SECONDS[self._settled - 1]), wake):
                 return True
         if await self._news(seconds, wake):
             return True

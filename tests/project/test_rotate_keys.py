@@ -290,6 +290,7 @@ def test_two_at_a_time_and_a_damaged_file_are_refused(db, acting_as, key_file):
         other.execute("SELECT pg_advisory_lock(70230)")
         with pytest.raises(Refused, match="another"):
             rotate(acting_as)
+        other.execute("SELECT pg_advisory_unlock(70230)")  # closing alone lets go a moment later
     key_file.write_text("not a key\n")
     with pytest.raises(Refused, match="damaged"):
         rotate(acting_as)
