@@ -13,15 +13,13 @@ from enum import StrEnum
 from typing import TypeVar
 
 from postern.wire import errors
-from postern.wire.encrypted import encrypt
 from postern.wire.errors import MailError
 from postern.wire.reachable import MAIL_PORTS, address_is_forbidden, name_is_forbidden, normal_host
 from postern.wire.tls import (
     CertificateSeen,
     check_certificate,
     client_context,
-    refused,
-    server_name,
+    secure,
     start_tls,
 )
 
@@ -206,22 +204,7 @@ async def attach(
     if endpoint.security is not Security.SSL:
         return await asyncio.get_running_loop().create_connection(protocol_factory, sock=sock)
     protocol = protocol_factory()
-    try:
-        transport = await asyncio.wait_for(
-            encrypt(
-                sock,
-                client_context(endpoint),
-                server_name(endpoint),
-                protocol,
-                lambda secured: check_certificate(secured, endpoint),
-            ),
-            timeout,
-        )
-    except (OSError, EOFError) as error:
-        refusal = refused(error, endpoint, timeout)
-        if refusal is None:
-            raise
-        raise refusal from error
+    transport = await secure(sock, protocol, endpoint, timeout=timeout)
     protocol.connection_made(transport)
     return transport, protocol
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from cryptography import x509
 
 from postern.wire import errors
-from postern.wire.encrypted import encrypt
+from postern.wire.encrypted import EncryptedTransport, encrypt
 from postern.wire.errors import MailError
 from postern.wire.reachable import normal_host
 
@@ -117,16 +117,20 @@ async def start_tls(
     and must forget all it learned before (RFC 3207 section 4.2, RFC 9051 section 6.2.1).
     Raises tls_failed, certificate_invalid, certificate_changed or timeout; the connection is then closed.
     """
-    sock = _taken_from(transport)
+    return await secure(_taken_from(transport), protocol, endpoint, timeout=timeout)
+
+
+async def secure(
+    sock: socket.socket, protocol: asyncio.BaseProtocol, endpoint: Endpoint, *, timeout: float
+) -> EncryptedTransport:
+    """Encrypt a connected socket, which is taken over, and put ``protocol`` on it; its ``connection_made`` is the caller's.
+
+    Raises tls_failed, certificate_invalid, certificate_changed or timeout; the connection is then closed.
+    """
+    context, name = client_context(endpoint), server_name(endpoint)
     try:
         return await asyncio.wait_for(
-            encrypt(
-                sock,
-                client_context(endpoint),
-                server_name(endpoint),
-                protocol,
-                lambda secured: check_certificate(secured, endpoint),
-            ),
+            encrypt(sock, context, name, protocol, lambda secured: check_certificate(secured, endpoint)),
             timeout,
         )
     except BaseException as error:
