@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import django
 from procrastinate import App
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, UniqueViolation
+from procrastinate.jobs import Job, Status
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +22,27 @@ STALLED_AFTER = 30.0  # seconds without a sign of life from the worker that took
 
 
 async def rescue(app: App) -> int:
-    """Put the jobs of dead workers back into the queue; return how many."""
+    """Put the jobs of dead workers back into the queue; return how many of them were taken care of.
+
+    One that cannot be put back keeps none of the others (R-006).
+    """
     stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER))
-    for job in stalled:
-        log.warning("job %s (%s) was left by a worker that died; it runs again", job.id, job.task_name)
+    return sum([await _put_back(app, job) for job in stalled])
+
+
+async def _put_back(app: App, job: Job) -> bool:
+    log.warning("job %s (%s) was left by a worker that died; it runs again", job.id, job.task_name)
+    try:
         await app.job_manager.retry_job(job)
-    return len(stalled)
+    except UniqueViolation:
+        # The next of its kind waits already (queueing_lock), and will do the same work. The database refuses
+        # two of them waiting: this one would stand there as running for ever (procrastinate #1543).
+        await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+    except ConnectorException:
+        # Another worker's rescuer was quicker, or the job's own worker was alive after all and finished it.
+        log.info("job %s was taken care of meanwhile", job.id, exc_info=True)
+        return False
+    return True
 
 
 async def _rescue_for_ever(app: App) -> None:

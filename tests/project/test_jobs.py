@@ -1,11 +1,15 @@
 """The job worker works as postern_send, and takes up what a killed worker left lying."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 
 import procrastinate
+import pytest
 from django.db import connection
 
-from postern.project import jobs
+from postern.project import children, jobs
 from postern.project.database import libpq
 
 
@@ -81,3 +85,70 @@ def test_what_is_due_at_the_start_is_done_once(db, acting_as):
 
     asyncio.run(jobs.work(app, wait=False, at_start=["freshen", "freshen"]))
     assert done == ["freshen"]
+
+
+def killed_in(what: str) -> None:
+    """Let a worker of its own begin, and see it killed."""
+    command = [sys.executable, "-m", "tests.project.killed", what]
+    ended = subprocess.run(command, check=False, capture_output=True, timeout=60)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+
+
+def time_passes(acting_as) -> None:
+    """As long as a worker may be silent and a second more."""
+    with acting_as("superuser"), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - make_interval(secs => %s)",
+            [jobs.STALLED_AFTER + 1],
+        )
+
+
+@pytest.mark.rule("R-006")
+def test_killed_in_a_job_and_then_in_the_rescue_everything_is_done_in_the_end(db, acting_as):
+    done: list[object] = []
+    app = app_of("send", done)
+
+    @app.task(name="freshen", queueing_lock="freshen")
+    def freshen() -> None:
+        done.append("freshen")
+
+    async def ask(task: str, **arguments: int) -> None:
+        async with app.open_async():
+            await app.configure_task(
+                task, queueing_lock="freshen" if task == "freshen" else None
+            ).defer_async(**arguments)
+
+    asyncio.run(ask("freshen"))
+    for number in (1, 2):
+        asyncio.run(ask("note", number=number))
+    killed_in("job")
+    with acting_as("superuser"):
+        assert statuses() == ["doing"] * 3
+    # The next of its kind is asked for while the first stands there as running: only one of them may wait.
+    asyncio.run(ask("freshen"))
+    asyncio.run(
+        jobs.work(app, wait=False)
+    )  # a new worker takes what waits; the dead one is not silent for long
+    assert done == ["freshen"]
+    asyncio.run(ask("freshen"))
+    time_passes(acting_as)
+    killed_in("rescue")
+    with acting_as("superuser"):
+        assert sorted(statuses()) == ["doing", "todo", "todo"]
+
+    async def rescue() -> int:
+        async with app.open_async():
+            return await jobs.rescue(app)
+
+    assert asyncio.run(rescue()) == 1
+    asyncio.run(jobs.work(app, wait=False))
+    assert sorted(map(str, done)) == ["1", "2", "freshen", "freshen"]
+    with acting_as("superuser"):
+        assert statuses() == []
+
+
+@pytest.mark.rule("R-006")
+def test_a_killed_worker_is_made_up_for_within_two_minutes():
+    heartbeat = 10.0  # seconds; procrastinate's own
+    assert 2 * heartbeat < jobs.STALLED_AFTER
+    assert jobs.STALLED_AFTER + children.LONGEST_PAUSE + jobs.RESCUE_EVERY < 120
