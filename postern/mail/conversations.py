@@ -158,4 +158,5 @@ def _merge(mailbox_id: int, others: list[int], chosen: int) -> None:
     for model in (Reference, Aside):
         rows = model._default_manager.filter(mailbox_id=mailbox_id, conversation_id__in=others)
         rows.update(conversation_id=chosen)
+    Aside.objects.filter(mailbox_id=mailbox_id, stood_in__in=others).update(stood_in=chosen)
     Conversation.objects.filter(pk__in=others).delete()

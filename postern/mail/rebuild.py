@@ -20,6 +20,7 @@ from postern.mail.conversations import lock, place_all, stay
 from postern.mail.filing import Filer
 from postern.mail.letterstore import LetterMissing
 from postern.mail.models import (
+    Aside,
     Attachment,
     Body,
     Conversation,
@@ -212,7 +213,9 @@ def _keep_numbers(mailbox: Mailbox, before: dict[int, int]) -> None:
 
 
 def _drop_empty(mailbox: Mailbox) -> None:
-    """Delete conversations that no message and no reference belongs to any more."""
+    """Delete conversations that no message and no reference belongs to any more, or may come back to."""
     used = Message.objects.filter(mailbox=mailbox).values("conversation_id")
     kept = Reference.objects.filter(mailbox=mailbox).values("conversation_id")
-    Conversation.objects.filter(mailbox=mailbox).exclude(pk__in=used).exclude(pk__in=kept).delete()
+    Conversation.objects.filter(mailbox=mailbox).exclude(pk__in=used).exclude(pk__in=kept).exclude(
+        pk__in=Aside.objects.filter(mailbox=mailbox, stood_in__isnull=False).values("stood_in")
+    ).delete()

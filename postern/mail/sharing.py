@@ -21,10 +21,14 @@ from postern.people.models import Staff
 
 @dataclass(frozen=True)
 class StandsAside:
-    """A letter answers a conversation that is shared, or was, with these colleagues (names), and is none of it."""
+    """A letter answers a conversation that is shared, or was, with these colleagues (names), and is none of it.
+
+    added: it is of it, because its owner added it.
+    """
 
     conversation: int
     names: tuple[str, ...]
+    added: bool = False
 
 
 def own_conversation(staff: Staff, conversation: int) -> int:
@@ -83,13 +87,20 @@ def shares_of(staff: Staff, conversations: Iterable[int]) -> QuerySet[Conversati
 
 
 def stand_aside(staff: Staff, messages: Sequence[Message]) -> dict[int, StandsAside]:
-    """Return which of these messages answer a shared conversation without being of it; told to the owner alone."""
+    """Return which of these messages answer a shared conversation without being of it, or were added to it since.
+
+    Told to the owner alone.
+    """
     rows = Aside.objects.filter(mailbox__owner=staff, message__in=[message.pk for message in messages])
-    found = list(rows.exclude(conversation=F("message__conversation")).values_list("pk", "conversation_id"))
+    apart = ~Q(conversation=F("message__conversation"))
+    found = list(rows.filter(apart | Q(added_at__isnull=False)).order_by("pk"))
     names: dict[int, tuple[str, ...]] = {}
-    for row in shares_of(staff, {conversation for _, conversation in found}) if found else ():
+    for row in shares_of(staff, {one.conversation_id for one in found}) if found else ():
         names[row.conversation_id] = (*names.get(row.conversation_id, ()), row.staff.name)
-    return {pk: StandsAside(conversation, names.get(conversation, ())) for pk, conversation in found}
+    return {
+        one.pk: StandsAside(one.conversation_id, names.get(one.conversation_id, ()), one.added_at is not None)
+        for one in found
+    }
 
 
 def add_aside(*, staff: Staff, message: Message) -> int:
@@ -97,11 +108,27 @@ def add_aside(*, staff: Staff, message: Message) -> int:
 
     Returns the conversation. Raises Aside.DoesNotExist where the letter is not the person's, or stands nowhere aside.
     """
-    if message.pk not in stand_aside(staff, [message]):
+    return _moved("app.add_aside", staff, message, added=False)
+
+
+def take_out(*, staff: Staff, message: Message) -> int:
+    """Take a letter that was added out of the shared conversation again, and no other with it.
+
+    Whoever reads that conversation by name no longer sees it with their next request. Returns the conversation it is
+    in now. Raises Aside.DoesNotExist where the letter is not the person's, or was not added by them.
+    """
+    return _moved("app.take_out", staff, message, added=True)
+
+
+def _moved(function: str, staff: Staff, message: Message, *, added: bool) -> int:
+    found = stand_aside(staff, [message]).get(message.pk)
+    if found is None or found.added is not added:
         raise Aside.DoesNotExist
     with connection.cursor() as cursor:
-        cursor.execute("SELECT app.add_aside(%s)", [message.pk])
+        cursor.execute(f"SELECT {function}(%s)", [message.pk])
         (conversation,) = cursor.fetchone()
+    if conversation is None:  # somebody else did it since
+        raise Aside.DoesNotExist
     return int(conversation)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from postern.mail import leaving, sharewall
+from postern.mail import leaving, logwall, sharewall
 from postern.mail.sealing import seal
 
 FUNCTIONS = """
@@ -156,7 +156,7 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
   EXECUTE FUNCTION app.follow_message();
 """
 
-SOURCES = (FUNCTIONS, leaving.FUNCTIONS, sharewall.FUNCTIONS)
+SOURCES = (FUNCTIONS, leaving.FUNCTIONS, logwall.FUNCTIONS, sharewall.FUNCTIONS)
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.me()": ("web",),
     "app.is_super()": ("web",),
@@ -173,6 +173,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.search(text, boolean, timestamptz, bigint, bigint)": ("web",),
     "app.follow_message()": (),
     **leaving.FUNCTION_RIGHTS,
+    **logwall.FUNCTION_RIGHTS,
     **sharewall.FUNCTION_RIGHTS,
     "app.tidy()": ("send",),
 }
@@ -199,7 +200,6 @@ SAME_BOX = "EXISTS (SELECT FROM mail_message m WHERE m.id = {table}.message_id A
 OWN_MESSAGES = f"{OWNED} AND {SAME_BOX}"
 # A worker does a test with the secrets of its mailbox: nobody has another's password tried anywhere.
 OWN_PROBE = f"{MINE} AND (mailbox_id IS NULL OR {OWNED})"
-OPENS = f"reader_id = (SELECT app.me()) AND at = now() AND NOT ({OWNED}) AND {SAME_BOX}"
 ANY = "true"
 # The mailbox is in the key, except for a shared conversation's.
 BOX_OF_KEY = """CASE WHEN wall_key > 0 THEN wall_key >> 2 = (SELECT app.box()) ELSE EXISTS (SELECT FROM mail_conversation c
@@ -237,9 +237,6 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("worker", "ALL"): BOX,
     },
     "mail_action": {("web", "SELECT"): MINE, ("web", "WRITE"): MINE},
-    # The reader log. A reader adds a line about themselves, now, for mail of somebody else that they see; nobody
-    # changes or removes one, and only the owner reads it.
-    "mail_opening": {("web", "SELECT"): OWNED, ("web", "INSERT"): OPENS},
     "mailboxes_mailbox": {
         ("web", "SELECT"): "owner_id = (SELECT app.me()) OR id = ANY ((SELECT app.shared())::bigint[])",
         ("web", "WRITE"): "owner_id = (SELECT app.me())",
@@ -282,6 +279,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("worker", "ALL"): BOX,
     },
     **leaving.WALLED,
+    **logwall.WALLED,
     **sharewall.WALLED,
 }
 

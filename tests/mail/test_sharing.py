@@ -383,9 +383,106 @@ def test_every_other_letter_stands_aside_until_the_owner_adds_it(world, acting_a
     assert there == conversation_of(world, "s") == conversation_of(world, "a")
     assert subjects(world.colleague) == behind(world.colleague) == THREAD | {"s"}
     assert "s" in found(world.colleague, "hello")
-    assert hint(world, "s") is None
+    assert hint(world, "s") == sharing.StandsAside(there, ("Colleague",), added=True)
     arrive(acting_as, world.inbox, mail("t", "a", "s"))  # what answers it belongs there too
     assert subjects(world.colleague) == THREAD | {"s", "t"}
+
+
+def move(world: World, how, subject: str, who: Staff | None = None) -> int:
+    """Add a letter, or take it out again."""
+    who = who or world.owner
+    with viewing_as(who):
+        return how(staff=who, message=Message.objects.get(subject=subject))
+
+
+@pytest.mark.rule("S-133")
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_was_added_is_taken_out_again_and_all_is_as_it_was(world, acting_as, alone):
+    share(world)
+    arrive(acting_as, world.inbox, mail("s", "a", "unheard-of", sender=PAUL))
+    if not alone:
+        arrive(acting_as, world.inbox, mail("t", "s", sender=PAUL))
+    before = threads(world), known_ids(acting_as)
+    with pytest.raises(Aside.DoesNotExist):
+        move(world, sharing.take_out, "s")  # it was not added
+    move(world, sharing.add_aside, "s")
+    assert subjects(world.colleague) == THREAD | {"s"}
+    for person in (world.reader, world.colleague):
+        with pytest.raises((Aside.DoesNotExist, Message.DoesNotExist)):
+            move(world, sharing.take_out, "s", person)
+    for person in (world.reader, world.colleague, world.boss):
+        with pytest.raises(DatabaseError, match="not allowed"), viewing_as(person):
+            connection.cursor().execute("SELECT app.take_out(%s)", [max_id() - (not alone)])
+    move(world, sharing.take_out, "s")
+    assert (threads(world), known_ids(acting_as)) == before
+    assert subjects(world.colleague) == behind(world.colleague) == THREAD
+    assert found(world.colleague, "hello") == {"a", "b"}
+    assert hint(world, "s") == sharing.StandsAside(conversation_of(world, "a"), ("Colleague",))
+    with pytest.raises(Aside.DoesNotExist):
+        move(world, sharing.take_out, "s")
+    arrive(acting_as, world.inbox, mail("u", "a", "s", sender=PAUL))  # and nothing follows it there
+    assert subjects(world.colleague) == THREAD
+    move(world, sharing.add_aside, "s")
+    assert subjects(world.colleague) == THREAD | {"s"}
+
+
+def known_ids(acting_as) -> set[tuple[int, int]]:
+    with acting_as("superuser"):
+        return set(Reference.objects.values_list("id_hash", "conversation_id"))
+
+
+@pytest.mark.rule("S-133")
+def test_where_it_stood_is_shared_itself_or_is_gone_it_comes_to_stand_alone(world, acting_as):
+    share(world)
+    arrive(acting_as, world.inbox, mail("s", "a", "p", sender=PAUL))
+    move(world, sharing.add_aside, "s")
+    share(world, world.reader_without_imap, of="p")
+    with acting_as("superuser"):
+        make_mailbox(world.reader_without_imap)
+        Reader.objects.all().delete()
+    move(world, sharing.take_out, "s")
+    assert threads(world) == {frozenset(THREAD), frozenset(PRIVATE), frozenset("s")}
+    assert subjects(world.colleague) == THREAD and subjects(world.reader_without_imap) == PRIVATE
+    move(world, sharing.add_aside, "s")
+    with acting_as("superuser"):
+        Aside.objects.update(stood_in=None)
+    move(world, sharing.take_out, "s")
+    assert threads(world) == {frozenset(THREAD), frozenset(PRIVATE), frozenset("s")}
+
+
+@pytest.mark.rule("S-133")
+def test_an_id_that_came_along_and_is_a_letters_there_by_now_stays(world, acting_as):
+    share(world)
+    arrive(acting_as, world.inbox, mail("s", "a", "late", sender=PAUL))
+    move(world, sharing.add_aside, "s")
+    arrive(acting_as, world.inbox, mail("late", "a"))
+    assert subjects(world.colleague) == THREAD | {"s", "late"}
+    move(world, sharing.take_out, "s")
+    arrive(acting_as, world.inbox, mail("v", "late"))
+    assert subjects(world.colleague) == THREAD | {"late", "v"}
+
+
+@pytest.mark.rule("S-133")
+def test_no_other_letter_is_taken_out_and_none_by_anybody_else(world, acting_as):
+    """The database lets out, and in, only what its owner moves, at the moment they do."""
+    share(world)
+    arrive(acting_as, world.inbox, mail("s", "a", sender=PAUL), mail("x", "a", sender=PAUL))
+    move(world, sharing.add_aside, "s")
+    with viewing_as(world.owner), connection.cursor() as cursor:
+        for subject in ("a", "x", "p"):
+            cursor.execute("SELECT app.take_out(%s)", [Message.objects.get(subject=subject).pk])
+            assert cursor.fetchone() == (None,)
+    with acting_as("superuser"):
+        stood, there = Aside.objects.get(message__subject="s").stood_in_id, conversation_of(world, "a")
+    for role in ("superuser", "owner", "sync"):
+        for subject, place in (("s", stood), ("a", stood), ("x", there)):
+            with (
+                acting_as(role),
+                pytest.raises(DatabaseError, match="does not grow by itself"),
+                at_mailbox(world.mailbox.pk),
+            ):
+                Message.objects.filter(subject=subject).update(conversation_id=place)
+    assert subjects(world.colleague) == THREAD | {"s"}
 
 
 def max_id() -> int:

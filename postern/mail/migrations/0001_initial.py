@@ -831,6 +831,66 @@ class Migration(migrations.Migration):
                         to="mail.conversation",
                     ),
                 ),
+                ("added_at", models.DateTimeField(null=True)),
+                (
+                    "stood_in",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="mail.conversation",
+                    ),
+                ),
+                (
+                    "moved",
+                    models.JSONField(
+                        help_text="The keys of the ids that came along (mail_reference).", null=True
+                    ),
+                ),
+                ("moves_to", models.BigIntegerField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Digest",
+            fields=[
+                (
+                    "mailbox",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="mailboxes.mailbox",
+                    ),
+                ),
+                ("wanted", models.BooleanField(default=False, verbose_name="Daily digest")),
+                (
+                    "zone",
+                    models.CharField(
+                        blank=True,
+                        help_text="The owner's time zone (IANA); empty: the installation's.",
+                        max_length=64,
+                    ),
+                ),
+                (
+                    "mark",
+                    models.CharField(
+                        help_text="By this each digest is known again when it is read from the mailbox.",
+                        max_length=32,
+                    ),
+                ),
+                (
+                    "upto",
+                    models.BigIntegerField(
+                        default=0, help_text="The last line of the reader log that was told."
+                    ),
+                ),
+                (
+                    "day",
+                    models.DateField(
+                        help_text="The owner's day on which it last went out, or had no news.", null=True
+                    ),
+                ),
             ],
         ),
         migrations.RunSQL(STORAGE, migrations.RunSQL.noop),

@@ -2,6 +2,7 @@
 
 from postern.mail.models.action import Action
 from postern.mail.models.conversation import Conversation, Reference
+from postern.mail.models.digest import Digest
 from postern.mail.models.errand import Errand
 from postern.mail.models.message import Attachment, Bcc, Body, Message, MessageRead, Party, Raw
 from postern.mail.models.opening import Opening
@@ -17,6 +18,7 @@ __all__ = [
     "Body",
     "Conversation",
     "ConversationShare",
+    "Digest",
     "Errand",
     "Message",
     "MessageRead",

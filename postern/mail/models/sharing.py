@@ -32,9 +32,15 @@ class ConversationShare(models.Model):
 class Aside(models.Model):
     """A letter that answers a shared conversation and is none of it until the owner adds it (rule S-133).
 
-    `conversation` is the shared one. Only the owner of the mailbox ever learns of it.
+    `conversation` is the shared one. Once it is added, `stood_in` and `moved` say what taking it out again puts back;
+    only where `moves_to` points may it move, and that is so within the statement that moves it. Only the owner of the
+    mailbox ever learns of it.
     """
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="aside")
     mailbox = MailboxCopy()
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+")
+    added_at = models.DateTimeField(null=True)
+    stood_in = models.ForeignKey(Conversation, on_delete=models.SET_NULL, null=True, related_name="+")
+    moved = models.JSONField(null=True, help_text="The keys of the ids that came along (mail_reference).")
+    moves_to = models.BigIntegerField(null=True)
