@@ -24,7 +24,16 @@ from postern.mail.wall import (
     policies,
     rights,
 )
-from postern.project.database import DURABLE, data_dir, external_url
+from postern.project.database import (
+    DURABLE,
+    DatabaseError,
+    data_dir,
+    external_url,
+    outdated,
+    pooler_url,
+    require_pooler,
+    require_role,
+)
 from postern.project.keyfile import key_file
 from postern.project.processes import Listen, Refused, is_loopback
 
@@ -56,6 +65,11 @@ def look() -> Iterator[Finding]:
     yield from key_findings(key_file(), data_dir())
     yield listen_finding()
     yield from program_findings()
+    sessions = list(session_findings())
+    yield from sessions
+    if any(finding.advice for finding in sessions):
+        return  # what cannot be reached as itself cannot be looked at
+    yield from pooler_findings()
     yield from database_findings()
     yield migration_finding()
     yield from wall_findings()
@@ -88,15 +102,37 @@ def listen_finding() -> Finding:
     return Finding(f"pages at {listen.url}", advice)
 
 
+def session_findings() -> Iterator[Finding]:
+    """Look whether the database takes each process for its role, and lets it hear what is announced."""
+    try:
+        for role in ("web", "sync", "send"):
+            require_role(role)
+    except DatabaseError as error:
+        yield Finding("the sessions of the database are not what Postern needs", str(error))
+    else:
+        yield Finding("the database takes each process for its role, and announcements are heard")
+
+
+def pooler_findings() -> Iterator[Finding]:
+    """Look at POSTERN_POOLER_URL, where it is set."""
+    if not pooler_url():
+        return
+    try:
+        require_pooler()
+    except DatabaseError as error:
+        yield Finding("the pages cannot go through the pooler", str(error))
+    else:
+        yield Finding("the pages go through a pooler; live updates and workers go to the server itself")
+
+
 def database_findings() -> Iterator[Finding]:
     """Look at the server: version, durability, and what our roles may not be."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version'), current_setting('server_version_num')::int")
         version, number = cursor.fetchone()
         kind = "external" if external_url() else "embedded"
-        yield Finding(
-            f"{kind} PostgreSQL {version}", "" if number >= 150000 else "Postern needs PostgreSQL 15."
-        )
+        too_old = "" if number >= 150000 else "Postern needs PostgreSQL 15."
+        yield Finding(f"{kind} PostgreSQL {version}", too_old or outdated(number))
         for name in DURABLE:
             cursor.execute("SELECT current_setting(%s)", [name])
             value = cursor.fetchone()[0]

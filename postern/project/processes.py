@@ -20,8 +20,12 @@ from postern.project.database import (
     Server,
     data_dir,
     external_url,
+    outdated,
+    pooler_url,
     prepare,
+    require_pooler,
     require_role,
+    server_version,
     undurable,
 )
 from postern.project.keyfile import ensure_key_file, key_file
@@ -121,9 +125,12 @@ def installation(*, share: bool = False) -> Iterator[Server | None]:
     if external_url():
         if not share:
             prepare()
+            require_sessions("owner", "web", "sync", "send")
             migrate_in_child()
         yield None
         return
+    if pooler_url():
+        require_pooler()  # says that it is for an external server
     with Server(data_dir(), share=share, patience=10) as server:
         if server.owned:
             prepare(server)
@@ -209,7 +216,7 @@ def up() -> None:
     listen.check()
     become_unprivileged()
     with StopSignal() as stop, installation() as server, Tree(("web", "sync", "send"), server=server) as tree:
-        warn_of_undurable()
+        warn_of_the_server()
         announced = False
 
         def announce() -> None:
@@ -222,8 +229,18 @@ def up() -> None:
         print("Postern stops.", flush=True)
 
 
-def warn_of_undurable() -> None:
-    """Say loudly when the database may forget what it acknowledged (R-011)."""
+def require_sessions(*roles: str) -> None:
+    """Make sure that the database's sessions are what these processes need. Raises DatabaseError."""
+    for role in roles:
+        require_role(role)
+    if "web" in roles and pooler_url():
+        require_pooler()
+
+
+def warn_of_the_server() -> None:
+    """Say loudly when the database may forget what it acknowledged (R-011), or has known holes in its wall (S-074)."""
+    if advice := outdated(server_version()):
+        log.warning("%s", advice)
     for name in undurable():
         log.warning(
             "PostgreSQL runs with %s = off: a crash of this machine would lose mail. Set %s = on and start again.",
@@ -237,9 +254,8 @@ def worker() -> None:
     if not external_url():
         raise Refused("`postern worker` is for several machines with one database: set POSTERN_DATABASE_URL.")
     become_unprivileged()
-    for role in ("sync", "send"):
-        require_role(role)
-    warn_of_undurable()
+    require_sessions("sync", "send")
+    warn_of_the_server()
     with StopSignal() as stop, Tree(("sync", "send"), server=None) as tree:
         tend_until_stopped(tree, stop)
 
@@ -258,7 +274,7 @@ def serve_web() -> None:
     """Serve the pages in this process until SIGTERM."""
     import uvicorn
 
-    require_role("web")
+    require_sessions("web")
     listen = Listen.from_environment()
     (data_dir() / "static").mkdir(
         parents=True, exist_ok=True

@@ -7,7 +7,7 @@ import hashlib
 import os
 
 from postern.mailboxes.keylines import KeyLines
-from postern.project.database import connection_settings, data_dir
+from postern.project.database import connection_settings, data_dir, pooler_settings, pooler_url
 from postern.project.keyfile import key_file
 
 ROLE = os.environ.get("POSTERN_ROLE", "web")
@@ -109,7 +109,11 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": {"CONN_MAX_AGE": 0, **connection_settings(ROLE)}}
+LISTEN_DATABASE = connection_settings(ROLE)
+"""Where a process listens (LISTEN) for what is announced: always the server itself, never a pooler."""
 if os.environ.get("POSTERN_ROLE") == "web":
+    if pooler_url():
+        DATABASES["default"] = {"CONN_MAX_AGE": 0, **pooler_settings()}
     # Each request has a thread of its own; without a pool each would sign in to PostgreSQL anew.
     # After an outage the pool would wait up to as long again as it lasted: it is to give up at once and be asked
     # anew by the next request (R-008), which never gets a connection that ended meanwhile.

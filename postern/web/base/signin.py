@@ -9,6 +9,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from postern.mail.events import notify
+from postern.people.models import Staff
 from postern.web.base import throttle
 
 WRONG = "E-mail or password is wrong."
@@ -74,7 +76,9 @@ def _try(request: HttpRequest, form: SignInForm) -> int:
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """End the session on the server and tell the browser to drop what it kept."""
+    """End the session on the server with its open streams, and tell the browser to drop what it kept."""
+    if isinstance(request.user, Staff):  # other browsers of the same person ask anew and are let in
+        notify("postern_events", {"kind": "access", "mailbox": 0, "id": request.user.pk})
     logout(request)
     response = redirect(settings.LOGIN_URL)
     response.headers["Clear-Site-Data"] = '"cache"'

@@ -12,15 +12,17 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import psycopg
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
+from psycopg.conninfo import make_conninfo
 
 from postern.mail.access import viewing_as
 from postern.mail.models import Message
@@ -30,23 +32,52 @@ from postern.people.models import Staff
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer", bool, bool | None)
-PING_SECONDS = 15
+KINDS = ("message", "health", "delivery", "probe", "access")
+PING_SECONDS = 15.0
+"""How often a stream looks whether its person is still there, whatever happens meanwhile."""
 QUEUE = 200
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="events")
 """All streams of the process ask the database from these few, so that open pages hold no connections."""
+
+
+class Event(TypedDict):
+    """What was announced: one of KINDS, and ids."""
+
+    kind: str
+    mailbox: int
+    id: int
+
+
+def read_event(payload: str) -> Event | None:
+    """Return what was announced, None for what is none: any role of the database may announce anything."""
+    try:
+        told = json.loads(payload)
+        kind, mailbox, number = told["kind"], told["mailbox"], told["id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if kind not in KINDS or any(type(one) is not int or abs(one) >= 2**63 for one in (mailbox, number)):
+        return None
+    return Event(kind=kind, mailbox=mailbox, id=number)
+
+
+def listening_address() -> str:
+    """Return libpq's connection string for LISTEN: the server itself, since a pooler would deliver nothing."""
+    there = settings.LISTEN_DATABASE
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    return make_conninfo("", **{k: there[v] for k, v in names.items() if there[v]}, **there["OPTIONS"])
 
 
 class Listener:
     """Hears `postern_events` once for all streams of this process."""
 
     def __init__(self) -> None:
-        self.queues: set[asyncio.Queue[dict[str, Any]]] = set()
+        self.queues: set[asyncio.Queue[Event]] = set()
         self._task: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def subscription(self) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]:
+    async def subscription(self) -> AsyncIterator[asyncio.Queue[Event]]:
         """A queue of events; a page too slow to keep up misses some and asks again at the next."""
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE)
+        queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE)
         self.queues.add(queue)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._listen())
@@ -64,20 +95,16 @@ class Listener:
                 await asyncio.sleep(2)
 
     async def _hear(self) -> None:
-        parameters = connection.get_connection_params()
-        parameters = {
-            k: v
-            for k, v in parameters.items()
-            if k in ("host", "port", "user", "password", "dbname", "options", "requirepeer")
-        }
-        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as database:
+        async with await psycopg.AsyncConnection.connect(listening_address(), autocommit=True) as database:
             await database.execute("LISTEN postern_events")
             while self.queues:
                 async for notice in database.notifies(timeout=PING_SECONDS):
                     self._hand_on(notice.payload)
 
     def _hand_on(self, payload: str) -> None:
-        event = json.loads(payload)
+        event = read_event(payload)
+        if event is None:
+            return
         for queue in self.queues:
             with contextlib.suppress(asyncio.QueueFull):
                 queue.put_nowait(event)
@@ -98,15 +125,20 @@ async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 
 
 async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
+    """Pings come at their own times: one that waited for others' events would tell when those happened."""
     yield b"retry: 5000\n\n: hello\n\n"
+    clock = asyncio.get_running_loop().time
+    look_at = clock() + PING_SECONDS
     async with LISTENER.subscription() as queue:
         while True:
-            try:
-                event = await asyncio.wait_for(queue.get(), PING_SECONDS)
-            except TimeoutError:
+            if clock() >= look_at:
+                look_at = clock() + PING_SECONDS
                 if not await _ask(_still_there, request, staff_id):
                     return
                 yield b": ping\n\n"
+            try:
+                event = await asyncio.wait_for(queue.get(), look_at - clock())
+            except TimeoutError:
                 continue
             # Somebody's right to sign in or to read has changed: their pages ask anew, or find the door shut.
             if event["kind"] == "access":
@@ -118,12 +150,7 @@ async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
                 return
             if known:
                 data = json.dumps({"mailbox": event["mailbox"], "id": event["id"]})
-                kind = (
-                    event["kind"]
-                    if event["kind"] in ("message", "health", "delivery", "probe")
-                    else "message"
-                )
-                yield f"event: {kind}\ndata: {data}\n\n".encode()
+                yield f"event: {event['kind']}\ndata: {data}\n\n".encode()
 
 
 async def _ask(question: Callable[..., Answer], *arguments: Any) -> Answer:
@@ -152,7 +179,7 @@ def _still_there(request: HttpRequest, staff_id: int) -> bool:
     return staff is not None and constant_time_compare(kept, staff.get_session_auth_hash())
 
 
-def _may_know(request: HttpRequest, staff_id: int, event: dict[str, Any]) -> bool | None:
+def _may_know(request: HttpRequest, staff_id: int, event: Event) -> bool | None:
     """Whether the event goes on to the page; None when nobody is there any more."""
     if not _still_there(request, staff_id):
         return None
