@@ -1,4 +1,4 @@
-"""One transcript for each row of ``quirks.py``, under its name."""
+"""Rows of ``quirks.py`` about padding, bare lines, echoes and sign-in: a transcript for each, under its name."""
 
 import asyncio
 
