@@ -103,10 +103,14 @@ class Shared(Schema):
 
 
 class AnswersShared(Schema):
-    """A conversation that is or was shared by name, now with `names`; a message that answers it stands apart."""
+    """A conversation that is or was shared by name, now with `names`; a message that answers it stands apart.
+
+    `added`: its owner added it, and it is of that conversation (see take_out_of_conversation).
+    """
 
     conversation_id: int
     names: list[str]
+    added: bool
 
 
 class MessageWhole(MessageLine):
@@ -130,7 +134,8 @@ class MessageWhole(MessageLine):
     undone: list[Undone]
     """What could not be done on the server so far; the owner's alone, empty for everybody else."""
     answers_shared: AnswersShared | None
-    """Where it answers a shared conversation without being of it (see add_to_conversation); the owner's alone."""
+    """Where it answers a shared conversation without being of it, or was added since (see add_to_conversation);
+    the owner's alone."""
     readers: list[Seeing] | None
     """Who may read the mailbox, and who sees this message now; told to the owner only."""
     shared: Shared | None
@@ -219,7 +224,9 @@ def _file(row: Attachment) -> AttachmentLine:
 
 def _aside(staff: Staff, message: Message) -> AnswersShared | None:
     found = stand_aside(staff, [message]).get(message.pk)
-    return AnswersShared(conversation_id=found.conversation, names=list(found.names)) if found else None
+    if found is None:
+        return None
+    return AnswersShared(conversation_id=found.conversation, names=list(found.names), added=found.added)
 
 
 def _seeing(seer: Seer) -> Seeing:

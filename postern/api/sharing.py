@@ -13,7 +13,7 @@ from postern.api.auth import who
 from postern.api.inbox import own
 from postern.api.shapes import Body
 from postern.mail.models import ConversationShare
-from postern.mail.sharing import add_aside, own_conversation, share, shares_of, take_back
+from postern.mail.sharing import add_aside, own_conversation, share, shares_of, take_back, take_out
 from postern.people.models import Staff
 
 router = Router(tags=["Messages"])
@@ -87,6 +87,18 @@ def add_to_conversation(request: HttpRequest, pk: int) -> Added:
     """Where `answers_shared` says that it stands apart from one; its colleagues read the message from then on."""
     message = own(who(request), pk)
     return Added(conversation_id=add_aside(staff=who(request), message=message))
+
+
+@router.post(
+    "/messages/{int:pk}/take-out-of-conversation",
+    response=Added,
+    operation_id="take_out_of_conversation",
+    summary="Take a message out of a shared conversation again that was added to it",
+)
+def take_out_of_conversation(request: HttpRequest, pk: int) -> Added:
+    """Where `answers_shared` says that it was added; the colleagues do not find it with their next request."""
+    message = own(who(request), pk)
+    return Added(conversation_id=take_out(staff=who(request), message=message))
 
 
 def _out(row: ConversationShare) -> ShareOut:

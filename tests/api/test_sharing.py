@@ -75,13 +75,20 @@ def test_a_message_that_stands_apart_is_added_by_the_owner(scene, acting_as):
         acting_as, world.inbox, letter(sender="Paul <paul@else.example>", subject="By the way", headers=line)
     )
     told = ok(scene.owner.get(f"/messages/{aside.pk}"))
-    assert told["answers_shared"] == {"conversation_id": thread, "names": ["Colleague"]}
+    assert told["answers_shared"] == {"conversation_id": thread, "names": ["Colleague"], "added": False}
     assert ok(scene.reader.get(f"/messages/{aside.pk}"))["answers_shared"] is None
     add = f"/messages/{aside.pk}/add-to-conversation"
     for caller in (scene.reader, *scene.outsiders.values()):
         refused(caller.post(add), 404, "not_found")
     refused(scene.colleague.get(f"/messages/{aside.pk}"), 404, "not_found")
     assert ok(scene.owner.post(add)) == {"conversation_id": thread}
-    assert ok(scene.owner.get(f"/messages/{aside.pk}"))["answers_shared"] is None
+    assert ok(scene.owner.get(f"/messages/{aside.pk}"))["answers_shared"]["added"] is True
     assert ok(scene.colleague.get(f"/messages/{aside.pk}"))["conversation_id"] == thread
+    assert ok(scene.colleague.get(f"/messages/{aside.pk}"))["answers_shared"] is None
     refused(scene.owner.post(add), 404, "not_found")
+    take = f"/messages/{aside.pk}/take-out-of-conversation"
+    for caller in (scene.reader, *scene.outsiders.values()):
+        refused(caller.post(take), 404, "not_found")
+    assert ok(scene.owner.post(take))["conversation_id"] == aside.conversation_id != thread
+    refused(scene.colleague.get(f"/messages/{aside.pk}"), 404, "not_found")
+    refused(scene.owner.post(take), 404, "not_found")

@@ -60,6 +60,12 @@ def test_from_the_pill_to_the_colleague_and_back(
     marta.get_by_text("Added to the conversation.").wait_for()
     elena.goto(aside)
     elena.get_by_role("heading", name="By the way").wait_for()
+    shoot(marta, "share-added")
+    marta.get_by_role("button", name="Take it out again").click()
+    marta.get_by_text("Taken out of the conversation again.").wait_for()
+    elena.goto("/messages/inbox/")
+    elena.get_by_text("Packet loss in the mornings").first.wait_for()
+    assert elena.get_by_text("By the way").count() == 0
 
     marta.goto(f"/customers/{office.brandt.pk}/communication/?thread={office.mail['known'].conversation_id}")
     marta.get_by_role("button", name="Share this conversation").click()

@@ -132,7 +132,13 @@ _PLAIN = {
     "timestamp with time zone": "now()",
     "bytea": "''",
 }
-_VALUES = {"boolean": False, "jsonb": [], "bytea": "\\x", "timestamp with time zone": "2026-01-01T00:00:00Z"}
+_VALUES = {
+    "boolean": False,
+    "jsonb": [],
+    "bytea": "\\x",
+    "timestamp with time zone": "2026-01-01T00:00:00Z",
+    "date": "2026-01-01",
+}
 
 
 def _value(name: str, kind: str, known: dict[str, int]) -> Any:

@@ -123,6 +123,7 @@ WEB: dict[str, list[Row]] = {
     ],
     "share-remove": [post(OWNER_DOES, "confided", "confidant")],
     "share-add": [post(OWNER_DOES, "aside")],
+    "share-take-out": [post(OWNER_DOES, "added")],
     "events": [get(STAFF)],
     "communication": [get(MAIL_LIST, "customer"), get(MAIL_LIST, "customer", query="?thread={thread}")],
     # Writing
@@ -230,6 +231,7 @@ API: dict[str, list[Row]] = {
     ],
     "take_back_share": [send("DELETE", OWNER_DOES, "confided_thread", "confidant")],
     "add_to_conversation": [post(OWNER_DOES, "aside")],
+    "take_out_of_conversation": [post(OWNER_DOES, "added")],
     "act_on_message": [
         post(OWNER_DOES, "unknown", "=pair", customer="{customer}"),
         post(OWNER_DOES, "unknown", "=add", name="New", kind="lead"),

@@ -20,16 +20,22 @@ PROGRAM = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
 
 
 @contextlib.contextmanager
-def pgbouncer(server: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Run one with a single connection per pool; yield libpq's parameters to reach `server` as postern_web through it."""
+def pgbouncer(server: dict[str, Any], *, user: str = "", size: int = 1) -> Iterator[dict[str, Any]]:
+    """Run one with so few connections per pool; yield libpq's parameters to reach `server` as postern_web through it.
+
+    user: who it signs in as, one that is a member of postern_web alone; else whoever `server` names, told the role.
+    """
     place = Path(tempfile.mkdtemp(prefix="postern-pool-"))
     place.chmod(0o755)
-    target = f"host={server['host']} port={server['port']} dbname={server['dbname']} user={server['user']}"
+    target = (
+        f"host={server['host']} port={server['port']} dbname={server['dbname']} user={user or server['user']}"
+    )
+    role = "" if user else "connect_query='SET ROLE postern_web'"
     (place / "users.txt").write_text('"anybody" ""\n')
     (place / "pgbouncer.ini").write_text(
-        f"[databases]\nwall = {target} connect_query='SET ROLE postern_web'\n[pgbouncer]\nlisten_addr =\n"
+        f"[databases]\nwall = {target} {role}\n[pgbouncer]\nlisten_addr =\n"
         f"unix_socket_dir = {place}\nlisten_port = {PORT}\nauth_type = any\nauth_file = {place}/users.txt\n"
-        "pool_mode = transaction\ndefault_pool_size = 1\nmax_client_conn = 50\n"
+        f"pool_mode = transaction\ndefault_pool_size = {size}\nmax_client_conn = 50\n"
     )
     command = [str(PROGRAM), str(place / "pgbouncer.ini")]
     directory = Path(str(server["host"]))

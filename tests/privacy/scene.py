@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from postern.mail.access import viewing_as
 from postern.mail.models import Action, Bcc, ConversationShare, Opening, Sighting
+from postern.mail.sharing import add_aside
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Probe, Reader
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer, Staff, Token
@@ -136,7 +137,15 @@ class Scene:
             self.world.inbox,
             letter(sender="x@zebra.example", subject="zebra aside", headers=answer),
         )
+        [added] = arrive(
+            self.acting_as,
+            self.world.inbox,
+            letter(sender="y@zebra.example", subject="zebra added", headers=answer),
+        )
+        with viewing_as(self.world.owner):
+            add_aside(staff=self.world.owner, message=added)
         self.ids |= {
+            "added": added.pk,
             "confided": confided.pk,
             "confided_thread": confided.conversation_id,
             "confidant": staff.pk,

@@ -127,6 +127,19 @@ def test_a_letter_that_stands_aside_says_so_to_the_owner_alone_and_is_added(offi
     assert "Added to the conversation." in added and told not in added
     assert elena.get(page).status_code == 200 and told not in text(elena.get(page))
     assert marta.post(address).status_code == 404
+    offered = "Take it out again"
+    assert offered in added and offered not in text(elena.get(page))
+    out = address.replace("/add/", "/take-out/")
+    assert elena.post(out).status_code == browser(office.boss).post(out).status_code == 404
+    assert elena.get(page).status_code == 200
+    taken = text(marta.post(out, follow=True))
+    assert "Taken out of the conversation again." in taken and told in taken and offered not in taken
+    assert (
+        elena.get(page).status_code
+        == elena.get(f"/messages/{office.mail['aside'].pk}/body/").status_code
+        == 404
+    )
+    assert marta.post(out).status_code == 404
 
 
 @pytest.mark.rule("S-062")

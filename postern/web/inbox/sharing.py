@@ -1,6 +1,8 @@
-"""One conversation shared with one colleague by name: give, take back, and add a letter that stands aside of it."""
+"""One conversation shared with one colleague by name: give, take back, and add a letter that stands aside of it, or take it out again."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -9,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from postern.mail.models import Aside, ConversationShare, Message
-from postern.mail.sharing import add_aside, share, take_back
+from postern.mail.sharing import add_aside, share, take_back, take_out
 from postern.mailboxes.cleaning import SettingsError
 from postern.people.models import Staff
 from postern.web.base.dates import end_of
@@ -61,13 +63,24 @@ def remove(request: HttpRequest, pk: int, colleague: int) -> HttpResponse:
 @require_POST
 def add(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a letter to the shared conversation that it answers."""
+    return _moved(request, pk, add_aside, "Added to the conversation.")
+
+
+@login_required
+@require_POST
+def take(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take a letter out of it again that was added."""
+    return _moved(request, pk, take_out, "Taken out of the conversation again.")
+
+
+def _moved(request: HttpRequest, pk: int, move: Callable[..., int], said: str) -> HttpResponse:
     message = _own(request, pk)
     try:
-        add_aside(staff=person(request), message=message)
+        move(staff=person(request), message=message)
     except Aside.DoesNotExist:
         raise Http404 from None
     response = redirect(_back(request, message))
-    toast(request, response, "Added to the conversation.")
+    toast(request, response, said)
     return response
 
 

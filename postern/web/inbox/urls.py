@@ -20,6 +20,7 @@ urlpatterns = [
     path("messages/<int:pk>/share/", sharing.give, name="share"),
     path("messages/<int:pk>/share/<int:colleague>/remove/", sharing.remove, name="share-remove"),
     path("messages/<int:pk>/share/add/", sharing.add, name="share-add"),
+    path("messages/<int:pk>/share/take-out/", sharing.take, name="share-take-out"),
     path("messages/undo/<int:pk>/", actions.undo, name="undo"),
     path("events/", events.stream, name="events"),
 ]
