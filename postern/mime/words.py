@@ -49,6 +49,13 @@ def decode_words(value: str) -> str:
     return one_line("".join(out))
 
 
+def hides_controls(value: str) -> bool:
+    """True when an encoded word of an unfolded value would bring a line end or another control character."""
+    if "=?" not in value:
+        return False
+    return any(_CONTROL.search(decode(data, charset)) for _, _, charset, data in _words(value))
+
+
 def _words(value: str) -> list[tuple[int, int, str, bytes]]:
     """(start, end, charset, bytes) of each encoded word, found without going back."""
     usual = list(_WORD.finditer(value))

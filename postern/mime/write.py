@@ -16,7 +16,7 @@ from postern.mime.addresses import Mailaddr, strict_address
 from postern.mime.parameters import safe_name
 from postern.mime.plain import text_from_html
 from postern.mime.sanitize import sanitize
-from postern.mime.words import encode_words
+from postern.mime.words import encode_words, hides_controls
 
 __all__ = ["OutgoingFile", "write"]
 
@@ -144,7 +144,10 @@ def _threading(in_reply_to: str, references: Sequence[str]) -> list[str]:
 
 def _known_id(value: str) -> str:
     bare = _checked(value, "Message-ID of the earlier letter").strip().removeprefix("<").removesuffix(">")
-    return bare if len(bare) < 900 and _ID.fullmatch(bare) else ""
+    # Whoever takes the letter apart and writes it anew may decode words where none belong (Python before 3.11.10
+    # made header lines of them: CVE-2024-6923).
+    usable = len(bare) < 900 and _ID.fullmatch(bare) and not hides_controls(bare)
+    return bare if usable else ""
 
 
 def _body(text: str | None, html: str | None, attachments: Sequence[OutgoingFile]) -> EmailMessage:
@@ -204,6 +207,6 @@ def _add(part: MIMEPart, file: OutgoingFile, *, inline: bool) -> None:
 
 def _content_id(value: str) -> str:
     bare = _checked(value, "Content-ID").strip().removeprefix("<").removesuffix(">")
-    if len(bare) > 500 or not re.fullmatch(r"[!-;=?-~]+", bare):
+    if len(bare) > 500 or not re.fullmatch(r"[!-;=?-~]+", bare) or hides_controls(bare):
         raise ValueError("The Content-ID of an inline image is malformed.")
     return bare

@@ -16,6 +16,7 @@ from postern.mailboxes.models import Mailbox
 from postern.mime.parts import Part
 from postern.mime.read import part_bytes, read
 from postern.mime.sanitize import sanitize, text_from_html
+from postern.mime.words import hides_controls
 from postern.outbox import quoting
 from postern.outbox.letter import ComposeError, people
 from postern.outbox.models import Delivery, OutgoingFile
@@ -180,7 +181,8 @@ def _carry_files(draft: Delivery, original: Message, *, only_inline: bool) -> No
         return
     raw = row.letter()
     for part in read(raw).parts:
-        shown = bool(part.content_id) and f"cid:{part.content_id}" in draft.html
+        harmless = bool(part.content_id) and not hides_controls(part.content_id)  # S-043
+        shown = harmless and f"cid:{part.content_id}" in draft.html
         if shown or not only_inline:
             data = part_bytes(raw, part)
             OutgoingFile.objects.create(
