@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import pytest
+
 from postern.wire.endpoint import Endpoint, Policy, Security
+from postern.wire.errors import MailError
 from postern.wire.imap import Login, Session, open_session
 from postern.wire.imap.framing import Limits
 
@@ -114,6 +117,27 @@ OPEN = """
 """
 
 
+def asked(capabilities: bytes, *talk: tuple[bytes, bytes]) -> Script:
+    """After the sign-in: (what must be heard, what is said before OK, or the whole answer if it has TAG)."""
+
+    async def script(wire: Wire) -> None:
+        await wire.sign_in(b"IMAP4rev1 " + capabilities)
+        for expected, answer in talk:
+            assert await wire.hear() == expected
+            await wire.say(answer if b"TAG" in answer else answer + b"TAG OK\r\n")
+
+    return script
+
+
+def says(*lines: bytes) -> Script:
+    """A server that says these lines and no more."""
+
+    async def script(wire: Wire) -> None:
+        await wire.say(*lines)
+
+    return script
+
+
 async def _nothing(session: Session) -> None:
     pass
 
@@ -173,3 +197,19 @@ async def _play(
         if failed:
             raise failed[0]
     return bytes(wires[0].seen)
+
+
+def refused(code: str, script: Script, work: Work | None = None, **options: object) -> MailError:
+    """Play, expect a ``MailError`` with this code, and give it."""
+    with pytest.raises(MailError) as caught:
+        if work is None:
+            play(script, **options)  # type: ignore[arg-type]
+        else:
+            play(script, work, **options)  # type: ignore[arg-type]
+    assert caught.value.code == code, caught.value
+    return caught.value
+
+
+def seen(error: MailError) -> bytes:
+    """The bytes the server had seen when the client raised this."""
+    return error.seen  # type: ignore[attr-defined, no-any-return]

@@ -5,25 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from postern.wire.errors import MailError
-from postern.wire.imap import Copied, Namespaces, Session
+from postern.wire.imap import Namespaces, Session
 from postern.wire.imap.answers import Status
-from postern.wire.imap.copying import copied
-from tests.wire.imap.scripted import Script, Wire, play
-
-WHEN = b'"01-Jan-2024 00:00:00 +0000"'
-
-
-def asked(capabilities: bytes, *talk: tuple[bytes, bytes]) -> Script:
-    """After the sign-in: (what must be heard, what is said before OK, or the whole answer if it has TAG)."""
-
-    async def script(wire: Wire) -> None:
-        await wire.sign_in(b"IMAP4rev1 " + capabilities)
-        for expected, answer in talk:
-            assert await wire.hear() == expected
-            await wire.say(answer if b"TAG" in answer else answer + b"TAG OK\r\n")
-
-    return script
-
+from tests.wire.imap.scripted import Wire, asked, play
 
 UTF8 = (b"ENABLE UTF8=ACCEPT", b"* ENABLED UTF8=ACCEPT\r\n")
 
@@ -217,126 +201,6 @@ def test_no_namespaces() -> None:
         assert await session.namespaces() == Namespaces()
 
     play(asked(b""), work)
-
-
-# UIDPLUS and MOVE
-
-
-@pytest.mark.parametrize(
-    ("arguments", "uids"),
-    [
-        (b"7 304,319:320 3956:3958", {304: 3956, 319: 3957, 320: 3958}),
-        (b"7 320,304 10:11", {320: 10, 304: 11}),
-        (b"7 1:4294967295 1:4294967295", {304: 304, 319: 319, 320: 320}),
-        (b"7 304:320 1:17", {304: 1, 319: 16, 320: 17}),
-        (b"7 304 5,6", {}),
-        (b"7 304 x", {}),
-        (b"7 304", {}),
-        (b"0 304 5", {}),
-        (b"7 304 0", {}),
-        (b"", {}),
-    ],
-)
-def test_where_copies_lie(arguments: bytes, uids: dict[int, int]) -> None:
-    """S-116: a hostile set costs nothing."""
-    assert copied(arguments, [304, 319, 320]) == Copied(7 if uids else 0, uids)
-
-
-def test_copy_and_move_tell_where_the_letters_went() -> None:
-    async def work(session: Session) -> None:
-        assert await session.uid_copy([5, 6], "Trash") == Copied(9, {5: 1, 6: 2})
-        assert await session.uid_move([5], "Trash") == Copied(9, {5: 3})
-        assert await session.uid_move([6], "Trash") == Copied()
-
-    play(
-        asked(
-            b"MOVE UIDPLUS",
-            (b"UID COPY 5:6 Trash", b"TAG OK [COPYUID 9 5:6 1:2] .\r\n"),
-            (b"UID MOVE 5 Trash", b"* OK [COPYUID 9 5 3] .\r\n* 1 EXPUNGE\r\n"),
-            (b"UID MOVE 6 Trash", b"* 1 EXPUNGE\r\n"),
-        ),
-        work,
-    )
-
-
-def test_move_without_move_expunges_just_these() -> None:
-    async def work(session: Session) -> None:
-        assert await session.uid_move([5], "Trash") == Copied(9, {5: 3})
-
-    play(
-        asked(
-            b"UIDPLUS",
-            (b"UID COPY 5 Trash", b"TAG OK [COPYUID 9 5 3] .\r\n"),
-            (b"UID STORE 5 +FLAGS.SILENT (\\Deleted)", b""),
-            (b"UID EXPUNGE 5", b"* 1 EXPUNGE\r\n"),
-        ),
-        work,
-    )
-
-
-def test_a_failed_copy_deletes_nothing() -> None:
-    async def work(session: Session) -> None:
-        with pytest.raises(MailError) as caught:
-            await session.uid_move([5], "Trash")
-        assert caught.value.code == "folder_missing"
-        await session.noop()
-
-    play(
-        asked(
-            b"UIDPLUS",
-            (b"UID COPY 5 Trash", b"TAG NO [TRYCREATE] no such folder\r\n"),
-            (b"NOOP", b""),
-        ),
-        work,
-    )
-
-
-# Names of letters and folders that outlive a move
-
-
-@pytest.mark.parametrize(
-    ("capability", "items", "answer", "emailid", "labels"),
-    [
-        (
-            b"X-GM-EXT-1",
-            b" X-GM-MSGID X-GM-LABELS",
-            b'X-GM-MSGID 18446744073709551615 X-GM-LABELS ("\\\\Inbox" Entw&APw-rfe {3}\r\na b "&bad")',
-            "18446744073709551615",
-            {"\\Inbox", "Entwürfe", "a b"},
-        ),
-        (b"X-GM-EXT-1", b" X-GM-MSGID X-GM-LABELS", b"X-GM-MSGID -1 X-GM-LABELS NIL", "", set()),
-        (b"OBJECTID", b" EMAILID", b"EMAILID (M6d99ac3275bb4e)", "M6d99ac3275bb4e", set()),
-        (b"OBJECTID", b" EMAILID", b'EMAILID ("a b")', "", set()),
-        (b"OBJECTID", b" EMAILID", b"EMAILID (" + b"x" * 256 + b")", "", set()),
-        (b"OBJECTID", b" EMAILID", b"EMAILID NIL", "", set()),
-        (b"", b"", b"EMAILID (unasked)", "unasked", set()),
-    ],
-)
-def test_a_letters_own_name(
-    capability: bytes, items: bytes, answer: bytes, emailid: str, labels: set[str]
-) -> None:
-    async def work(session: Session) -> None:
-        [listed] = await session.uid_fetch_headers([5])
-        assert (listed.emailid, listed.labels, listed.size) == (emailid, labels, 9)
-
-    fetch = b"* 1 FETCH (UID 5 RFC822.SIZE 9 FLAGS () INTERNALDATE " + WHEN + b" " + answer + b")\r\n"
-    sent = b"UID FETCH 5 (UID FLAGS INTERNALDATE RFC822.SIZE" + items + b")"
-    play(asked(capability, (sent, fetch)), work)
-
-
-def test_a_folders_own_name() -> None:
-    async def work(session: Session) -> None:
-        assert (await session.select("x")).mailboxid == "F22-1"
-        assert (await session.select("x")).mailboxid == ""
-
-    play(
-        asked(
-            b"OBJECTID",
-            (b"SELECT x", b"* OK [MAILBOXID (F22-1)] .\r\n"),
-            (b"SELECT x", b"* OK [MAILBOXID F22-1 x] .\r\n"),
-        ),
-        work,
-    )
 
 
 # NOTIFY
