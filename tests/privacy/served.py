@@ -86,7 +86,9 @@ class Served:
 
     def stream(self, who: Browser | None, path: str = "/events/", **headers: str) -> Stream:
         """Open an event stream."""
-        return Stream(self.port, path, (who.headers if who else {}) | headers)
+        stream = Stream(self.port, path, (who.headers if who else {}) | headers)
+        assert stream.greeted()
+        return stream
 
     def browser(self, staff: Staff) -> Browser:
         """Somebody signed in."""
@@ -132,10 +134,16 @@ class Stream:
         self._thread.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        with contextlib.suppress(
+            OSError, http.client.HTTPException, ValueError, AttributeError
+        ):  # closed meanwhile
             while line := self._answer.readline():
                 self.text += line.decode()
         self.closed = True
+
+    def greeted(self) -> bool:
+        """Wait until the server hears the database for this stream, or has refused it."""
+        return until(lambda: "hello" in self.text or self.closed)
 
     def heard(self, number: int) -> bool:
         """Wait until an event names this message."""

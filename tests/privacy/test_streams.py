@@ -199,9 +199,9 @@ def test_s070_through_a_pooler_in_transaction_mode_streams_and_pages_are_each_on
     def look(name: str, staff: Staff) -> None:
         browser, pages = server.browser(staff), set()
         for turn in range(6):
-            path = ("/messages/inbox/", f"/messages/inbox/{theirs.pk}/", "/jump/?q=zebra")[turn % 3]
+            path = ("/messages/inbox/", f"/messages/inbox/{theirs.pk}/", "/jump/?q=zebr")[turn % 3]
             status, body = browser.ask("GET", path)
-            pages.add((status, "zebra" in body.replace("q=zebra", ""), "okapi" in body))
+            pages.add((status, "zebra" in body, "okapi" in body))
         told[name] = pages
 
     people = {"owner": world.owner, "colleague": world.colleague, "boss": world.boss}

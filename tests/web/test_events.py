@@ -61,6 +61,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No listener of its own: the test hands the events over."""
 
     async def nothing(self: Any) -> None:
+        self._hearing.set()
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(events.Listener, "_listen", nothing)
@@ -103,3 +104,58 @@ def test_a_session_that_was_ended_is_not_there(world: World, quiet: None):
     assert events._still_there(request, world.owner.pk)
     request.session.delete()
     assert heard(request, world.owner, of("message", 1, world.mailbox.pk)) == ([], True)
+
+
+@pytest.mark.rule("S-106")
+@pytest.mark.parametrize("others", [False, True])
+def test_s106_a_stream_looks_by_itself_whatever_happens_to_others(
+    world: World, acting_as: Any, quiet: None, monkeypatch: pytest.MonkeyPatch, others: bool
+):
+    """The word that would end it is lost, and the session is over: the next look ends it, also amid others' words."""
+    monkeypatch.setattr(events, "PING_SECONDS", 0.3)
+    request = signed_in(world.owner)
+    request.session.delete()
+
+    async def listen() -> int:
+        stream, told = events._events(request, world.owner.pk), 0
+        await anext(stream)
+        waiting = asyncio.create_task(anext(stream, None))
+        while not waiting.done() and told < 200:
+            if others:
+                events.LISTENER._hand_on(json.dumps(of("access", world.reader.pk)))
+            told += 1
+            await asyncio.sleep(0.05)
+        assert waiting.done() and waiting.result() is None
+        return told
+
+    assert asyncio.run(listen()) < 200
+    assert events.PING_SECONDS == 0.3
+
+
+@pytest.mark.rule("S-106")
+def test_s106_signs_of_life_come_at_their_own_times_and_tell_nothing_of_others_mail(
+    world: World, acting_as: Any, quiet: None, monkeypatch: pytest.MonkeyPatch
+):
+    """A ping put off by each letter to somebody else would tell a colleague when those come."""
+    monkeypatch.setattr(events, "PING_SECONDS", 0.5)
+    [message] = arrive(acting_as, world.inbox, letter())
+    request = signed_in(world.colleague)
+
+    async def pinged() -> bool:
+        stream = events._events(request, world.colleague.pk)
+        await anext(stream)
+        waiting = asyncio.create_task(anext(stream, None))
+        for _ in range(100):
+            events.LISTENER._hand_on(json.dumps(of("message", message.pk, world.mailbox.pk)))
+            await asyncio.sleep(0.1)
+            if waiting.done():
+                return waiting.result() == b": ping\n\n"
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return False
+
+    assert asyncio.run(pinged())
+
+
+def test_s106_half_a_minute_is_longer_than_a_stream_waits_to_look():
+    assert events.PING_SECONDS + events.HEARING_SECONDS < 30

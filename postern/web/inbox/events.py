@@ -35,6 +35,8 @@ Answer = TypeVar("Answer", bool, bool | None)
 KINDS = ("message", "health", "delivery", "probe", "access")
 PING_SECONDS = 15.0
 """How often a stream looks whether its person is still there, whatever happens meanwhile."""
+HEARING_SECONDS = 2.0
+"""How long a page waits for the database to be heard before it is greeted all the same."""
 QUEUE = 200
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="events")
 """All streams of the process ask the database from these few, so that open pages hold no connections."""
@@ -73,15 +75,22 @@ class Listener:
     def __init__(self) -> None:
         self.queues: set[asyncio.Queue[Event]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._hearing = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def subscription(self) -> AsyncIterator[asyncio.Queue[Event]]:
-        """A queue of events; a page too slow to keep up misses some and asks again at the next."""
+        """A queue of events; a page too slow to keep up misses some and asks again at the next.
+
+        It begins when the database is heard; after a while without it too, since the listener tries again by itself.
+        """
         queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE)
         self.queues.add(queue)
         if self._task is None or self._task.done():
+            self._hearing = asyncio.Event()
             self._task = asyncio.create_task(self._listen())
         try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hearing.wait(), HEARING_SECONDS)
             yield queue
         finally:
             self.queues.discard(queue)
@@ -91,12 +100,14 @@ class Listener:
             try:
                 await self._hear()
             except psycopg.Error as error:
+                self._hearing.clear()
                 log.warning("events: %s", type(error).__name__)
                 await asyncio.sleep(2)
 
     async def _hear(self) -> None:
         async with await psycopg.AsyncConnection.connect(listening_address(), autocommit=True) as database:
             await database.execute("LISTEN postern_events")
+            self._hearing.set()
             while self.queues:
                 async for notice in database.notifies(timeout=PING_SECONDS):
                     self._hand_on(notice.payload)
@@ -126,10 +137,10 @@ async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 
 async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
     """Pings come at their own times: one that waited for others' events would tell when those happened."""
-    yield b"retry: 5000\n\n: hello\n\n"
     clock = asyncio.get_running_loop().time
     look_at = clock() + PING_SECONDS
     async with LISTENER.subscription() as queue:
+        yield b"retry: 5000\n\n: hello\n\n"
         while True:
             if clock() >= look_at:
                 look_at = clock() + PING_SECONDS
