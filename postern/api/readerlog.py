@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Annotated
+from zoneinfo import available_timezones
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Field, Query, Router, Schema
 
 from postern.api.auth import who
+from postern.api.errors import Refusal
 from postern.api.paging import newest_first
-from postern.api.shapes import Cursor, Id, Limit
-from postern.mail import readerlog
+from postern.api.profile import own_mailbox
+from postern.api.shapes import Body, Cursor, Id, Limit, Text
+from postern.mail import digest, readerlog
 from postern.mail.models import Message, Opening
 from postern.mail.visibility import scope_in_words
 from postern.people.models import Staff
@@ -97,6 +101,50 @@ def list_reader_log(request: HttpRequest, wanted: Query[LogFilter]) -> OpeningPa
     )
     rows, cursor = newest_first(readerlog.lines(who(request), chosen), wanted.cursor, wanted.limit)
     return OpeningPage(openings=[_line(row) for row in rows], next_cursor=cursor)
+
+
+class DigestChoice(Body):
+    """Whether a daily digest is sent to the mailbox; `time_zone` by its IANA name, null keeps the one known."""
+
+    wanted: bool
+    time_zone: Annotated[Text, Field(max_length=64)] | None = None
+
+
+class DigestOut(Schema):
+    """The owner's choice; a digest comes once a day, from `hour` o'clock on in `time_zone`."""
+
+    wanted: bool
+    time_zone: str
+    hour: int
+
+
+@router.get(
+    "/mailboxes/{int:pk}/digest",
+    response=DigestOut,
+    operation_id="get_digest",
+    summary="Whether a daily digest of the reader log is sent",
+)
+def get_digest(request: HttpRequest, pk: int) -> DigestOut:
+    """Off unless the owner chose it."""
+    row = digest.digest_of(who(request), own_mailbox(request, pk))
+    return DigestOut(wanted=row.wanted, time_zone=digest.zone_of(row).key, hour=digest.HOUR)
+
+
+@router.put(
+    "/mailboxes/{int:pk}/digest",
+    response=DigestOut,
+    operation_id="choose_digest",
+    summary="Choose whether a daily digest of the reader log is sent",
+)
+def choose_digest(request: HttpRequest, pk: int, data: DigestChoice) -> DigestOut:
+    """To the mailbox itself, through the server that its owner's mail is sent by; none when nobody opened anything."""
+    box = own_mailbox(request, pk)
+    if data.time_zone is not None and data.time_zone not in available_timezones():
+        raise Refusal(
+            "invalid", "There is no such time zone.", {"time_zone": ["Type a name like Europe/Berlin."]}
+        )
+    digest.choose(staff=who(request), mailbox=box, wanted=data.wanted, zone=data.time_zone or "")
+    return get_digest(request, pk)
 
 
 def opened(

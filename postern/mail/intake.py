@@ -17,6 +17,7 @@ from postern.mail import clock
 from postern.mail.access import at_mailbox
 from postern.mail.bulk import ask, column, pour
 from postern.mail.conversations import lock
+from postern.mail.digest import is_digest
 from postern.mail.events import tell, tell_all
 from postern.mail.letterstore import LetterStoreDown
 from postern.mail.models import Bcc, Errand, Message, Party, Sighting
@@ -31,6 +32,7 @@ __all__ = ["Arrival", "Prepared", "prepare_all", "record_sent", "take_in"]
 
 log = logging.getLogger(__name__)
 Outcome = Sighting.Outcome
+OUR_DIGEST = "Postern’s own digest of the reader log, for the owner alone."
 
 
 def take_in(
@@ -134,7 +136,7 @@ class _Batch:
 
     def take(self, many: Sequence[Prepared]) -> None:
         """Take letters in, all with the same few statements. A broken one raises ValueError."""
-        wanted = [one for one in many if not self._is_denied(one)]
+        wanted = [one for one in many if not self._is_denied(one) and not self._is_digest(one)]
         known = Known(self.mailbox.pk, wanted, self.outgoing)
         here = {one.sha256: message for one in wanted if (message := known.message_of(one))}
         new: dict[bytes, Prepared] = {}
@@ -213,6 +215,13 @@ class _Batch:
         if denied:
             self.sight(one.uid, outcome=Outcome.DENIED, reason=denied, flags=one.flags)
         return bool(denied)
+
+    def _is_digest(self, one: Prepared) -> bool:
+        """The owner's digest of the reader log stays on the server: here those would read it whom it is about."""
+        ours = bool(one.automatic) and is_digest(self.mailbox.pk, one.ids)
+        if ours:
+            self.sight(one.uid, outcome=Outcome.SKIPPED, reason=OUR_DIGEST, flags=one.flags)
+        return ours
 
     def _met(self, one: Prepared, message: Here, *, fresh: bool) -> None:
         self.sight(one.uid, message.pk, reason=one.withheld, flags=one.flags)

@@ -10,7 +10,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from postern.mail import pairing
-from postern.outbox import telling
+from postern.outbox import digest, telling
 from postern.outbox.deliver import deliver, recover_interrupted
 
 
@@ -35,6 +35,14 @@ def tell(notice_id: int) -> None:
     """Mail a notice to its person; for a day, where the company's server does not answer."""
     with _own_connection():
         telling.tell(notice_id)
+
+
+@app.periodic(cron="5,35 * * * *")
+@app.task(name="digest", queue="digest", queueing_lock="digest")
+def send_digests(timestamp: int) -> None:
+    """Mail the daily digests of the reader log whose hour has come."""
+    with _own_connection():
+        digest.send_due()
 
 
 @app.task(name="file_mail", queue="file_mail")

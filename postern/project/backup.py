@@ -31,9 +31,16 @@ UPDATE outbox_delivery SET state = 'held', code = 'restored', send_at = NULL,
   problem = 'Postern was restored from a backup in which this letter was still waiting to be sent.',
   advice = 'Look into the sent folder whether it went out since. Then send it again, or discard it.'
   WHERE state IN ('queued', 'sending');
+-- A digest may have told since what the log held at that moment.
+ALTER TABLE mail_digest NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE mail_opening NO FORCE ROW LEVEL SECURITY;
+UPDATE mail_digest d SET upto = greatest(d.upto,
+  (SELECT coalesce(max(o.id), 0) FROM mail_opening o WHERE o.mailbox_id = d.mailbox_id));
 SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE mail_digest FORCE ROW LEVEL SECURITY;
+ALTER TABLE mail_opening FORCE ROW LEVEL SECURITY;
 ALTER TABLE outbox_delivery FORCE ROW LEVEL SECURITY;
-DELETE FROM procrastinate_jobs WHERE task_name IN ('send', 'recover', 'tidy', 'heal');
+DELETE FROM procrastinate_jobs WHERE task_name IN ('send', 'recover', 'tidy', 'heal', 'digest');
 UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL WHERE status = 'doing';
 DELETE FROM procrastinate_workers;
 """

@@ -172,6 +172,7 @@ WEB: dict[str, list[Row]] = {
     "access-remove": [post(OWNER_DOES, "grant")],
     "reader-log": [get(OWN_LIST), get(OWN_LIST, query="?message={known}")],
     "reader-log-csv": [get(OWN_LIST)],
+    "reader-log-digest": [post(STAFF, mailbox="{mailbox}", zone="Europe/Berlin")],
     # Customers and leads belong to all administrators
     "customers": [get(STAFF, query="?q=brandt")],
     "leads": [get(STAFF)],
@@ -320,6 +321,8 @@ API: dict[str, list[Row]] = {
     ],
     "revoke_access": [send("DELETE", OWNER_DOES, "mailbox", "reader")],
     "list_reader_log": [get(OWN_LIST), get(OWN_LIST, query="?reader={reader}&customer={customer}")],
+    "get_digest": [get(OWNER_DOES, "mailbox")],
+    "choose_digest": [send("PUT", OWNER_DOES, "mailbox", wanted=True, time_zone="Europe/Berlin")],
     "probe_settings": [
         post(
             STAFF,

@@ -11,15 +11,18 @@ from itertools import groupby
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from postern.mail.models import Message, Opening
+from postern.mail.digest import HOUR, choose, digest_of, zone_of
+from postern.mail.models import Digest, Message, Opening
 from postern.mail.readerlog import YEARS, Wanted, customers_named, lines
 from postern.mail.visibility import scope_in_words
 from postern.mailboxes.models import Mailbox
+from postern.outbox.letter import ComposeError, check_way_out
 from postern.people.models import Staff
+from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 
 PAGE = 100
@@ -82,8 +85,30 @@ def log(request: HttpRequest) -> HttpResponse:
         "people": Staff.objects.exclude(pk=staff.pk).order_by("name"),
         "mailboxes": Mailbox.objects.filter(owner=staff),
         "years": YEARS,
+        "digests": [_digest(staff, box) for box in Mailbox.objects.filter(owner=staff).order_by("pk")],
     }
     return render(request, "profile/reader_log.html", context)
+
+
+@dataclass(frozen=True)
+class DigestChoice:
+    """A mailbox's switch: what was chosen, from when on it comes, and why none can come ('' when one can)."""
+
+    row: Digest
+    from_when: str
+    problem: str
+
+
+@login_required
+@require_POST
+def digest(request: HttpRequest) -> HttpResponse:
+    """Choose for which of one's mailboxes a daily digest is sent."""
+    staff, chosen = person(request), request.POST.getlist("mailbox")
+    for box in Mailbox.objects.filter(owner=staff):
+        choose(staff=staff, mailbox=box, wanted=str(box.pk) in chosen, zone=request.POST.get("zone", ""))
+    response = redirect("reader-log")
+    toast(request, response, "Saved")
+    return response
 
 
 @login_required
@@ -126,6 +151,16 @@ def guarded(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula (CWE-1236): subjects and names are written by strangers."""
     danger = cell.startswith(_FORMULA) or cell.lstrip().startswith(_FORMULA)
     return f"'{cell}" if danger else cell
+
+
+def _digest(staff: Staff, mailbox: Mailbox) -> DigestChoice:
+    row, problem = digest_of(staff, mailbox), ""
+    try:
+        check_way_out(mailbox)
+    except ComposeError:
+        problem = "This mailbox cannot send yet, so no digest comes. Set up SMTP in My Profile, Email."
+    zone = zone_of(row).key.replace("_", " ")
+    return DigestChoice(row, f"after {HOUR}:00 ({zone} time)", problem)
 
 
 def _cells(rows: Iterable[Opening]) -> Iterator[list[str]]:

@@ -20,4 +20,5 @@ urlpatterns = [
     path("profile/email/access/<int:pk>/remove/", access.remove, name="access-remove"),
     path("profile/reader-log/", readerlog.log, name="reader-log"),
     path("profile/reader-log.csv", readerlog.export, name="reader-log-csv"),
+    path("profile/reader-log/digest/", readerlog.digest, name="reader-log-digest"),
 ]

@@ -12,3 +12,6 @@ startPalette();
 startKeys();
 startLive();
 startNews();
+
+// A form that wants to know the person's time zone.
+for (const field of document.querySelectorAll("input[data-zone]")) field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
