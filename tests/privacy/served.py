@@ -32,10 +32,10 @@ POOL_USER = "postern_test_pool"
 def served() -> Iterator[Served]:
     """Run `postern web` on the database of the tests and end it."""
     with contextlib.ExitStack() as stack:
-        env = {**os.environ, "POSTERN_DATABASE_URL": external_url() or _url(libpq("superuser"))}
+        env = {**os.environ, "POSTERN_DATABASE_URL": external_url() or url_of(libpq("superuser"))}
         if PROGRAM:
             pool = stack.enter_context(pgbouncer(libpq("superuser"), user=_pool_user(stack), size=3))
-            env["POSTERN_POOLER_URL"] = _url(pool)
+            env["POSTERN_POOLER_URL"] = url_of(pool)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
@@ -63,7 +63,7 @@ def _pool_user(stack: contextlib.ExitStack) -> str:
     return POOL_USER
 
 
-def _url(libpqs: dict[str, Any]) -> str:
+def url_of(libpqs: dict[str, Any]) -> str:
     where = urlencode({"host": libpqs["host"], "port": libpqs["port"]})
     return f"postgresql://{quote(libpqs['user'])}@/{libpqs['dbname']}?{where}"
 
