@@ -70,6 +70,32 @@ def test_each_page_that_shows_a_letter_leaves_a_line(office: Office) -> None:
         assert told(office) == [], path
 
 
+def test_each_page_of_anothers_letter_says_plainly_that_the_owner_can_see_it(office: Office) -> None:
+    pages = [
+        path for path in opening_pages(office) if not re.search(r"/(body|letter\.eml|files/\d+/?)/?$", path)
+    ]
+    assert len(pages) == 3
+    for path in pages:
+        told = "can see in the reader log that you opened"
+        assert f"Marta Lindqvist {told}" in browser_of(office.elena).get(path).content.decode(), path
+        assert told not in browser_of(office.marta).get(path).content.decode(), path
+
+
+def test_the_switch_of_the_daily_digest(office: Office) -> None:
+    marta, place = browser_of(office.marta), "/profile/reader-log/digest/"
+    page = marta.get("/profile/reader-log/").content.decode()
+    assert "Daily digest" in page and "checked" not in page and "after 7:00 (UTC time)" in page
+    chosen = {"mailbox": office.mailbox.pk, "zone": "America/New_York"}
+    assert browser_of(office.elena).post(place, chosen).status_code == 302
+    assert "checked" not in marta.get("/profile/reader-log/").content.decode()
+    marta.post(place, chosen)
+    page = marta.get("/profile/reader-log/").content.decode()
+    assert "checked" in page and "America/New York time" in page
+    marta.post(place, {"zone": "Moon/Base"})
+    page = marta.get("/profile/reader-log/").content.decode()
+    assert "checked" not in page and "America/New York time" in page
+
+
 def test_an_answer_that_quotes_the_letter_leaves_one_too(office: Office) -> None:
     with office.acting_as("superuser"):
         Reader.objects.filter(staff=office.elena).update(may_reply=True)

@@ -90,6 +90,7 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
     raw = letter_for(staff=person(request), message=message)
     context = {
         "message": message,
+        "mine": message.mailbox.owner_id == person(request).pk,
         "source": raw[:SHOWN_SOURCE].decode("utf-8", "replace").replace("\x00", "\ufffd"),
         "more": max(0, len(raw) - SHOWN_SOURCE),
         "nav": "sent" if message.outgoing else "inbox",
