@@ -19,7 +19,7 @@ from django.utils import timezone
 from postern.mail import search
 from postern.mail.access import visible_keys
 from postern.mail.models import Message, MessageRead, Party
-from postern.mail.models.message import MessageQuerySet
+from postern.mail.models.message import MessageQuerySet, is_outgoing
 from postern.mailboxes.denylist import DenyList
 from postern.people.models import Customer, Staff
 
@@ -67,7 +67,7 @@ class Thread:
 
 def inbox(staff: Staff, wanted: Filter) -> MessageQuerySet:
     """Incoming messages that the person may read, narrowed by a filter, unordered."""
-    rows = Message.objects.visible_to(staff).filter(outgoing=False)
+    rows = Message.objects.visible_to(staff, outgoing=False)
     if wanted.show == "unread":
         rows = rows.unread_by(staff)
     elif wanted.show == "unknown":
@@ -103,7 +103,7 @@ def inbox_page(staff: Staff, wanted: Filter, cursor: str = "", size: int = PAGE)
 
 def sent(staff: Staff) -> MessageQuerySet:
     """Outgoing messages that the person may read."""
-    return Message.objects.visible_to(staff).filter(outgoing=True)
+    return Message.objects.visible_to(staff, outgoing=True)
 
 
 def page(rows: MessageQuerySet, staff: Staff, cursor: str = "", size: int = PAGE, *, outgoing: bool) -> Page:
@@ -115,7 +115,7 @@ def page(rows: MessageQuerySet, staff: Staff, cursor: str = "", size: int = PAGE
     if place is not None:
         at, pk = place
         rows = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=pk), received_at__lte=at)
-    keys = [key for key in visible_keys(staff) if bool(key & 2) == outgoing]
+    keys = [key for key in visible_keys(staff) if is_outgoing(key) == outgoing]
     newest = dressed(rows.filter(pk__in=_newest(rows, keys, size + 1)), staff)
     return _page(list(newest.order_by("-received_at", "-pk")), size)
 
@@ -178,16 +178,11 @@ def conversation(staff: Staff, message: Message) -> Sequence[Message]:
 
 def counts(staff: Staff) -> dict[str, int]:
     """Return the sidebar's numbers for this person: unread, unknown, and all that is in the inbox."""
-    read = Exists(MessageRead.objects.filter(message=OuterRef("pk"), staff=staff))
-    return (
-        Message.objects.visible_to(staff)
-        .filter(outgoing=False)
-        .aggregate(
-            unread=Count("pk", filter=~read),
-            unknown=Count("pk", filter=Q(known=False)),
-            all=Count("pk"),
-        )
-    )
+    rows = Message.objects.visible_to(staff, outgoing=False)
+    # Two questions that indexes answer alone; asking each message whether it was read takes five times as long.
+    found: dict[str, int] = rows.aggregate(unknown=Count("pk", filter=Q(known=False)), all=Count("pk"))
+    read = MessageRead.objects.filter(staff=staff, message__in=rows).count()
+    return found | {"unread": found["all"] - read}
 
 
 def _start_of(day: date) -> datetime:

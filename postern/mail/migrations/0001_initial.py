@@ -684,6 +684,7 @@ class Migration(migrations.Migration):
                 models.F("wall_key"),
                 models.OrderBy(models.F("received_at"), descending=True),
                 models.OrderBy(models.F("id"), descending=True),
+                include=("known", "deleted_at"),
                 name="message_wall",
             ),
         ),

@@ -21,8 +21,12 @@ class Shell:
         self.staff = request.user
 
     @cached_property
+    def counts(self) -> dict[str, int]:
+        return source.counts(self.staff)
+
+    @cached_property
     def entries(self) -> list[nav.Entry]:
-        return nav.entries(self.staff)
+        return nav.entries(self.staff, self.counts)
 
     @property
     def groups(self) -> list[tuple[str, list[nav.Entry]]]:

@@ -61,14 +61,13 @@ def inbox(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         else None
     )
     page = lists.inbox_page(staff, wanted, request.GET.get("after", ""))
-    query, counts = _query(request.GET), lists.counts(staff)
+    query = _query(request.GET)
     context = {
         "nav": "unknown" if wanted.show == "unknown" else "inbox",
         "page_title": "Author not found" if wanted.show == "unknown" else "Inbox",
         "rows": inbox_rows(page.messages, staff, pk, query),
         "next": _query(request.GET, after=page.next_cursor) if page.next_cursor else "",
-        "counts": counts,
-        "total": rows.count() if query else counts["all"],
+        "total": rows.count() if query else None,
         "wanted": wanted,
         "chips": CHIPS,
         "query": query,
