@@ -86,6 +86,15 @@ def _set_up_django() -> None:
     import django
 
     django.setup()
+    _hash_quickly()
+
+
+def _hash_quickly() -> None:
+    """Passwords are hashed as in production, but not for so long; the stories hash them for real."""
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost = 1, 8
+    Argon2PasswordHasher.parallelism = 1
 
 
 def pytest_unconfigure() -> None:
@@ -164,12 +173,12 @@ def _watch_role(connection: Any, **_: Any) -> None:
 
     def take_on(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         role = _here.get() or _everywhere
-        session = connection.connection
-        # Asked each time: a rollback also takes a SET ROLE back.
-        if session.info.transaction_status != TransactionStatus.INERROR:
-            current, login = session.execute("SELECT current_user, session_user").fetchone()
-            if current != (login if role == "superuser" else f"postern_{role}"):
-                session.execute("RESET ROLE" if role == "superuser" else f"SET ROLE postern_{role}")
+        session = connection.connection.info
+        # Asked each time: a rollback also takes the change back. The server tells every change by itself.
+        if session.transaction_status != TransactionStatus.INERROR:
+            wanted = session.user if role == "superuser" else f"postern_{role}"
+            if session.parameter_status("session_authorization") != wanted:
+                connection.connection.execute(f"SET SESSION AUTHORIZATION {wanted}")
         return execute(sql, params, many, context)
 
     if not any(getattr(w, "of_tests", False) for w in connection.execute_wrappers):

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from django.http import HttpResponse
-from django.test import Client
 
 from postern.mail.access import viewing_as
 from postern.people.models import Staff
 from postern.people.tokens import make_token
+from tests.web.browser import Browser
 
 ROOT = "/api/v1"
 
@@ -23,7 +23,7 @@ class Caller:
             with viewing_as(staff):
                 token = make_token(staff=staff, name="tests")[1]
         self.token = token
-        self.client = Client(enforce_csrf_checks=True, raise_request_exception=False, SERVER_NAME="localhost")
+        self.client = Browser(enforce_csrf_checks=True, raise_request_exception=False)
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> HttpResponse:
         """One request; `headers` and, for an upload, `data` go to Django's client as they are."""
