@@ -180,6 +180,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
 
 OWNED = "mailbox_id = ANY ((SELECT app.owned())::bigint[])"
 SEEN = "EXISTS (SELECT FROM mail_message m WHERE m.id = {table}.message_id)"
+SEEN_IN = "EXISTS (SELECT FROM mail_message m WHERE m.conversation_id = {table}.id)"
 MINE = "staff_id = (SELECT app.me())"
 BOX = "mailbox_id = (SELECT app.box())"
 
@@ -189,6 +190,11 @@ _WRITES = """{d}.author_id = (SELECT app.me()) AND ({d}.mailbox_id = ANY ((SELEC
     AND m.mailbox_id = {d}.mailbox_id AND m.deleted_at IS NULL
     AND m.wall_key = ANY ((SELECT app.answerable())::bigint[]))))"""
 WRITES = _WRITES.replace("{d}", "outbox_delivery")
+# A letter names no message but those its writer sees: whether the foreign key holds would tell (rule S-073).
+_SEES = (
+    "(outbox_delivery.{0} IS NULL OR EXISTS (SELECT FROM mail_message m WHERE m.id = outbox_delivery.{0}))"
+)
+NAMES_SEEN = f"{_SEES.format('answers_id')} AND {_SEES.format('sent_id')}"
 # What a reader wrote is the owner's to see as soon as it was sent off; before that it is its author's.
 SENT_FOR_ME = f"{OWNED} AND state <> 'draft'"
 WRITES_FILE = f"""EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {{table}}.delivery_id
@@ -222,10 +228,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "mail_bcc": {("web", "SELECT"): OWNED, ("worker", "ALL"): BOX},
     "mail_party": {("web", "SELECT"): SEEN, ("web", "WRITE"): OWN_MESSAGES, ("worker", "ALL"): BOX},
     "mail_conversation": {
-        (
-            "web",
-            "SELECT",
-        ): "EXISTS (SELECT FROM mail_message m WHERE m.conversation_id = mail_conversation.id)",
+        ("web", "SELECT"): SEEN_IN,
         ("worker", "ALL"): BOX,
     },
     "mail_reference": {("worker", "ALL"): BOX},
@@ -246,7 +249,9 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "mailboxes_secret": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
     "mailboxes_reader": {
         ("web", "SELECT"): f"{OWNED} OR {MINE}",
-        ("web", "WRITE"): OWNED,
+        ("web", "INSERT"): f"{OWNED} AND handover_id IS NULL",  # that is for app.hand_over
+        ("web", "UPDATE"): f"{OWNED} AND handover_id IS NULL",
+        ("web", "DELETE"): OWNED,
         ("worker", "ALL"): ANY,
     },
     "mailboxes_denyentry": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
@@ -266,8 +271,8 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "outbox_delivery": {
         ("web", "SELECT"): f"({SENT_FOR_ME}) OR ({WRITES})"
         " OR (author_id = (SELECT app.me()) AND state IN ('draft', 'queued', 'failed', 'held'))",
-        ("web", "INSERT"): WRITES,
-        ("web", "UPDATE"): f"({SENT_FOR_ME}) OR ({WRITES})",
+        ("web", "INSERT"): f"{WRITES} AND {NAMES_SEEN}",
+        ("web", "UPDATE"): f"(({SENT_FOR_ME}) OR ({WRITES})) AND {NAMES_SEEN}",
         ("web", "DELETE"): "author_id = (SELECT app.me()) AND state IN ('draft', 'failed', 'held')",
         ("worker", "ALL"): BOX,
     },

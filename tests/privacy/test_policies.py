@@ -34,6 +34,8 @@ def house(db, acting_as):
         "staff_id": staff,
         "author_id": staff,
         "message_id": message.pk,
+        "answers_id": message.pk,
+        "sent_id": message.pk,
     }
     known |= {
         "conversation_id": message.conversation_id,
