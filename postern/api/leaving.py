@@ -63,12 +63,13 @@ class HandoverNew(Body):
 
 
 class HandoverLine(Schema):
-    """One line of the log. `ground`: consent, break_glass, or ended."""
+    """One line of the log. `ground`: consent, break_glass, or ended; password or token for what was made at the
+    server's shell for `owner_id` (then `by_id` is null)."""
 
     id: int
     owner_id: int
     successor_id: int | None
-    by_id: int
+    by_id: int | None
     ground: str
     reason: str
     customers_only: bool

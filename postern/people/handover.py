@@ -86,7 +86,8 @@ def end_handover(*, by: Staff, owner: Staff) -> None:
 
 def in_force(owner: Staff) -> Handover | None:
     """Return the handover that holds now, as far as the log tells."""
-    last = Handover.objects.filter(owner=owner).select_related("successor", "by").first()
+    lines = Handover.objects.filter(owner=owner, successor__isnull=False)  # the others are about the account
+    last = lines.select_related("successor", "by").first()
     if last is None or last.ground == Handover.Ground.ENDED or owner.is_active:
         return None
     return last if last.ends_at is not None and last.ends_at > timezone.now() else None

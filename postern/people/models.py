@@ -224,16 +224,21 @@ class Consent(models.Model):
 
 
 class Handover(models.Model):
-    """One line of the log: who handed whose mail to whom, on what ground, until when. Never changed or deleted."""
+    """One line of the log: who handed whose mail to whom, on what ground, until when. Never changed or deleted.
+
+    Also what was done to an account at the server's shell: then nobody is known who did it (`by`).
+    """
 
     class Ground(models.TextChoices):
         CONSENT = "consent", "The owner had agreed"
         BREAK_GLASS = "break_glass", "Without consent, for the reason given"
         ENDED = "ended", "Ended"
+        PASSWORD = "password", "One-time password made at the server’s shell"
+        TOKEN = "token", "API token made at the server’s shell"
 
     owner = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="+")
     successor = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="+")
-    by = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="+")
     ground = models.CharField(max_length=12, choices=Ground)
     reason = models.TextField(blank=True, max_length=2000)
     customers_only = models.BooleanField(default=True)

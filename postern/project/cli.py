@@ -27,7 +27,8 @@ look after it
   postern rotate-keys                    a new key for the saved passwords, while everything runs
   postern create-admin EMAIL             make an administrator or super-administrator
   postern import-customers FILE.csv      customers and leads from a CSV file
-  postern token EMAIL                    a token for the API
+  postern password EMAIL                 a one-time password for who forgot theirs; they are told
+  postern token EMAIL                    a token for the API; its person is told
   postern mailbox list                   the mailboxes and how they are
   postern mailbox sync ID                read a mailbox now
   postern mailbox reconcile ID           prove that nothing on the server is missing here
@@ -94,6 +95,8 @@ def parser() -> argparse.ArgumentParser:
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     customers = verbs.add_parser("import-customers", help="customers and leads from a CSV file")
     customers.add_argument("file", type=Path)
+    password = verbs.add_parser("password", help="a one-time password for somebody, who is told; shown once")
+    password.add_argument("email", help="who forgot theirs: their sign-ins and API tokens end")
     token = verbs.add_parser("token", help="a token for the API, shown once")
     token.add_argument("email", help="whose token: it can do what this administrator can")
     token.add_argument("--name", default="command line", help="what it is for")

@@ -123,18 +123,36 @@ def test_create_admin_refuses_an_address_in_use(db, monkeypatch, capsys):
     assert Staff.objects.count() == 1
 
 
-def test_a_token_is_printed_once_and_only_its_digest_stays(db, capsys):
+def test_a_token_is_printed_once_and_only_its_digest_stays(db, capsys, acting_as):
     import hashlib
 
     from postern.people.models import Staff, Token
     from postern.project.commands.token import token
 
     Staff.objects.create_staff(email="ada@example.com", name="Ada", password=None)
-    assert token(Namespace(email="ADA@example.com", name="backup")) == 0
-    printed = capsys.readouterr().out.strip()
-    assert Token.objects.get().digest == hashlib.sha256(printed.encode()).hexdigest()
-    assert token(Namespace(email="nobody@example.com", name="x")) == 1
+    with acting_as("owner"):
+        assert token(Namespace(email="ADA@example.com", name="backup")) == 0
+        printed = capsys.readouterr().out.strip()
+        assert Token.objects.get().digest == hashlib.sha256(printed.encode()).hexdigest()
+        assert token(Namespace(email="nobody@example.com", name="x")) == 1
     assert Token.objects.count() == 1
+
+
+def test_a_one_time_password_is_printed_alone_and_only_its_hash_stays(db, capsys, acting_as):
+    from postern.people.models import Staff
+    from postern.project.commands.password import password
+
+    Staff.objects.create_staff(email="ada@example.com", name="Ada", password="a long pass phrase")
+    with acting_as("owner"):
+        assert password(Namespace(email="ADA@example.com")) == 0
+        said = capsys.readouterr()
+        ada = Staff.objects.get()
+        assert ada.check_password(said.out.strip()) and not ada.check_password("a long pass phrase")
+        assert "Ada is told at the next sign-in" in said.err and said.out.strip() not in said.err
+        assert password(Namespace(email="nobody@example.com")) == 1
+        Staff.objects.update(is_active=False)
+        assert password(Namespace(email="ada@example.com")) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_import_customers_saves_the_good_rows_and_names_the_broken_ones(db, place, capsys):

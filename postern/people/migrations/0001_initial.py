@@ -111,6 +111,8 @@ class Migration(migrations.Migration):
                             ("consent", "The owner had agreed"),
                             ("break_glass", "Without consent, for the reason given"),
                             ("ended", "Ended"),
+                            ("password", "One-time password made at the server’s shell"),
+                            ("token", "API token made at the server’s shell"),
                         ],
                         max_length=12,
                     ),
@@ -122,6 +124,7 @@ class Migration(migrations.Migration):
                 (
                     "by",
                     models.ForeignKey(
+                        null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
