@@ -16,8 +16,13 @@ from tests.stories.outsider import Outsider, letter
 from tests.stories.product import BOSS, BOSS_PASSWORD, Product, wait_for
 
 NAMES = ["Marta", "Elena", "Tomas", "Greta", "Jonas", "Aylin", "Pavel", "Ingrid", "Rosa", "Henrik"]
-POOL = 100
-"""How many accounts each kind of person has on the servers, made before they start."""
+POOL = 200
+"""How many accounts each kind of person has on the servers, made before they start: enough for all stories."""
+_COPY = """
+INSERT INTO people_staff SELECT one.* FROM people_staff first, jsonb_populate_record(first, jsonb_build_object(
+    'id', nextval(pg_get_serial_sequence('people_staff', 'id')), 'email', %s::text, 'name', %s::text, 'is_active', true
+)) one WHERE first.id = %s
+"""
 
 
 def accounts() -> dict[str, str]:
@@ -279,6 +284,8 @@ class Office:
     smtp: Postfix
     boss: Admin = field(init=False)
     hired: list[Admin] = field(default_factory=list)
+    _first: int = 0
+    _password: str = ""
 
     def __post_init__(self) -> None:
         self._numbers: Iterator[int] = count()
@@ -298,22 +305,36 @@ class Office:
             "smtp_security": "starttls",
         }
 
-    def hire(self, role: str = "admin", *, sign_in: str = "") -> Admin:
-        """Add an administrator in Config and sign them in; their mailbox is not set up yet."""
+    def hire(self, *, sign_in: str = "") -> Admin:
+        """Add an administrator and sign them in; their mailbox is not set up yet.
+
+        The first one comes in through Config, as everybody does. The others' rows are like that one's, with the
+        same password: hashing two new ones for each took a sixth of the time of all stories.
+        """
         number = next(self._numbers)
         name = f"{NAMES[number % len(NAMES)]} {number:03}"
-        sign_in = sign_in or f"person{number:03}@staff.test"
-        page = self.boss.post("/config/administrators/", {"name": name, "email": sign_in, "role": role})
+        one = Admin(self, name, sign_in or f"person{number:03}@staff.test", f"admin{number:03}@isp.test")
+        if self._password:
+            self.product.sql(_COPY, one.sign_in_address, name, self._first)
+            assert "/sign-in/" not in one.sign_in(one.sign_in_address, self._password).url
+        else:
+            self._password = self._invite(one)
+            self._first = self._staff_id(one.sign_in_address)
+        one.staff_id = self._staff_id(one.sign_in_address)
+        self.hired.append(one)
+        return one
+
+    def _invite(self, one: Admin) -> str:
+        """Add somebody in Config; they sign in with the first password and choose their own, which is returned."""
+        data = {"name": one.name, "email": one.sign_in_address, "role": "admin"}
+        page = self.boss.post("/config/administrators/", data)
         first = re.search(r'<code class="mono">([^<]+)</code>', page.text)
         assert first, page.main[:500]
-        one = Admin(self, name, sign_in, f"admin{number:03}@isp.test")
-        assert one.sign_in(sign_in, first[1]).status == 200
+        assert one.sign_in(one.sign_in_address, first[1]).status == 200
         own = f"{first[1]} of my own"
         page = one.post("/first-password/", {"new_password1": own, "new_password2": own})
         assert page.status == 200 and "/first-password/" not in page.url
-        one.staff_id = self._staff_id(sign_in)
-        self.hired.append(one)
-        return one
+        return own
 
     def client(self) -> Outsider:
         """A customer-to-be with a mailbox of their own on the servers."""
