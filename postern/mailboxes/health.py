@@ -43,6 +43,8 @@ def in_words(health: MailboxHealth, now: datetime | None = None) -> Words:
 def _title(health: MailboxHealth) -> str:
     if health.state == State.RECONNECTING and health.code == "over_limit":
         return "Provider’s limit reached"
+    if health.state == State.PASSWORD_REJECTED and health.code == "token_rejected":
+        return "Access token rejected"
     if health.state == State.FIRST_SYNC and health.total:
         return f"First sync {min(100, 100 * health.done // health.total)}%"
     return str(State(health.state).label)
@@ -68,6 +70,8 @@ def _sentence(health: MailboxHealth, now: datetime) -> str:
         case State.PAUSED:
             return f"Inbox processing is switched off; what was imported stays.{since}"
         case State.PASSWORD_REJECTED:
+            if health.code == "token_rejected":
+                return f"The access token has ended or was taken back; mail waits on the server.{_quote(health)}{since}"
             return f"Password rejected.{_quote(health)}{since}"
         case State.CERTIFICATE_CHANGED:
             return f"The server shows another certificate than the one remembered.{since} Nothing was sent to it."

@@ -265,7 +265,7 @@ def token_rejected(why: str) -> MailError:
     return MailError(
         "token_rejected",
         "The mail server did not accept the access token.",
-        "Sign in at the provider again.",
+        "Get a new access token from the provider and enter it in place of the old one.",
         temporary=False,
         server_text=why,
     )

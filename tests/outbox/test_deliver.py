@@ -139,6 +139,23 @@ def test_a_permanent_refusal_shows_the_servers_words(outbox, server, says, code)
     assert [t.recipients for t in server.taken] == [["other@o.example"]]
 
 
+@pytest.mark.rule("R-036")
+def test_a_token_that_ended_is_tried_once_and_the_letter_is_kept(outbox, server):
+    server.says = {"EHLO": "250-here\r\n250 AUTH XOAUTH2", "AUTH": "535 5.7.8 token expired"}
+    row = outbox.queue()
+    with outbox.acting_as("owner"):
+        Mailbox.objects.filter(pk=outbox.mailbox.pk).update(smtp_auth="xoauth2")
+    row = outbox.work(row)
+    assert (row.state, row.code) == ("failed", "token_rejected") and "new access token" in row.advice
+    server.says["AUTH"] = "235 welcome"
+    assert outbox.work(row).state == "failed", "it is not tried again by itself"
+    with viewing_as(outbox.marta):
+        again = compose.send(
+            delivery=compose.save(delivery=row, to="a@a.example", text="Again"), undo_seconds=0
+        )
+    assert outbox.work(again).state == "accepted" and len(server.taken) == 1
+
+
 @pytest.mark.rule("R-046")
 def test_one_of_three_refused(outbox, server):
     server.says = {"RCPT b@b.example": "550 5.1.1 no such user"}
