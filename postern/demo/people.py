@@ -157,10 +157,7 @@ def seed(*, imap_port: int, smtp_port: int) -> Team:
 
 def _staff(email: str, name: str, title: str, *, role: str = Staff.Role.ADMIN) -> Staff:
     """Nobody has a password: the demo's people sign in by their address in the terminal."""
-    staff = Staff.objects.create_staff(email=email, name=name, password=None, role=role)
-    staff.title = title
-    staff.save(update_fields=["title"])
-    return staff
+    return Staff.objects.create_staff(email=email, name=name, password=None, role=role, title=title)
 
 
 def add_client(client: Client) -> Customer:

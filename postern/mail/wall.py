@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from postern.mail import leaving, logwall, sharewall
+from postern.mail import leaving, logwall, sharewall, staffwall
 from postern.mail.sealing import seal
 
 FUNCTIONS = """
@@ -156,7 +156,7 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
   EXECUTE FUNCTION app.follow_message();
 """
 
-SOURCES = (FUNCTIONS, leaving.FUNCTIONS, logwall.FUNCTIONS, sharewall.FUNCTIONS)
+SOURCES = (FUNCTIONS, leaving.FUNCTIONS, logwall.FUNCTIONS, sharewall.FUNCTIONS, staffwall.FUNCTIONS)
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.me()": ("web",),
     "app.is_super()": ("web",),
@@ -175,6 +175,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     **leaving.FUNCTION_RIGHTS,
     **logwall.FUNCTION_RIGHTS,
     **sharewall.FUNCTION_RIGHTS,
+    **staffwall.FUNCTION_RIGHTS,
     "app.tidy()": ("send",),
 }
 
@@ -286,11 +287,11 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     **leaving.WALLED,
     **logwall.WALLED,
     **sharewall.WALLED,
+    **staffwall.WALLED,
 }
 
 # Tables without mail: everybody at work here may use them.
 OPEN: dict[str, str] = {
-    "people_staff": "SELECT, INSERT, UPDATE",
     "people_customer": "SELECT, INSERT, UPDATE, DELETE",
     "people_address": "SELECT, INSERT, UPDATE, DELETE",
     "people_token": "SELECT, INSERT, UPDATE, DELETE",
@@ -351,6 +352,8 @@ def _rights_of(table: str) -> set[str]:
     commands = {c for (role, word) in WALLED[table] if role == "web" for c in _COMMANDS[word]}
     if table in SECRET_COLUMNS:
         commands.discard("SELECT")
+    if table in staffwall.UPDATE_COLUMNS:
+        commands.discard("UPDATE")
     return commands
 
 
@@ -368,6 +371,8 @@ def rights() -> set[tuple[str, str, str]]:
             found |= {
                 (table, f"postern_{role}", command) for role in ("sync", "send") for command in everything
             }
+        elif ("worker", "SELECT") in WALLED[table]:
+            found |= {(table, f"postern_{role}", "SELECT") for role in ("sync", "send")}
     return found | {(table, "postern_send", command) for table in JOBS for command in everything}
 
 
@@ -393,6 +398,9 @@ def raise_wall(cursor: Any) -> None:
         cursor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
         if table in SECRET_COLUMNS:
             cursor.execute(f"GRANT SELECT ({SECRET_COLUMNS[table]}) ON {table} TO postern_web")
+        if table in staffwall.UPDATE_COLUMNS:
+            columns = ", ".join(staffwall.UPDATE_COLUMNS[table])
+            cursor.execute(f"GRANT UPDATE ({columns}) ON {table} TO postern_web")
         cursor.execute("SELECT policyname FROM pg_policies WHERE tablename = %s", [table])
         for (name,) in cursor.fetchall():
             cursor.execute(f"DROP POLICY {name} ON {table}")

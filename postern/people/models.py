@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import check_password, get_hasher, identify_hasher
 from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -16,12 +17,14 @@ from postern.mime.addresses import normalise
 class StaffManager(BaseUserManager["Staff"]):
     """Makes and finds staff by their sign-in address."""
 
-    def create_staff(self, *, email: str, name: str, password: str | None, role: str = "admin") -> Staff:
+    def create_staff(
+        self, *, email: str, name: str, password: str | None, role: str = "admin", **more: Any
+    ) -> Staff:
         """Return a new, saved member of staff; raises ValueError for a bad address."""
         address = normalise(email)
         if not address:
             raise ValueError("Type a full e-mail address, like name@company.example.")
-        staff = self.model(email=address, name=name.strip() or address, role=role)
+        staff = self.model(email=address, name=name.strip() or address, role=role, **more)
         staff.set_password(password)
         staff.save()
         return staff
@@ -38,6 +41,7 @@ class Staff(AbstractBaseUser):
         SUPER = "super", "Super-administrator"
         ADMIN = "admin", "Administrator"
 
+    last_login = None  # when somebody signed in is nobody's business, and nothing here asks for it
     email = models.EmailField("sign-in address", max_length=254, unique=True)
     name = models.CharField(max_length=120)
     role = models.CharField(max_length=8, choices=Role, default=Role.ADMIN)
@@ -67,6 +71,17 @@ class Staff(AbstractBaseUser):
     def is_super(self) -> bool:
         """True for a super-administrator: manages staff and Config, sees nobody's mail."""
         return self.role == self.Role.SUPER
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """True for the person's password. It writes nothing: who signs in is nobody yet (see postern.mail.staffwall)."""
+        return check_password(raw_password, self.password)
+
+    def hash_anew(self, raw_password: str) -> None:
+        """Keep a password that was just found right as this version hashes passwords, if it is not kept so."""
+        ours = get_hasher()
+        if identify_hasher(self.password).algorithm != ours.algorithm or ours.must_update(self.password):
+            self.set_password(raw_password)
+            self.save(update_fields=["password"])
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Tie a session to password and `sign_ins`: one that ended does not come back when somebody is enabled again."""

@@ -32,10 +32,10 @@ def add_staff(*, by: Staff, name: str, email: str, role: str = Staff.Role.ADMIN)
     first = secrets.token_urlsafe(12)
     try:
         with transaction.atomic():
-            staff = Staff.objects.create_staff(email=email, name=name[:120], password=first, role=role)
             # Whoever made the account knows this password: before it is another, nothing can be set up (S-134).
-            staff.must_change_password = True
-            staff.save(update_fields=["must_change_password"])
+            staff = Staff.objects.create_staff(
+                email=email, name=name[:120], password=first, role=role, must_change_password=True
+            )
     except IntegrityError as error:
         raise StaffRefused("address_taken", "email", "Somebody with this address is here already.") from error
     except ValueError as error:
@@ -51,26 +51,14 @@ def change_staff(*, by: Staff, staff: Staff, changes: Mapping[str, Any]) -> Staf
     Raises StaffRefused (last_super) when nobody would be left to manage Postern; PermissionDenied.
     """
     must_be_super(by)
-    with transaction.atomic():
-        # All of them, locked: two super-administrators must not step down at the same moment.
-        supers = Staff.objects.select_for_update().filter(role=Staff.Role.SUPER, is_active=True)
-        others = [row for row in supers.order_by("pk") if row.pk != staff.pk]
-        row = Staff.objects.select_for_update().get(pk=staff.pk)
-        could = row.is_active
-        for field in CHANGEABLE:
-            setattr(row, field, changes.get(field, getattr(row, field)))
-        if not others and not (row.is_super and row.is_active):
-            raise StaffRefused("last_super", "role", "Somebody else has to be super-administrator first.")
-        if could != row.is_active:
-            _call("app.end_handover" if row.is_active else "app.offboard", row)
-        row.save(update_fields=list(CHANGEABLE))
-    return row
-
-
-def _call(function: str, staff: Staff) -> None:
-    """Web reaches nobody else's mailbox: the database does it (postern.mail.leaving)."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s)", [staff.pk])
+    values = [changes.get(field) for field in CHANGEABLE]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Web reaches nobody else's row: the database does it (postern.mail.staffwall).
+        cursor.execute("SELECT app.manage_staff(%s, %s, %s, %s, %s)", [staff.pk, *values])
+        (problem,) = cursor.fetchone()
+    if problem:
+        raise StaffRefused("last_super", "role", "Somebody else has to be super-administrator first.")
+    return Staff.objects.get(pk=staff.pk)
 
 
 def must_be_super(by: Staff) -> None:

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from postern.mail.sealing import SEALS, digest
+from postern.mail.staffwall import UPDATE_COLUMNS
 from postern.mail.wall import (
     FUNCTION_RIGHTS,
     JOBS,
@@ -281,6 +282,12 @@ def _other_rights() -> Iterator[str]:
         query = "SELECT has_column_privilege('postern_web', to_regclass(%s), 'ciphertext', 'SELECT')"
         if _ask(query, f"public.{table}")[0][0]:
             yield f"postern_web can read the passwords in {table}"
+    for table, columns in UPDATE_COLUMNS.items():
+        query = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+        for (column,) in _ask(query, f"public.{table}"):
+            query = "SELECT has_column_privilege('postern_web', to_regclass(%s), %s, 'UPDATE')"
+            if _ask(query, f"public.{table}", column)[0][0] != (column in columns):
+                yield f"what postern_web may change of {table} is not as it should be: {column}"
     for function, roles in FUNCTION_RIGHTS.items():
         query = "SELECT r, has_function_privilege('postern_' || r, %s, 'EXECUTE') FROM unnest(ARRAY['web','sync','send']) r"
         here = {role for role, may in _ask(query, function) if may}

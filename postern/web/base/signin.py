@@ -9,6 +9,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from postern.mail.access import set_viewer
 from postern.mail.events import notify
 from postern.people.models import Staff
 from postern.web.base import throttle
@@ -70,6 +71,9 @@ def _try(request: HttpRequest, form: SignInForm) -> int:
         form.add_error(None, WRONG)
         return 422
     throttle.succeeded(ip, account)
+    set_viewer(staff.pk)
+    if isinstance(staff, Staff):
+        staff.hash_anew(password)
     login(request, staff)  # takes a new session id
     return 200
 

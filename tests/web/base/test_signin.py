@@ -45,8 +45,9 @@ def test_the_session_number_changes(client: Browser, marta: Staff) -> None:
 
 
 def test_every_refusal_is_the_same(client: Browser, marta: Staff) -> None:
-    Staff.objects.create_staff(email="gone@northlink.example", name="Gone", password=PASSWORD)
-    Staff.objects.filter(email="gone@northlink.example").update(is_active=False)
+    Staff.objects.create_staff(
+        email="gone@northlink.example", name="Gone", password=PASSWORD, is_active=False
+    )
     bodies = set()
     for email, password in (
         (EMAIL, "wrong"),
@@ -125,7 +126,29 @@ def test_whoever_is_in_is_not_asked_again(inside: Browser) -> None:
     assert inside.get("/sign-in/").headers["Location"] == "/"
 
 
-def test_a_disabled_person_is_out_at_the_next_request(inside: Browser, marta: Staff) -> None:
+def test_a_password_kept_by_an_older_version_is_hashed_anew(
+    client: Browser, marta: Staff, acting_as: Any
+) -> None:
+    from django.contrib.auth.hashers import make_password
+
+    def kept() -> str:
+        return Staff.objects.values_list("password", flat=True).get(pk=marta.pk)
+
+    before = kept()
+    old = make_password(PASSWORD, hasher="pbkdf2_sha256")
+    with acting_as("superuser"):
+        Staff.objects.filter(pk=marta.pk).update(password=old)
+    attempt(client, EMAIL, "wrong")
+    assert kept() == old
+    attempt(client)
+    assert signed_in(client) and kept().startswith("argon2") and kept() != before
+    again = Browser()
+    attempt(again)
+    assert signed_in(again) and signed_in(client)
+
+
+def test_a_disabled_person_is_out_at_the_next_request(inside: Browser, marta: Staff, acting_as: Any) -> None:
     assert inside.get("/live/").status_code == 200
-    Staff.objects.filter(pk=marta.pk).update(is_active=False)
+    with acting_as("superuser"):
+        Staff.objects.filter(pk=marta.pk).update(is_active=False)
     assert inside.get("/live/").status_code == 302

@@ -1,0 +1,48 @@
+"""The second lock of the table of who may sign in: a person changes their own row, a super-administrator four columns.
+
+Nobody's password, sign-in address or sign-ins are within reach of a super-administrator, whatever the pages do
+(rule S-134). Applied with the rest of the wall (postern.mail.wall); told in docs/decisions/0015-forgotten-passwords.md.
+"""
+
+FUNCTIONS = """
+-- A super-administrator changes somebody's name, title, role, or whether they may sign in; NULL leaves it as it is.
+-- Who no longer may is offboarded (app.offboard); whose account comes back, what was handed over ends. Returns '',
+-- or why nothing was done: last_super.
+CREATE OR REPLACE FUNCTION app.manage_staff(who bigint, new_name text, new_title text, new_role text, active boolean)
+  RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE before people_staff;
+BEGIN
+  IF NOT app.is_super() OR new_role NOT IN ('super', 'admin') THEN
+    RAISE EXCEPTION 'not allowed' USING ERRCODE = 'insufficient_privilege'; END IF;
+  -- All of them, locked: two super-administrators must not step down at the same moment.
+  PERFORM FROM people_staff WHERE role = 'super' AND is_active OR id = who ORDER BY id FOR UPDATE;
+  SELECT * INTO STRICT before FROM people_staff WHERE id = who;
+  IF NOT (coalesce(new_role, before.role) = 'super' AND coalesce(active, before.is_active))
+    AND NOT EXISTS (SELECT FROM people_staff WHERE role = 'super' AND is_active AND id <> who)
+  THEN RETURN 'last_super'; END IF;
+  IF before.is_active AND NOT active THEN PERFORM app.offboard(who);
+  ELSIF NOT before.is_active AND active THEN PERFORM app.end_handover(who); END IF;
+  UPDATE people_staff SET name = coalesce(new_name, before.name), title = coalesce(new_title, before.title),
+    role = coalesce(new_role, before.role), is_active = coalesce(active, before.is_active) WHERE id = who;
+  RETURN '';
+END $$;
+"""
+
+FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
+    "app.manage_staff(bigint, text, text, text, boolean)": ("web",)
+}
+
+_SELF = "id = (SELECT app.me())"
+WALLED: dict[str, dict[tuple[str, str], str]] = {
+    # Everybody at work here may know who else is; of one's own row, web changes the columns below.
+    "people_staff": {
+        ("web", "SELECT"): "true",
+        ("web", "INSERT"): "true",
+        ("web", "UPDATE"): _SELF,
+        ("worker", "SELECT"): "true",
+    }
+}
+UPDATE_COLUMNS: dict[str, tuple[str, ...]] = {
+    "people_staff": ("has_notice", "must_change_password", "name", "password", "single_keys", "title")
+}
+"""What web may change of tables where that is not every column."""

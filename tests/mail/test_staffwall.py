@@ -1,0 +1,109 @@
+"""The second lock of who may sign in: what web's role changes of people, whatever the pages do (S-134)."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.db import DatabaseError, connection, transaction
+
+from postern.mail.access import set_viewer
+from postern.mail.staffwall import UPDATE_COLUMNS
+from postern.people.models import Staff
+from postern.people.staff import StaffRefused, change_staff
+from tests.world import World, make_world
+
+OWN = {
+    "name": "Renamed",
+    "title": "Care",
+    "single_keys": False,
+    "must_change_password": True,
+    "has_notice": True,
+    "password": make_password(None),
+}
+NEVER = {"email": "else@isp.example", "role": "super", "is_active": False, "sign_ins": 7, "id": 999}
+
+
+@pytest.fixture
+def world(db, acting_as) -> World:
+    return make_world(acting_as)
+
+
+def change(viewer: Staff | None, whose: Staff, **values: object) -> int:
+    with transaction.atomic():
+        set_viewer(viewer.pk if viewer else None)
+        return Staff.objects.filter(pk=whose.pk).update(**values)
+
+
+def manage(viewer: Staff | None, whose: Staff, *values: object) -> str:
+    with transaction.atomic(), connection.cursor() as cursor:
+        set_viewer(viewer.pk if viewer else None)
+        cursor.execute("SELECT app.manage_staff(%s, %s, %s, %s, %s)", [whose.pk, *values])
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.rule("S-134")
+def test_s134_a_person_changes_their_own_row_and_no_other_not_even_a_super_administrator(world):
+    assert set(OWN) == set(UPDATE_COLUMNS["people_staff"])
+    for column, value in OWN.items():
+        assert change(world.owner, world.owner, **{column: value}) == 1, column
+        for viewer in (world.boss, world.colleague, None):
+            assert change(viewer, world.owner, **{column: value}) == 0, column
+
+
+@pytest.mark.rule("S-134")
+def test_s134_no_page_changes_an_address_a_role_or_who_may_sign_in(world):
+    for column, value in NEVER.items():
+        for viewer in (world.owner, world.boss):
+            with pytest.raises(DatabaseError, match="permission denied"):
+                change(viewer, viewer, **{column: value})
+    fields = {field.column for field in Staff._meta.fields}
+    assert fields == {*OWN, *NEVER, "created_at"}
+
+
+@pytest.mark.parametrize("role", ["sync", "send"])
+def test_workers_read_who_is_here_and_change_nothing(world, acting_as, role):
+    with acting_as(role):
+        assert Staff.objects.count() == 5
+        with pytest.raises(DatabaseError, match="permission denied"):
+            change(world.owner, world.owner, name="x")
+        with pytest.raises(DatabaseError, match="permission denied"):
+            manage(world.boss, world.owner, "x", None, None, None)
+
+
+def test_only_a_super_administrator_manages_and_never_the_last_one_away(world):
+    for viewer in (world.owner, None):
+        with pytest.raises(DatabaseError, match="not allowed"):
+            manage(viewer, world.colleague, "x", None, None, None)
+    with pytest.raises(DatabaseError, match="not allowed"):
+        manage(world.boss, world.colleague, None, None, "emperor", None)
+    assert manage(world.boss, world.colleague, "Renamed", None, None, None) == ""
+    row = Staff.objects.get(pk=world.colleague.pk)
+    assert (row.name, row.title, row.role, row.is_active) == ("Renamed", "", "admin", True)
+    for values in ((None, None, "admin", None), (None, None, None, False)):
+        assert manage(world.boss, world.boss, *values) == "last_super"
+    with transaction.atomic():
+        set_viewer(world.boss.pk)
+        with pytest.raises(StaffRefused, match="Somebody else"):
+            change_staff(by=world.boss, staff=world.boss, changes={"role": "admin"})
+        assert change_staff(by=world.boss, staff=world.owner, changes={"role": "super"}).is_super
+        assert not change_staff(by=world.boss, staff=world.boss, changes={"role": "admin"}).is_super
+    with pytest.raises(DatabaseError, match="not allowed"):
+        manage(world.boss, world.owner, "x", None, None, None)
+
+
+def test_two_who_step_down_at_the_same_moment(world, acting_as):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with acting_as("superuser"):
+        Staff.objects.filter(pk=world.owner.pk).update(role="super")
+
+    def step_down(staff: Staff) -> str:
+        try:
+            return manage(staff, staff, None, None, "admin", None)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as both:
+        told = sorted(both.map(step_down, (world.owner, world.boss)))
+    assert told == ["", "last_super"]
+    assert Staff.objects.filter(role="super", is_active=True).count() == 1
