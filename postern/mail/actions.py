@@ -277,7 +277,9 @@ def mark_read(*, staff: Staff, message: Message) -> None:
 
 
 def _customer(pk: Any) -> Customer:
-    customer = Customer.objects.filter(pk=pk).first() if str(pk or "").isdigit() else None
+    chosen = str(pk or "")
+    is_id = chosen.isascii() and chosen.isdigit() and len(chosen) < 19
+    customer = Customer.objects.filter(pk=chosen).first() if is_id else None
     if customer is None:
         raise ActionRefused("no_such_customer", "Choose a customer or lead from the list.")
     return customer

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from postern.people.handover import notices_of, read_notices
 from postern.people.models import Staff
+from postern.web.base.numbers import typed_id
 
 OPEN = frozenset({"first-password", "notices", "sign-in", "sign-out", "theme", "font"})
 """Pages that open nevertheless."""
@@ -82,9 +83,9 @@ def notices(request: HttpRequest) -> HttpResponse:
     """Show what the person must be told; only saying that one read it opens the other pages again."""
     staff = request.user
     assert isinstance(staff, Staff)
-    upto = request.POST.get("upto", "")
-    if request.method == "POST" and upto.isdigit() and len(upto) < 19:
-        read_notices(staff=staff, upto=int(upto))
+    upto = typed_id(request.POST.get("upto"))
+    if upto:
+        read_notices(staff=staff, upto=upto)
         return redirect("home")
     rows = notices_of(staff)
     if not rows:

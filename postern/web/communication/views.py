@@ -21,6 +21,7 @@ from postern.mime.quoting import split_quote
 from postern.outbox.behalf import Seen, authors_of, seen_by
 from postern.outbox.models import Delivery
 from postern.people.models import Customer, Staff
+from postern.web.base.numbers import typed_id
 from postern.web.compose.composer import NEW, composer_of, first_address
 from postern.web.inbox.opening import What, opened, prefetched
 from postern.web.inbox.shared import sharing_of
@@ -84,7 +85,7 @@ def _composer(staff: Staff, customer: Customer, write: str) -> dict[str, Any]:
     """The docked composer's context with a letter that this person may change; {} without one."""
     if write == NEW:
         return composer_of(staff, None) | {"composer": True, "to": first_address(customer)}
-    rows = Delivery.objects.current(staff).filter(pk=write) if write.isdigit() else Delivery.objects.none()
+    rows = Delivery.objects.current(staff).filter(pk=typed_id(write))
     for seen in seen_by(staff, rows):
         if seen.can_edit:
             return composer_of(staff, seen) | {"composer": True, "customer": customer}

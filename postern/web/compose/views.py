@@ -18,6 +18,7 @@ from postern.outbox.behalf import Seen, seen_by
 from postern.outbox.compose import ComposeError
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer
+from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.compose.composer import FIELDS, composer_of, docked, first_address
 from postern.web.inbox.opening import What, opened
@@ -277,13 +278,9 @@ def _page(request: HttpRequest, seen: Seen | None, values: dict[str, Any], statu
 
 def _chosen_mailbox(request: HttpRequest) -> Mailbox | None:
     """The mailbox chosen under From, None where there was no choice."""
-    pk = _number(request.POST.get("mailbox"))
+    pk = typed_id(request.POST.get("mailbox"))
     return Mailbox.objects.filter(owner=person(request), pk=pk).first() if pk else None
 
 
 def _customer(pk: str) -> Customer | None:
-    return Customer.objects.filter(pk=pk).first() if pk.isdigit() else None
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return Customer.objects.filter(pk=typed_id(pk)).first()

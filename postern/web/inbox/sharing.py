@@ -15,6 +15,7 @@ from postern.mail.sharing import add_aside, share, take_back, take_out
 from postern.mailboxes.cleaning import SettingsError
 from postern.people.models import Staff
 from postern.web.base.dates import end_of
+from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.inbox.content import visible
 from postern.web.inbox.views import person
@@ -26,7 +27,7 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
     """Share the conversation of a message with a colleague, or change until when."""
     message = _own(request, pk)
     chosen = request.POST.get("colleague", "")
-    colleague = Staff.objects.filter(pk=chosen, is_active=True).first() if chosen.isdigit() else None
+    colleague = Staff.objects.filter(pk=typed_id(chosen), is_active=True).first()
     response = redirect(_back(request, message))
     if colleague is None:
         toast(request, response, "Choose a colleague.", red=True)
@@ -94,8 +95,8 @@ def _own(request: HttpRequest, pk: int) -> Message:
 
 def _back(request: HttpRequest, message: Message) -> str:
     """Where the person came from: a customer's Communication, or the message."""
-    customer = request.POST.get("back", "")
-    if customer.isdigit():
+    customer = typed_id(request.POST.get("back"))
+    if customer:
         thread = Message.objects.filter(pk=message.pk).values_list("conversation_id", flat=True).get()
         return f"{reverse('communication', args=[customer])}?thread={thread}"
     return reverse("sent-message" if message.outgoing else "message", args=[message.pk])

@@ -12,6 +12,7 @@ from postern.mailboxes.models import Reader
 from postern.mailboxes.readers import grant, revoke
 from postern.people.models import Staff
 from postern.web.base.dates import end_of
+from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 from postern.web.profile.email import own_mailbox
@@ -24,7 +25,7 @@ def give(request: HttpRequest) -> HttpResponse:
     staff = person(request)
     mailbox = own_mailbox(staff)
     chosen = request.POST.get("reader", "")
-    reader = Staff.objects.filter(pk=chosen, is_active=True).first() if chosen.isdigit() else None
+    reader = Staff.objects.filter(pk=typed_id(chosen), is_active=True).first()
     response = redirect("/profile/email/#access")
     if mailbox is None or reader is None:
         text = "Save your mailbox first." if mailbox is None else "Choose an administrator."

@@ -16,6 +16,7 @@ from postern.people import handover
 from postern.people.models import Handover, Staff, Token
 from postern.people.staff import StaffRefused
 from postern.people.tokens import make_token
+from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 
@@ -116,7 +117,7 @@ def consent(request: HttpRequest) -> HttpResponse:
     """Choose what becomes of one's mail when one leaves; nobody gets it unless chosen here."""
     staff = person(request)
     chosen = request.POST.get("successor", "none")
-    successor = Staff.objects.filter(pk=chosen).first() if chosen.isdigit() and len(chosen) < 19 else None
+    successor = Staff.objects.filter(pk=typed_id(chosen)).first()
     if chosen not in ("none", "anyone") and successor is None:
         return _page(request, status=422, consent_problem="Choose somebody from the list.")
     try:

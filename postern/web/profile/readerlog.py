@@ -22,6 +22,7 @@ from postern.mail.visibility import scope_in_words
 from postern.mailboxes.models import Mailbox
 from postern.outbox.letter import ComposeError, check_way_out
 from postern.people.models import Staff
+from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 
@@ -68,9 +69,9 @@ def log(request: HttpRequest) -> HttpResponse:
     """The list, newest first."""
     staff = person(request)
     rows = lines(staff, read_filter(request.GET))
-    after = request.GET.get("after", "")
-    if after.isascii() and after.isdigit() and len(after) < 19:
-        rows = rows.filter(pk__lt=int(after))
+    after = typed_id(request.GET.get("after"))
+    if after:
+        rows = rows.filter(pk__lt=after)
     found = list(rows.order_by("-pk")[: PAGE + 1])
     shown = found[:PAGE]
     query = kept(request.GET)
@@ -127,9 +128,9 @@ def read_filter(query: QueryDict) -> Wanted:
     """The filter named by an address; what makes no sense is left out."""
     words = query.get("customer", "").strip()[:200]
     return Wanted(
-        reader=_number(query.get("reader", "")),
-        mailbox=_number(query.get("mailbox", "")),
-        message=_number(query.get("message", "")),
+        reader=typed_id(query.get("reader")) or None,
+        mailbox=typed_id(query.get("mailbox")) or None,
+        message=typed_id(query.get("message")) or None,
         since=_day(query.get("since", "")),
         until=_day(query.get("until", "")),
         customers=customers_named(words) if words else None,
@@ -208,10 +209,6 @@ def _shown_as(row: Opening) -> tuple[object, ...]:
 
 def _moment(moment: datetime) -> str:
     return timezone.localtime(moment).isoformat(sep=" ", timespec="seconds")
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _day(text: str) -> date | None:
