@@ -84,7 +84,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """`visit(staff, size=DESK, dark=False, scripts=True)` opens a page signed in as somebody (None: nobody).
+    """`visit(staff, size=DESK, dark=False, scripts=True)` opens a page for somebody who is signed in (None: nobody).
 
     What the console complains about, and every address asked for elsewhere, fails the test at its end.
     """
@@ -117,7 +117,9 @@ def visit(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
             lambda r: None if r.url.startswith((address, "data:")) else page.strangers.append(r.url),
         )
         opened.append(page)
-        if staff is not None:
+        if staff is not None and scripts:
+            context.add_cookies([{"url": address, **session_of(staff)}])
+        elif staff is not None:
             sign_in(page, staff)
         return page
 
@@ -128,8 +130,20 @@ def visit(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
     assert not [url for page in opened for url in page.strangers]
 
 
+def session_of(staff: Any) -> dict[str, str]:
+    """Name and value of the cookie of somebody who signed in."""
+    from django.conf import settings
+
+    from tests.web.browser import Browser
+
+    inside = Browser()
+    inside.force_login(staff)
+    name = settings.SESSION_COOKIE_NAME
+    return {"name": name, "value": inside.cookies[name].value}
+
+
 def sign_in(page: Any, staff: Any) -> None:
-    """Through the page, as everybody does."""
+    """Through the page, as everybody does; with scripts tests/web/base and the new administrator show it."""
     from tests.web.office import PASSWORD
 
     page.goto("/sign-in/?next=/profile/")
