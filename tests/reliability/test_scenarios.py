@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.reliability import letters  # noqa: F401  (adds its rows)
+from tests.reliability import arriving, history, leaving, letters, sending  # noqa: F401  (add their rows)
 from tests.reliability.scale import SOAK
 from tests.reliability.scenarios import ALL, Scenario
 from tests.reliability.world import NotHere, World, ladder
