@@ -17,6 +17,7 @@ from postern.mail import lists
 from postern.mail.access import has_own_mailbox, waits_for_own_mailbox
 from postern.mail.models import Sighting
 from postern.mailboxes import denylist
+from postern.mailboxes.comparing import compare_now
 from postern.mailboxes.discover import hint
 from postern.mailboxes.health import in_words
 from postern.mailboxes.models import Mailbox, MailboxHealth, Reader, SystemEmail
@@ -71,7 +72,10 @@ class Colleague(Schema):
 
 
 class Health(Schema):
-    """How a mailbox is, as a state for programs and in words for people."""
+    """How a mailbox is, as a state for programs and in words for people.
+
+    `reconciled`: what came of the last comparison with the mail server, a sentence and then the folders.
+    """
 
     state: str
     since: datetime | None
@@ -80,6 +84,8 @@ class Health(Schema):
     fix: str
     code: str
     last_sync_at: datetime | None
+    reconciled_at: datetime | None
+    reconciled: str
     done: int
     total: int
     seen_sha256: str
@@ -275,6 +281,18 @@ def resume_mailbox(request: HttpRequest, pk: int) -> Status[None]:
 
 
 @router.post(
+    "/mailboxes/{int:pk}/compare",
+    response={202: None},
+    operation_id="compare_mailbox",
+    summary="Compare with the mail server now",
+)
+def compare_mailbox(request: HttpRequest, pk: int) -> Status[None]:
+    """What differs is repaired; health tells what came of it. Daily without being asked."""
+    compare_now(staff=who(request), mailbox=own_mailbox(request, pk))
+    return Status(202, None)
+
+
+@router.post(
     "/mailboxes/{int:pk}/certificate",
     response=MailboxOut,
     operation_id="accept_certificate",
@@ -367,6 +385,8 @@ def _health(mailbox: Mailbox) -> Health | None:
         fix=words.fix,
         code=row.code,
         last_sync_at=row.last_sync_at,
+        reconciled_at=row.reconciled_at,
+        reconciled=row.reconciled,
         done=row.done,
         total=row.total,
         seen_sha256=row.seen_sha256,

@@ -40,6 +40,16 @@ def in_words(health: MailboxHealth, now: datetime | None = None) -> Words:
     return Words(_title(health), _sentence(health, now or timezone.now()), _fix(health), _TONES[state])
 
 
+def comparison(health: MailboxHealth, now: datetime | None = None) -> str:
+    """Say when the mailbox was last compared with its server and what came of it; '' when that never was."""
+    if health.reconciled_at is None:
+        return ""
+    found = health.reconciled.partition("\n")[0]
+    return (
+        f"Compared with the mail server {ago(health.reconciled_at, now or timezone.now())}. {found}".strip()
+    )
+
+
 def _title(health: MailboxHealth) -> str:
     if health.state == State.RECONNECTING and health.code == "over_limit":
         return "Provider’s limit reached"

@@ -178,7 +178,7 @@ class MailboxHealth(models.Model):
     total = models.PositiveIntegerField(default=0, help_text="Letters of the first sync in all.")
     settings_version = models.PositiveIntegerField(default=0, help_text="The settings these facts are about.")
     reconciled_at = models.DateTimeField(null=True, help_text="When ledger and server were last compared.")
-    reconciled = models.TextField(blank=True, help_text="What came of it.")
+    reconciled = models.TextField(blank=True, help_text="What came of it: a sentence, then the folders.")
 
 
 class Secret(models.Model):

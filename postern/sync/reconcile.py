@@ -55,6 +55,19 @@ class Report:
         """True when every UID is explained."""
         return bool(self.folders) and not any(folder.missing for folder in self.folders)
 
+    @property
+    def told(self) -> str:
+        """For the owner: one sentence on what was found and repaired, then a line for each folder."""
+        fetched = sum(len(folder.fetched) for folder in self.folders)
+        missing = sum(len(folder.missing) for folder in self.folders)
+        left = sum(folder.left for folder in self.folders)
+        said = [
+            f"{missing} on the server could not be brought in." if missing else "Nothing is missing.",
+            f"{fetched} had been missing and came in." if fetched else "",
+            f"{left} had left the server, which was noted." if left else "",
+        ]
+        return "\n".join([" ".join(filter(None, said)), *(str(folder) for folder in self.folders)])
+
     def __str__(self) -> str:
         verdict = "Nothing is missing." if self.complete else "NOT COMPLETE."
         return "\n".join([*(str(folder) for folder in self.folders), verdict])
@@ -119,7 +132,7 @@ async def reconcile_visit(keeper: Store, readings: Sequence[Reading], *, repair:
     """Compare the folders of a visit over its connection, repair, and write down what came of it."""
     report = Report(tuple([await _folder(keeper, reading, repair) for reading in readings]))
     if readings and repair:
-        await keeper.run(store.note_reconciled, readings[0].folder.mailbox_id, str(report))
+        await keeper.run(store.note_reconciled, readings[0].folder.mailbox_id, report.told)
     return report
 
 

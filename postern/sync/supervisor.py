@@ -265,7 +265,10 @@ class Supervisor:
             return
         if notice.channel == "postern_errands":
             if notice.mailbox in self._watchers:
-                self._watchers[notice.mailbox][0].wake.set()
+                watcher = self._watchers[notice.mailbox][0]
+                if notice.word == "compare":
+                    watcher.compare()
+                watcher.wake.set()
                 return
             self._errands_at = 0.0
         if notice.channel == "postern_mailboxes":

@@ -85,6 +85,10 @@ class Watcher:
         """The mailbox is another's now: nothing more is said to anybody. The task is to be cancelled as well."""
         self._stopping = self._dropped = True
 
+    def compare(self) -> None:
+        """Compare ledger and server as soon as the mailbox is in sync."""
+        self._reconcile_at = time.monotonic()
+
     @property
     def wait_left(self) -> float:
         """Seconds until this mailbox should be tried again, by whomever."""

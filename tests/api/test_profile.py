@@ -132,6 +132,7 @@ ASKED = [
     ("PATCH", "/mailboxes/{}", {"tracking": False}),
     ("GET", "/mailboxes/{}/health", None),
     ("POST", "/mailboxes/{}/resume", {}),
+    ("POST", "/mailboxes/{}/compare", {}),
     ("POST", "/mailboxes/{}/certificate", {"sha256": "00"}),
     ("GET", "/mailboxes/{}/ledger", None),
     ("GET", "/mailboxes/{}/readers", None),

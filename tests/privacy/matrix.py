@@ -162,6 +162,7 @@ WEB: dict[str, list[Row]] = {
     "profile-email": [get(OWN_LIST), post(STAFF, address="mine@isp.example")],
     "deny-preview": [post(STAFF, deny_list="stripes.example")],
     "mailbox-resume": [post(HAS_MAILBOX)],
+    "mailbox-compare": [post(HAS_MAILBOX)],
     "mailbox-certificate": [post(HAS_MAILBOX, sha256="cd" * 32)],
     "probe-start": [
         post(MAY_WRITE, probe="imap"),
@@ -309,6 +310,7 @@ API: dict[str, list[Row]] = {
     "change_mailbox": [send("PATCH", OWNER_DOES, "mailbox", tracking=False)],
     "get_health": [get(OWNER_SEES, "mailbox")],
     "resume_mailbox": [post(OWNER_DOES, "mailbox")],
+    "compare_mailbox": [post(OWNER_DOES, "mailbox")],
     "accept_certificate": [post(OWNER_DOES, "mailbox", sha256="ab" * 32)],
     "preview_deny_list": [post(OWNER_DOES, "mailbox", deny_list="stripes.example")],
     "get_ledger": [get(OWNER_SEES, "mailbox")],

@@ -4,11 +4,16 @@ import asyncio
 
 import pytest
 
-from postern.mail.access import at_mailbox
+from postern.mail.access import at_mailbox, viewing_as
 from postern.mail.models import Message, Sighting
-from postern.sync.reconcile import reconcile
+from postern.mailboxes.comparing import compare_now
+from postern.mailboxes.health import comparison
+from postern.mailboxes.models import Mailbox
+from postern.people.models import Staff
+from postern.sync.reconcile import FolderReport, Report, reconcile
 
 from .box import USER, letter
+from .test_supervisor import supervising
 from .test_watcher import in_sync, until
 
 pytestmark = pytest.mark.dovecot
@@ -69,3 +74,52 @@ def test_a_letter_that_arrives_while_folders_are_compared_is_not_forgotten(box, 
     box.visit()
     assert box.subjects() == ["one", "two"]
     assert box.folder().exists == 2
+
+
+def test_asked_for_on_the_page_it_compares_at_once_and_tells_what_it_repaired(box, dovecot, acting_as):
+    box.visit()
+    for subject in ("stays", "lost"):
+        dovecot.append(USER, "INBOX", letter(subject))
+    box.visit()
+    lose(box, "lost")
+
+    def ask():
+        with acting_as("web", everywhere=False), viewing_as(box.owner):
+            compare_now(staff=box.owner, mailbox=box.mailbox)
+
+    async def story():
+        async with supervising():
+            await until(in_sync(box))
+            assert not await asyncio.to_thread(lambda: comparison(box.health))
+            await asyncio.to_thread(ask)
+            await until(lambda: box.health.reconciled_at is not None)
+
+    asyncio.run(story())
+    said = comparison(box.health)
+    assert said.startswith("Compared with the mail server ")
+    assert said.endswith("ago. Nothing is missing. 1 had been missing and came in.")
+    assert "INBOX: 2 on the server" in box.health.reconciled
+    assert sorted(box.subjects()) == ["lost", "stays"]
+
+
+def test_nobody_else_asks(box, acting_as):
+    with acting_as("web"):
+        stranger = Staff.objects.create_staff(email="tom@isp.example", name="Tom", password=None)
+        with viewing_as(stranger), pytest.raises(Mailbox.DoesNotExist):
+            compare_now(staff=stranger, mailbox=box.mailbox)
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        ([{}], "Nothing is missing."),
+        (
+            [{"fetched": (3, 4)}, {"left": 1}],
+            "Nothing is missing. 2 had been missing and came in. 1 had left the server, which was noted.",
+        ),
+        ([{"missing": (9,)}, {}], "1 on the server could not be brought in."),
+    ],
+)
+def test_what_the_owner_is_told(folders, said):
+    report = Report(tuple(FolderReport("INBOX", 5, **folder) for folder in folders))
+    assert report.told.splitlines()[0] == said

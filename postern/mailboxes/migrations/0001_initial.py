@@ -448,7 +448,10 @@ class Migration(migrations.Migration):
                     "reconciled_at",
                     models.DateTimeField(help_text="When ledger and server were last compared.", null=True),
                 ),
-                ("reconciled", models.TextField(blank=True, help_text="What came of it.")),
+                (
+                    "reconciled",
+                    models.TextField(blank=True, help_text="What came of it: a sentence, then the folders."),
+                ),
             ],
         ),
         migrations.CreateModel(

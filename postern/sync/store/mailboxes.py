@@ -102,6 +102,7 @@ def note_reconciled(mailbox_id: int, report: str) -> None:
     """Write down what came of a comparison of ledger and server."""
     rows = MailboxHealth.objects.filter(mailbox=mailbox_id)
     rows.update(reconciled_at=datetime.now(UTC), reconciled=report)
+    tell("health", mailbox=mailbox_id, id=mailbox_id)
 
 
 def last_look(mailbox_id: int) -> datetime | None:

@@ -13,8 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from postern.mail.lists import hidden_by
 from postern.mailboxes import denylist
 from postern.mailboxes.cleaning import SettingsError
+from postern.mailboxes.comparing import compare_now
 from postern.mailboxes.discover import hint
-from postern.mailboxes.health import in_words
+from postern.mailboxes.health import comparison, in_words
 from postern.mailboxes.models import Mailbox, MailboxHealth, Probe, Reader, SystemEmail
 from postern.mailboxes.readers import in_words as grant_in_words
 from postern.mailboxes.save import accept_certificate, save_mailbox
@@ -88,6 +89,7 @@ def page(
         "mailbox": mailbox,
         "health": health,
         "words": in_words(health) if health else None,
+        "comparison": comparison(health) if health else "",
         "readers": [(r, grant_in_words(r)) for r in readers],
         "colleagues": Staff.objects.filter(is_active=True).exclude(pk=staff.pk).order_by("name"),
         "system": SystemEmail.current(),
@@ -129,6 +131,20 @@ def resume(request: HttpRequest) -> HttpResponse:
     save_mailbox(staff=staff, mailbox=mailbox, data={})
     response = redirect("profile-email")
     toast(request, response, "Trying again")
+    return response
+
+
+@login_required
+@require_POST
+def compare(request: HttpRequest) -> HttpResponse:
+    """Compare ledger and mail server now; the page says what came of it as soon as it is done."""
+    staff = person(request)
+    mailbox = own_mailbox(staff)
+    if mailbox is None:
+        raise Http404
+    compare_now(staff=staff, mailbox=mailbox)
+    response = redirect("profile-email")
+    toast(request, response, "Comparing with the mail server")
     return response
 
 

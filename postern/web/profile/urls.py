@@ -13,6 +13,7 @@ urlpatterns = [
     path("profile/email/", email.settings_page, name="profile-email"),
     path("profile/email/deny/", email.deny_preview, name="deny-preview"),
     path("profile/email/resume/", email.resume, name="mailbox-resume"),
+    path("profile/email/compare/", email.compare, name="mailbox-compare"),
     path("profile/email/certificate/", email.certificate, name="mailbox-certificate"),
     path("profile/email/test/", tests.start, name="probe-start"),
     path("profile/email/test/<int:pk>/", tests.show, name="probe"),
