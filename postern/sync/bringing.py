@@ -24,6 +24,8 @@ from postern.wire.imap.fetching import ranges
 FIRST_LETTERS = 25
 MOST_LETTERS = 100
 MOST_BYTES = 4 * 1024 * 1024
+# So many bytes of strangers' headers are kept until their turn comes; what is beyond is fetched once more.
+MOST_HEADERS = 4 * 1024 * 1024
 # Of a letter that breaks the connection only the header is brought in, in the end, with the reason. A network that is
 # down breaks it as well, so plain losses count for much less than nonsense.
 NOT_HANDED_OVER = "The mail server could not hand it over, at several attempts."
@@ -76,9 +78,10 @@ class Bringing:
         unreachable = self._unreachable(every)
         skipped = [*letters.skipped, *unreachable.items()]
         withheld = {one.uid: reason for one in every if (reason := self._withheld(one))}
+        heads: dict[int, bytes] = {}
         if only_customers:
-            asked = [one for one in every if one.uid not in withheld]
-            withheld |= dict.fromkeys(await self._strangers(asked), STRANGER)
+            heads = await self._strangers([one for one in every if one.uid not in withheld])
+            withheld |= dict.fromkeys(heads, STRANGER)
 
         async def keep(portion: Portion) -> Portion:
             self._progress.stored += await self._keep(uidvalidity, portion)
@@ -90,7 +93,7 @@ class Bringing:
             for some, only_known in ((letters.fetch, ""), (letters.recognise, plan.READ_ELSEWHERE)):
                 headers = [one for one in some if one.uid in withheld and one.uid not in unreachable]
                 for batch in self._careful(headers):
-                    await self._fetch_headers(line, batch, withheld, only_known=only_known)
+                    await self._fetch_headers(line, batch, withheld, heads, only_known=only_known)
             fetch = [one for one in letters.fetch if one.uid not in withheld]
             # Servers answer a range with its oldest letter first: the newest few are a range of their own.
             newest = FIRST_LETTERS if not moving and self._most == FIRST_LETTERS else 0
@@ -137,9 +140,10 @@ class Bringing:
             only_known=portion.only_known,
         )
 
-    async def _strangers(self, letters: Sequence[Listed]) -> set[int]:
-        """UIDs of letters whose header names nobody we know."""
-        found: set[int] = set()
+    async def _strangers(self, letters: Sequence[Listed]) -> dict[int, bytes]:
+        """The headers by UID that name nobody we know; b"" for what there was no room for."""
+        found: dict[int, bytes] = {}
+        room = MOST_HEADERS
         for batch in self._careful(letters):
             wanted = [one.uid for one in batch]
             try:
@@ -147,7 +151,9 @@ class Bringing:
             except MailError as error:
                 self._blame([wanted], dict.fromkeys(wanted), error)
                 raise
-            found |= await self._store.run(store.strangers, self._folder, headers)
+            for uid in await self._store.run(store.strangers, self._folder, headers):
+                found[uid] = headers[uid] if len(headers[uid]) <= room else b""
+                room -= len(found[uid])
         return found
 
     def _withheld(self, letter: Listed) -> str:
@@ -176,13 +182,18 @@ class Bringing:
         line: Pipeline[Portion],
         batch: Sequence[Listed],
         withheld: Mapping[int, str],
+        heads: Mapping[int, bytes],
         *,
         only_known: str = "",
     ) -> None:
-        """Bring in the headers of letters whose rest stays on the server (R-022). The cursor does not move here."""
-        wanted = [one.uid for one in batch]
+        """Bring in the headers of letters whose rest stays on the server (R-022). The cursor does not move here.
+
+        `heads` are those that came already.
+        """
+        found = {one.uid: raw for one in batch if (raw := heads.get(one.uid))}
+        wanted = [one.uid for one in batch if one.uid not in found]
         try:
-            found = await self._session.uid_fetch_beginnings(wanted)
+            found |= await self._session.uid_fetch_beginnings(wanted) if wanted else {}
         except MailError as error:
             self._blame([wanted], dict.fromkeys(wanted), error)
             raise

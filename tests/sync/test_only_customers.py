@@ -14,6 +14,7 @@ from postern.mail.rebuild import rebuild
 from postern.mail.withholding import STRANGER
 from postern.people.models import Customer
 from postern.sync.reconcile import reconcile
+from postern.wire.imap import Session
 
 from .box import USER, letter
 
@@ -76,6 +77,30 @@ def test_of_strangers_only_the_header_is_fetched_and_stored(met, dovecot):
     # What was not stored here is not marked as read there.
     flags = [dovecot.flags(USER, "INBOX", uid) for uid in dovecot.uids(USER)]
     assert flags == [set(), {"\\Seen"}]
+
+
+@pytest.mark.parametrize("room", [None, 300])
+def test_each_header_is_fetched_once_as_far_as_there_is_room(met, dovecot, monkeypatch, room):
+    asked = []
+    real = Session.uid_fetch_beginnings
+
+    async def counted(session, uids):
+        asked.extend(uids)
+        return await real(session, uids)
+
+    monkeypatch.setattr(Session, "uid_fetch_beginnings", counted)
+    if room:
+        monkeypatch.setattr("postern.sync.bringing.MOST_HEADERS", room)  # one of three
+    raws = [stranger(f"number {n}") for n in range(3)]
+    for raw in raws:
+        dovecot.append(USER, "INBOX", raw)
+    dovecot.append(USER, "INBOX", letter("from Greta"))
+    met.visit()
+    assert set(asked) == set(dovecot.uids(USER))
+    assert len(asked) == (6 if room else 4)
+    found = rows(met)
+    for n, raw in enumerate(raws):
+        assert found[f"number {n}"].raw.letter() == raw[: raw.index(b"\r\n\r\n") + 4]
 
 
 def test_pairing_the_sender_brings_the_whole_letter_in(met, dovecot, greta, acting_as):
