@@ -84,7 +84,8 @@ SELECT conrelid::regclass::text, (SELECT array_agg(a.attname::text ORDER BY k.n)
 def keys(query: str) -> list[Key]:
     with connection.cursor() as cursor:
         cursor.execute(query, [list(WALLED)])
-        return [Key(table, tuple(columns), to) for table, columns, to in cursor.fetchall()]
+        rows = cursor.fetchall()
+    return [Key(table, tuple(columns), to) for table, columns, to in rows if table not in COMPANYS]
 
 
 def is_a_number(key: Key) -> bool:
