@@ -93,3 +93,27 @@ def outbox(marta, mailbox, acting_as):
     from .worked import Outbox
 
     return Outbox(marta, mailbox, acting_as)
+
+
+@pytest.fixture
+def petra(marta, mailbox):
+    """Reads Marta's mail and may answer it."""
+    from .answering import reader
+
+    return reader("petra", marta, mailbox, may_reply=True)
+
+
+@pytest.fixture
+def rosa(marta, mailbox):
+    """Reads Marta's mail, no more."""
+    from .answering import reader
+
+    return reader("rosa", marta, mailbox)
+
+
+@pytest.fixture
+def draft(petra, customer, message):
+    """Petra's answer in Marta's name, not sent yet."""
+    from .answering import answer
+
+    return answer(petra, message)

@@ -37,7 +37,7 @@ class Mutant:
 ACCESS, CHECKS = "tests/mail/test_access.py", "tests/privacy/test_checks.py"
 MESSAGE = "mail/models/message.py"
 ACTIONS, DELIVERY = "mail/actions.py", "outbox/models.py"
-BEHALF = ("tests/outbox/test_behalf.py", "tests/api/test_behalf.py")
+BEHALF = ("tests/outbox/test_behalf.py", "tests/outbox/test_behalf_endings.py", "tests/api/test_behalf.py")
 MUTANTS = [
     Mutant(
         MESSAGE,
