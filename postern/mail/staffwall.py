@@ -1,7 +1,7 @@
 """The second lock of the table of who may sign in: a person changes their own row, a super-administrator four columns.
 
 Nobody's password, sign-in address or sign-ins are within reach of a super-administrator, whatever the pages do
-(rule S-134). Applied with the rest of the wall (postern.mail.wall); told in docs/decisions/0015-forgotten-passwords.md.
+(rule S-134). Applied with the rest of the wall (postern.mail.wall); told in docs/decisions/0016-forgotten-passwords.md.
 """
 
 FUNCTIONS = """
