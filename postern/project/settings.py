@@ -26,6 +26,7 @@ MAIL_HOSTS = os.environ.get("POSTERN_MAIL_HOSTS", "")
 """Mail hosts (`host` or `host:port`, separated by commas) allowed although private or on an unusual port."""
 
 IMAP_CONNECTIONS = os.environ.get("POSTERN_IMAP_CONNECTIONS", "")
+IMAP_COMPRESS = os.environ.get("POSTERN_IMAP_COMPRESS") == "1"
 POLL_SECONDS = float(os.environ.get("POSTERN_POLL_SECONDS", "30"))
 """How often a server without IDLE is asked for news."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from postern.mail.letterstore import LetterStoreDown
@@ -147,6 +148,8 @@ class Watcher:
             mailbox, remember = account.mailbox, account.endpoint.skip_validation
             del account  # with the password: neither is needed for the hours that follow
             try:
+                if settings.IMAP_COMPRESS:
+                    await session.compress()
                 if remember and session.certificate is not None:
                     await self._store.run(store.pin, self.watched.id, session.certificate.sha256)
                 await self._signed_in(session, mailbox)

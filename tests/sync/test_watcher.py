@@ -41,6 +41,32 @@ def test_new_mail_arrives_within_seconds_and_the_end_is_polite(box, dovecot):
     assert "Logged out" in dovecot.log.read_text().splitlines()[-1]
 
 
+@pytest.mark.parametrize("wished", [False, True])
+def test_compression_is_asked_for_where_the_operator_wishes(
+    box, dovecot, settings_of_operator, monkeypatch, wished
+):
+    from django.conf import settings
+
+    from postern.wire.imap import Session
+
+    asked = []
+    real = Session.compress
+
+    async def compress(session):
+        asked.append(await real(session))
+        return asked[-1]
+
+    monkeypatch.setattr(Session, "compress", compress)
+    monkeypatch.setattr(settings, "IMAP_COMPRESS", wished)
+
+    async def story():
+        async with box.watched():
+            await until(in_sync(box))
+
+    asyncio.run(story())
+    assert asked == [False] * wished  # this Dovecot has no plugin for it: nothing else changes
+
+
 def test_an_errand_ends_the_waiting(box, dovecot):
     async def story():
         async with box.watched() as watcher:

@@ -11,6 +11,7 @@ from postern.wire.imap.grammar import ProtocolError
 CAPABILITY = "COMPRESS=DEFLATE"
 # Raw deflate without a header, as the RFC has it.
 _WINDOW = -15
+_SMALL_WINDOW = -10
 _PIECE = 64 * 1024
 # Deflate reaches 1:1032. Mail reaches 1:10, an empty disk image sent by somebody some 1:300.
 FREE_BYTES = 64 << 20
@@ -22,7 +23,8 @@ class Codec:
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(_WINDOW)
-        self._deflater = zlib.compressobj(wbits=_WINDOW)
+        # Our own words are short: zlib's usual window would cost 260 KB for each waiting connection.
+        self._deflater = zlib.compressobj(wbits=_SMALL_WINDOW, memLevel=1)
         self.held = b""
         self.taken = 0
         self.given = 0
