@@ -7,16 +7,11 @@ administrator a step in turn and for all at the end, in `./dev soak` (many long 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
-from django.db import transaction
-from django.test import Client
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -28,8 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from postern.mail import lists, sharing
-from postern.mail.access import answerable_keys, viewing_as
+from postern.mail import sharing
+from postern.mail.access import viewing_as
 from postern.mail.actions import ActionRefused, perform, undo
 from postern.mail.models import ConversationShare, Message
 from postern.mail.pairing import add_address, file_mail, remove_address
@@ -37,88 +32,18 @@ from postern.mailboxes.models import Folder, Mailbox, Reader
 from postern.mailboxes.readers import grant, revoke
 from postern.people.models import Address, Customer, Staff
 from tests.api.caller import Caller
+from tests.privacy.reference import WORD, Entry, Everybody, Grant, Letter, Person
 from tests.reliability.scale import SOAK, amount
 from tests.world import arrive, letter, make_folder, make_mailbox
 
 LIVES, STEPS = amount(2, 120), 40 if SOAK else 12
-WORD = "fjord"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _lives = count(1)
 
 
-@dataclass(eq=False)
-class Person:
-    """An administrator, and the mailbox that is theirs."""
-
-    staff: Staff
-    box: Mailbox
-    inbox: Folder
-    sent: Folder
-    active: bool = True
-    has_mailbox: bool = True
-    deny: set[str] = field(default_factory=set)
-    browser: Client = field(default_factory=lambda: Client(SERVER_NAME="localhost"))
-    program: Caller = field(default_factory=Caller)
-
-
-@dataclass(eq=False)
-class Grant:
-    """What an owner lets a reader see."""
-
-    incoming_only: bool
-    customers_only: bool
-    may_reply: bool
-    over: bool = False
-
-
-@dataclass(eq=False)
-class Letter:
-    """A letter in somebody's mailbox. `counts`: it belongs to a customer, as far as its owner is concerned."""
-
-    owner: Person
-    party: str
-    outgoing: bool
-    customer: Customer | None
-    counts: bool
-    pk: int
-    token: str
-    deleted: bool = False
-    read: set[Person] = field(default_factory=set)
-    shared: dict[Person, bool] = field(default_factory=dict)
-    """With whom its conversation is shared by name, and whether that is still in force."""
-
-
-@dataclass(eq=False)
-class Entry:
-    """An address on a customer."""
-
-    row: Address
-    customer: Customer
-    by: Person | None
-
-
-def may_see(person: Person, letter: Letter, given: Grant | None, shared: bool = False) -> bool:
-    """The reference: all that this product promises about who reads what."""
-    if letter.deleted or not person.active:
-        return False
-    if letter.owner is person:
-        return True
-    if shared and letter.owner.active and person.has_mailbox:
-        return True
-    return (
-        given is not None
-        and not given.over
-        and letter.owner.active
-        and person.has_mailbox
-        and not (given.incoming_only and letter.outgoing)
-        and not (given.customers_only and not letter.counts)
-    )
-
-
-class Life(RuleBasedStateMachine):
+class Life(Everybody, RuleBasedStateMachine):
     """Four administrators, one without a mailbox at first, one of them a super-administrator; two customers."""
 
-    acting_as: Any
     played = 0
     steps = 0
 
@@ -388,123 +313,18 @@ class Life(RuleBasedStateMachine):
 
     # What each of them sees
 
-    def sees(self, person: Person, one: Letter) -> bool:
-        return may_see(person, one, self.grants.get((one.owner, person)), one.shared.get(person, False))
-
     @invariant()
     def everybody_sees_what_is_theirs(self) -> None:
         self.steps += 1
         for number, person in enumerate(self.people):
-            self._through_the_locks(person)
-            self._in_the_lists(person)
+            self.through_the_locks(person)
+            self.in_the_lists(person)
             if SOAK or self.steps % 4 == number:
-                self._everywhere(person)
+                self.everywhere(person)
 
     def teardown(self) -> None:
         for person in getattr(self, "people", ()):
-            self._everywhere(person)
-
-    def _everywhere(self, person: Person) -> None:
-        with transaction.atomic():
-            self._by_the_api(person)
-            self._on_the_pages(person)
-            transaction.set_rollback(True)  # looking at a conversation marks it read
-
-    def _all(self, person: Person, **wanted: Any) -> list[str]:
-        """The tokens of what the model lets a person see, narrowed."""
-        some = [one for one in self.letters if self.sees(person, one)]
-        some = [one for one in some if all(getattr(one, key) == value for key, value in wanted.items())]
-        return sorted(one.token for one in some)
-
-    def _numbers_of(self, person: Person) -> dict[str, int]:
-        some = [one for one in self.letters if self.sees(person, one) and not one.outgoing]
-        unread = sum(person not in one.read for one in some)
-        return {"unread": unread, "unknown": sum(one.customer is None for one in some)}
-
-    def _through_the_locks(self, person: Person) -> None:
-        """Each lock alone: the policies without the query layer, and the query layer without the policies."""
-        mine = {one.token for one in self.letters if one.owner is person and person.active}
-        with viewing_as(person.staff):
-            policies = set(Message.objects.filter(deleted_at=None).values_list("subject", flat=True))
-            answers = set(answerable_keys(person.staff))
-            keys = dict(Message.objects.values_list("subject", "wall_key"))
-        assert policies == set(self._all(person))
-        assert mine <= set(keys)
-        may = {one.token for one in self.letters if self._may_answer(person, one)}
-        assert {token for token in policies if keys[token] in answers} == may
-        with self.acting_as("superuser"):
-            seen = Message.objects.visible_to(person.staff).values_list("subject", flat=True)
-            assert sorted(seen) == self._all(person)
-
-    def _may_answer(self, person: Person, one: Letter) -> bool:
-        given = self.grants.get((one.owner, person))
-        by_grant = one.owner is not person and given is not None and given.may_reply
-        return by_grant and may_see(person, one, given)  # a share by name is to read
-
-    def _in_the_lists(self, person: Person) -> None:
-        """What pages and API are made of."""
-        staff = person.staff
-        with viewing_as(staff):
-            incoming, outgoing = self._all(person, outgoing=False), self._all(person, outgoing=True)
-            assert subjects(lists.inbox_page(staff, lists.Filter()).messages) == incoming
-            assert subjects(lists.inbox_page(staff, lists.Filter(text=WORD)).messages) == incoming
-            assert subjects(lists.sent(staff)) == outgoing
-            for customer in self.customers:
-                shown = [one for thread in lists.communication(staff, customer) for one in thread.messages]
-                assert subjects(shown) == self._all(person, customer=customer)
-            assert lists.counts(staff) == self._numbers_of(person) | {"all": len(incoming)}
-
-    def _on_the_pages(self, person: Person) -> None:
-        def page(path: str) -> str:
-            response = person.browser.get(path)
-            assert response.status_code == (200 if person.active else 302), path
-            return response.content.decode()
-
-        inbox = page("/messages/inbox/")
-        assert tokens(inbox) == self._all(person, outgoing=False)
-        assert tokens(page("/messages/sent/")) == self._all(person, outgoing=True)
-        assert tokens(page(f"/messages/inbox/?q={WORD}")) == self._all(person, outgoing=False)
-        if person.active:
-            numbers = self._numbers_of(person)
-            assert badges(inbox) == {"inbox": numbers["unread"], "unknown": numbers["unknown"]}
-        for customer in self.customers:
-            shown = page(f"/customers/{customer.pk}/communication/")
-            assert tokens(shown) == self._all(person, customer=customer)
-
-    def _by_the_api(self, person: Person) -> None:
-        if not person.active:  # 429 after many calls with a token that does not work
-            assert person.program.get("/inbox").status_code in (401, 429)
-            return
-
-        def told(path: str) -> Any:
-            response = person.program.get(path)
-            assert response.status_code == 200, path
-            return response
-
-        for path, wanted in (
-            ("/inbox?limit=200", {"outgoing": False}),
-            (f"/inbox?limit=200&q={WORD}", {"outgoing": False}),
-            ("/sent?limit=200", {"outgoing": True}),
-            *((f"/customers/{one.pk}/communication", {"customer": one}) for one in self.customers),
-        ):
-            assert tokens(told(path).content.decode()) == self._all(person, **wanted), path
-        assert told("/counts").json() == self._numbers_of(person)
-
-
-def subjects(messages: Iterable[Message]) -> list[str]:
-    """Whose subjects are the tokens."""
-    return sorted(message.subject for message in messages)
-
-
-def tokens(text: str) -> list[str]:
-    """The letters that a page or an answer names, each once."""
-    return sorted(set(re.findall(r"token\d+of\w+?x", text)))
-
-
-def badges(page: str) -> dict[str, int]:
-    """The sidebar's numbers."""
-    found = re.findall(r'id="side-(inbox|unknown)"[^>]*>(\d+)<', page)
-    return {key: int(number) for key, number in found}
+            self.everywhere(person)
 
 
 @pytest.mark.rule("S-054")
