@@ -61,6 +61,16 @@ class Life(Everybody, RuleBasedStateMachine):
         self.done: list[tuple[Person, int, Any]] = []
         self.parties = [f"{name}@{self.life}.example" for name in ("kim", "lee", "max")]
         self._set_up(self.people[3], False)
+        self._something_to_see()
+
+    def _something_to_see(self) -> None:
+        """A short life may bring no letter and no grant by itself: then it would show nothing."""
+        anna, ben, cara, _ = self.people
+        for owner in (anna, ben):
+            for outgoing in (False, True):
+                self._comes(owner, self.parties[0], outgoing=outgoing, old=False)
+        self._grants(anna, ben, Grant(incoming_only=True, customers_only=False, may_reply=True))
+        self._grants(anna, cara, Grant(incoming_only=False, customers_only=True, may_reply=False))
 
     def _person(self, name: str) -> Person:
         role = "super" if name == "dora" else "admin"
@@ -84,7 +94,9 @@ class Life(Everybody, RuleBasedStateMachine):
 
     @rule(data=st.data(), outgoing=st.booleans(), old=st.booleans())
     def a_letter_comes(self, data: st.DataObject, outgoing: bool, old: bool) -> None:
-        owner, party = self.one(data, self.people), self.one(data, self.parties)
+        self._comes(self.one(data, self.people), self.one(data, self.parties), outgoing=outgoing, old=old)
+
+    def _comes(self, owner: Person, party: str, *, outgoing: bool, old: bool) -> None:
         token = f"token{next(self.numbers)}of{self.life}x"
         sender, to = (owner.box.address, party) if outgoing else (party, owner.box.address)
         raw = letter(
@@ -245,10 +257,13 @@ class Life(Everybody, RuleBasedStateMachine):
         owner, reader = self.pair_of(data)
         if owner.active and reader.active:
             until = datetime.now(UTC) + timedelta(days=1) if ends else None
-            scope = {"incoming_only": incoming, "customers_only": customers, "may_reply": reply}
-            with viewing_as(owner.staff):
-                grant(staff=owner.staff, mailbox=owner.box, reader=reader.staff, ends_at=until, **scope)
-            self.grants[owner, reader] = Grant(incoming, customers, reply)
+            self._grants(owner, reader, Grant(incoming, customers, reply), until)
+
+    def _grants(self, owner: Person, reader: Person, given: Grant, until: datetime | None = None) -> None:
+        scope = {key: getattr(given, key) for key in ("incoming_only", "customers_only", "may_reply")}
+        with viewing_as(owner.staff):
+            grant(staff=owner.staff, mailbox=owner.box, reader=reader.staff, ends_at=until, **scope)
+        self.grants[owner, reader] = given
 
     @precondition(lambda self: self.grants)
     @rule(data=st.data(), expires=st.booleans())
