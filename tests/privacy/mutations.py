@@ -41,14 +41,14 @@ BEHALF = ("tests/outbox/test_behalf.py", "tests/outbox/test_behalf_endings.py", 
 MUTANTS = [
     Mutant(
         MESSAGE,
-        "self.filter(wall_key__in=visible_keys(staff), deleted_at=None)",
+        "self.filter(wall_key__in=keys, deleted_at=None)",
         "self.filter(deleted_at=None)",
         (ACCESS,),
     ),
     Mutant(
         MESSAGE,
-        "visible_keys(staff), deleted_at=None)",
-        "visible_keys(staff))",
+        "wall_key__in=keys, deleted_at=None)",
+        "wall_key__in=keys)",
         (CHECKS,),
     ),
     Mutant(
