@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from postern.people.models import Handover, Staff, Token
 from postern.people.tokens import make_token
@@ -35,9 +34,8 @@ def reset_password(staff: Staff) -> str:
     with transaction.atomic():
         row = Staff.objects.select_for_update().get(pk=staff.pk, is_active=True)
         row.set_password(first)
-        Staff.objects.filter(pk=row.pk).update(
-            password=row.password, must_change_password=True, sign_ins=F("sign_ins") + 1
-        )
+        row.must_change_password = True
+        row.save(update_fields=["password", "must_change_password"])  # every sign-in hangs on the password
         Token.objects.filter(staff=row).delete()
         _log_and_tell(row, Handover.Ground.PASSWORD, _WAS_RESET)
         _let_open_pages_go(row)

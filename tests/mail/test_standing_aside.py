@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from postern.mail import sharing
 from postern.mail.access import at_mailbox, viewing_as
@@ -189,6 +189,16 @@ def test_no_other_letter_is_taken_out_and_none_by_anybody_else(world, acting_as)
         for subject in ("a", "x", "p"):
             cursor.execute("SELECT app.take_out(%s)", [Message.objects.get(subject=subject).pk])
             assert cursor.fetchone() == (None,)
+    with (
+        acting_as("superuser"),
+        transaction.atomic(),
+    ):  # in it by another way: by a merge before it was shared
+        Aside.objects.update(added_at=None)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('app.staff_id', %s, true)", [str(world.owner.pk)])
+            cursor.execute("SELECT app.take_out(%s)", [Message.objects.get(subject="s").pk])
+            assert cursor.fetchone() == (None,)
+        transaction.set_rollback(True)
     with acting_as("superuser"):
         stood, there = Aside.objects.get(message__subject="s").stood_in_id, conversation_of(world, "a")
     for role in ("superuser", "owner", "sync"):
