@@ -11,14 +11,11 @@ ESEARCH, no LITERAL+, no SPECIAL-USE, no MOVE: the plainest server that is still
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.servers import foreign, running
 from tests.servers.looking import Looking
@@ -53,8 +50,11 @@ def available() -> str:
     return foreign.available("courier")
 
 
-class Courier(Looking):
+class Courier(running.Daemon, Looking):
     """A private Courier, plain text on `port`."""
+
+    name = "Courier"
+    greeting = b"* OK"
 
     sent = "INBOX.Sent"
 
@@ -62,44 +62,26 @@ class Courier(Looking):
         self.passwords = dict(running.USERS if users is None else users)
         self.host = "127.0.0.1"
         (self.port,) = running.free_ports(1)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.authdaemon: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Self:
-        self.home = running.private_folder("courier")
-        self.log = self.home / "log"
-        try:
-            self._prepare()
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def start(self) -> None:
-        """Start (again); returns when it greets. The mail of before is still there."""
+    def _spawn(self) -> subprocess.Popen[bytes]:
         daemon = ["/usr/lib/courier/courier-authlib/authdaemond"]
-        self.processes.append(self.room.start(daemon, self.log, {"authmodulelist": "authuserdb"}))
+        self.authdaemon = self.room.start(daemon, self.log, {"authmodulelist": "authuserdb"})
         socket = self.room.path("/run/courier/authdaemon/socket")
         running.wait_until(socket.exists, "Courier's authdaemond", log=self.log)
         imap = ["/usr/lib/courier/courier/imaplogin", "/usr/bin/imapd", "Maildir"]
         tcpd = ["/usr/sbin/couriertcpd", "-address=127.0.0.1", "-maxprocs=100", "-maxperip=100"]
         command = [*tcpd, "-nodnslookup", "-noidentlookup", str(self.port), *imap]
         # Each imapd starts a gam_server, to be told of changes in the maildir, and forgets it.
-        self.processes.append(self.room.start(command, self.log, ENVIRONMENT, enclosed=True))
-        running.wait_until(lambda: running.greets(self.port, b"* OK"), "Courier's greeting", log=self.log)
+        return self.room.start(command, self.log, ENVIRONMENT, enclosed=True)
 
     def stop(self) -> None:
         """Stop; every connection drops."""
-        for process in reversed(self.processes):
-            process.kill()  # unshare does not hear SIGTERM; Courier keeps nothing in memory
+        for process in (self.process, self.authdaemon):
+            if process is not None:
+                process.kill()  # unshare does not hear SIGTERM; Courier keeps nothing in memory
             running.stop(process)
-        self.processes = []
+        self.process = self.authdaemon = None
 
     def deliver(self, user: str, raw: bytes, *, date: datetime | None = None) -> None:
         """Put a letter into the INBOX as a mail server does."""

@@ -15,8 +15,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.servers import foreign, running
 from tests.servers.looking import Looking
@@ -76,8 +74,11 @@ def available() -> str:
     return foreign.available("cyrus")
 
 
-class Cyrus(Looking):
+class Cyrus(running.Daemon, Looking):
     """A private Cyrus, plain text on `port`. inbox_prefix: folders are named INBOX.Sent, as in its old days."""
+
+    name = "Cyrus"
+    greeting = b"* OK"
 
     def __init__(self, users: Mapping[str, str] | None = None, *, inbox_prefix: bool = False) -> None:
         self.passwords = dict(running.USERS if users is None else users)
@@ -85,36 +86,11 @@ class Cyrus(Looking):
         self.sent = "INBOX.Sent" if inbox_prefix else "Sent"
         self.host = "127.0.0.1"
         (self.port,) = running.free_ports(1)
-        self.process: subprocess.Popen[bytes] | None = None
         self._met: set[str] = set()
 
-    def __enter__(self) -> Self:
-        self.home = running.private_folder("cyrus")
-        self.log = self.home / "log"
-        try:
-            self._prepare()
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def start(self) -> None:
-        """Start (again); returns when it greets. The mail of before is still there."""
+    def _spawn(self) -> subprocess.Popen[bytes]:
         command = [f"{BIN}/master", "-C", "/etc/imapd.conf", "-M", "/etc/cyrus.conf", "-p", "/run/master.pid"]
-        self.process = self.room.start(command, self.log)
-        running.wait_until(lambda: running.greets(self.port, b"* OK"), "Cyrus' first greeting", log=self.log)
-
-    def stop(self) -> None:
-        """Stop; every connection drops."""
-        running.stop(self.process)
-        self.process = None
+        return self.room.start(command, self.log)
 
     @contextlib.contextmanager
     def session(

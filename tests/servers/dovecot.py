@@ -24,8 +24,6 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.certs import Authority, Made
 from tests.servers import running
@@ -146,7 +144,7 @@ def available() -> str:
     return ""
 
 
-class Dovecot(Looking):
+class Dovecot(running.Daemon, Looking):
     """A private Dovecot. `port` speaks plain text and STARTTLS, `tls_port` TLS from the first byte.
 
     users: name to password. quotas: name to storage limit in bytes ("full mailbox"). storage: maildir or
@@ -154,6 +152,9 @@ class Dovecot(Looking):
     of the folder marked \\Sent. refuse_plain: no sign-in before TLS. mechanisms: ways to sign in, as
     Dovecot names them; with xoauth2 or oauthbearer `token()` makes tokens. extra: further lines of dovecot.conf.
     """
+
+    name = "Dovecot"
+    greeting = b"* OK"
 
     def __init__(
         self,
@@ -174,44 +175,12 @@ class Dovecot(Looking):
         self._token_key = secrets.token_bytes(32)
         self.host = "localhost"
         self.port, self.tls_port = running.free_ports(2)
-        self.process: subprocess.Popen[bytes] | None = None
         self._passwords_written = 0
-
-    def __enter__(self) -> Self:
-        self.home = running.private_folder("dovecot")
-        self.authority = Authority(self.home)
-        for name in ("mail", "homes"):
-            (self.home / name).mkdir()
-            self._give(self.home / name)
-        for user in self.passwords:
-            (self.home / "homes" / user).mkdir()
-            self._give(self.home / "homes" / user)
-        self.new_certificate()
-        self._write_passwords()
-        self._write_token_key()
-        self.config.write_text(self._settings())
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
 
     @property
     def config(self) -> Path:
         """The dovecot.conf in use."""
         return self.home / "dovecot.conf"
-
-    @property
-    def log(self) -> Path:
-        """What Dovecot had to say."""
-        return self.home / "log"
 
     @property
     def sasl_socket(self) -> Path:
@@ -223,19 +192,23 @@ class Dovecot(Looking):
         """The folder with one maildir for each user."""
         return self.home / "mail"
 
-    def start(self) -> None:
-        """Start (again); returns when it greets. The mail of before is still there."""
+    def _prepare(self) -> None:
+        self.authority = Authority(self.home)
+        for name in ("mail", "homes"):
+            (self.home / name).mkdir()
+            self._give(self.home / name)
+        for user in self.passwords:
+            (self.home / "homes" / user).mkdir()
+            self._give(self.home / "homes" / user)
+        self.new_certificate()
+        self._write_passwords()
+        self._write_token_key()
+        self.config.write_text(self._settings())
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         dovecot = running.program("dovecot")
         assert dovecot is not None, available()
-        self.process = running.start([dovecot, "-F", "-c", str(self.config)], self.log)
-        running.wait_until(
-            lambda: running.greets(self.port, b"* OK"), "Dovecot's first greeting", log=self.log
-        )
-
-    def stop(self) -> None:
-        """Stop; every connection drops. The mail stays until the end of the `with` block."""
-        running.stop(self.process)
-        self.process = None
+        return running.start([dovecot, "-F", "-c", str(self.config)], self.log)
 
     def new_certificate(self) -> Made:
         """Issue another certificate, as after an expiry or an attack; a running server uses it at once."""

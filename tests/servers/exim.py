@@ -12,8 +12,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 from tests.certs import Authority
 from tests.servers import foreign, running
@@ -92,8 +90,11 @@ def available() -> str:
     return foreign.available("exim")
 
 
-class Exim:
+class Exim(running.Daemon):
     """A private Exim. size_limit in bytes; eight_bit and utf8 switch 8BITMIME and SMTPUTF8 on."""
+
+    name = "Exim"
+    greeting = b"220"
 
     def __init__(
         self,
@@ -107,34 +108,9 @@ class Exim:
         self.size_limit, self.eight_bit, self.utf8 = size_limit, eight_bit, utf8
         self.host = "localhost"
         (self.port,) = running.free_ports(1)
-        self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Self:
-        self.home = running.private_folder("exim")
-        self.log = self.home / "log"
-        try:
-            self._prepare()
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def start(self) -> None:
-        """Start (again); returns when it greets."""
-        self.process = self.room.start(["/usr/sbin/exim4", "-bdf"], self.log)
-        running.wait_until(lambda: running.greets(self.port, b"220"), "Exim's greeting", log=self.log)
-
-    def stop(self) -> None:
-        """Stop; every connection drops."""
-        running.stop(self.process)
-        self.process = None
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return self.room.start(["/usr/sbin/exim4", "-bdf"], self.log)
 
     def received(self, user: str) -> list[bytes]:
         """The letters in a user's box, as they were stored."""

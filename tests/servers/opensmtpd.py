@@ -11,11 +11,8 @@ No TLS, and so no sign-in: its key process cannot sign with Debian 12's OpenSSL 
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 from tests.servers import foreign, running
 
@@ -36,42 +33,20 @@ def available() -> str:
     return foreign.available("opensmtpd")
 
 
-class OpenSmtpd:
+class OpenSmtpd(running.Daemon):
     """A private OpenSMTPD. size_limit in bytes."""
+
+    name = "OpenSMTPD"
+    greeting = b"220"
 
     def __init__(self, users: Mapping[str, str] | None = None, *, size_limit: int = 50_000_000) -> None:
         self.passwords = dict(running.USERS if users is None else users)
         self.size_limit = size_limit
         self.host = "127.0.0.1"
         (self.port,) = running.free_ports(1)
-        self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Self:
-        self.home = running.private_folder("opensmtpd")
-        self.log = self.home / "log"
-        try:
-            self._prepare()
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def start(self) -> None:
-        """Start (again); returns when it greets."""
-        self.process = self.room.start(["/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf"], self.log)
-        running.wait_until(lambda: running.greets(self.port, b"220"), "OpenSMTPD's greeting", log=self.log)
-
-    def stop(self) -> None:
-        """Stop; every connection drops."""
-        running.stop(self.process)
-        self.process = None
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return self.room.start(["/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf"], self.log)
 
     def received(self, user: str) -> list[bytes]:
         """The letters in a user's box, as they were stored."""

@@ -16,8 +16,6 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.certs import Made
 from tests.servers import running
@@ -121,47 +119,32 @@ def available() -> str:
     return ""
 
 
-class Postfix:
+class Postfix(running.Daemon):
     """A private Postfix. `port` offers STARTTLS, `tls_port` TLS from the first byte, `plain_port` no TLS.
 
     The first two offer every way to sign in that its Dovecot has, the last PLAIN and LOGIN alone.
     size_limit: largest letter in bytes. extra: further lines of main.cf.
     """
 
+    name = "Postfix"
+    greeting = b"220"
+
     def __init__(self, imap: Dovecot, *, size_limit: int = 50_000_000, extra: str = "") -> None:
         self.imap, self.size_limit, self.extra = imap, size_limit, extra
         self.host = "localhost"
         self.port, self.tls_port, self.plain_port = running.free_ports(3)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.home = running.private_folder("postfix")
-        try:
-            self._prepare()
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
 
     @property
-    def log(self) -> Path:
-        """What Postfix had to say."""
-        return self.home / "log"
+    def output(self) -> Path:
+        """What its master says before there is a log."""
+        return self.home / "output"
 
     @property
     def conf(self) -> Path:
         """The configuration directory."""
         return self.home / "conf"
 
-    def start(self) -> None:
-        """Start (again); returns when it greets."""
+    def _spawn(self) -> subprocess.Popen[bytes]:
         postfix = running.program("postfix")
         assert postfix is not None, available()
         checked = subprocess.run(
@@ -171,15 +154,7 @@ class Postfix:
             raise RuntimeError(f"Postfix does not like its configuration: {checked.stderr}")
         # Not `postfix start-fg`: its shell would be our child and the daemon a stranger in another session.
         master = [str(Path(_daemons()) / "master"), "-c", str(self.conf), "-s"]
-        self.process = running.start(master, self.home / "output")
-        running.wait_until(
-            lambda: running.greets(self.port, b"220"), "Postfix's first greeting", log=self.home / "output"
-        )
-
-    def stop(self) -> None:
-        """Stop; every connection drops. What is queued stays until the end of the `with` block."""
-        running.stop(self.process)
-        self.process = None
+        return running.start(master, self.output)
 
     def new_certificate(self) -> Made:
         """Show another certificate of the same authority from the next connection on."""

@@ -1,4 +1,4 @@
-"""What every private server of the tests needs: a folder others may enter, free ports, a clean end."""
+"""What every private server of the tests needs: a folder others may enter, free ports, a start and a clean end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from postern.project.children import end_with_parent
 
@@ -107,3 +109,62 @@ def stop(process: subprocess.Popen[bytes] | None) -> None:
         os.killpg(process.pid, signal.SIGKILL)  # its session's id is its own: stragglers of this daemon alone
     except (ProcessLookupError, PermissionError):
         pass
+
+
+class Daemon:
+    """A server of our own: a folder, its settings, one process or several that greet at `port`, and a clean end.
+
+    Who inherits says its `name`, how its greeting begins (`greeting`), prepares its files in `_prepare()` and
+    returns its process from `_spawn()`. start() and stop() may be called again and again within a `with` block:
+    the mail stays until its end.
+    """
+
+    name = ""
+    greeting = b""
+    port: int
+    home: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.home = private_folder(self.name.lower())
+        try:
+            self._prepare()
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    @property
+    def log(self) -> Path:
+        """What the server had to say."""
+        return self.home / "log"
+
+    @property
+    def output(self) -> Path:
+        """What is shown when it does not start: its log, unless it says that elsewhere."""
+        return self.log
+
+    def start(self) -> None:
+        """Start (again); returns when it greets. RuntimeError, with the end of what it said, when it does not."""
+        self.process = self._spawn()
+        wait_until(lambda: greets(self.port, self.greeting), f"{self.name}'s first greeting", log=self.output)
+
+    def stop(self) -> None:
+        """Stop; every connection drops."""
+        stop(self.process)
+        self.process = None
+
+    def _prepare(self) -> None:
+        """Write the settings."""
+        raise NotImplementedError
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        """Start the process."""
+        raise NotImplementedError
