@@ -8,6 +8,10 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import count
+from unittest.mock import patch
 
 
 def main() -> None:
@@ -15,41 +19,45 @@ def main() -> None:
     import django
 
     django.setup()
+    mailbox, last = int(sys.argv[1]), int(sys.argv[2])
+
+    def die(steps: int) -> None:
+        if steps == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    print(visit(mailbox, die))
+
+
+def visit(mailbox: int, step: Callable[[int], None] = lambda _: None) -> int:
+    """Visit under a lease, as a process that remembers nothing; `step` is told each durable step's number. How many."""
     from postern.sync import store
     from postern.sync.leases import lease_of
     from postern.sync.run import _visit
     from postern.sync.store import Store, pool
     from postern.wire.imap import Session
 
-    mailbox, last = int(sys.argv[1]), int(sys.argv[2])
-    steps = 0
-
-    def step() -> None:
-        nonlocal steps
-        steps += 1
-        if steps == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
+    steps = count(1)
     inside = pool._on_connection
 
     def on_connection(function, *arguments, **options):
         done = inside(function, *arguments, **options)
-        step()
+        step(next(steps))
         return done
 
-    pool._on_connection = on_connection
-    for name in ("append", "uid_store", "uid_move"):
-        setattr(Session, name, _counted(getattr(Session, name), step))
-
-    async def visit() -> None:
+    async def story() -> None:
         keeper = Store(2)
         account = await keeper.run(store.load, mailbox)
         async with lease_of(keeper, mailbox) as held:
             await _visit(held, account)
         keeper.close()
 
-    asyncio.run(visit())
-    print(steps)
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(pool, "_on_connection", on_connection))
+        for name in ("append", "uid_store", "uid_move"):
+            counted = _counted(getattr(Session, name), lambda: step(next(steps)))
+            stack.enter_context(patch.object(Session, name, counted))
+        asyncio.run(story())
+    return next(steps) - 1
 
 
 def _counted(method, step):

@@ -14,6 +14,7 @@ from postern.mailboxes.models import Lease
 from postern.sync.reconcile import reconcile
 
 from .box import USER, letter
+from .killed import visit
 
 pytestmark = pytest.mark.dovecot
 
@@ -24,7 +25,7 @@ SOME_STEPS = (11, 16, 22, 29)
 
 
 def run(box, step):
-    """Visit in a process of its own; the steps it took, None when it was killed."""
+    """Visit in a process of its own that dies at a step; the steps it took, None when it was killed."""
     from django.conf import settings
 
     environment = os.environ | {"POSTERN_ROLE": "sync", "POSTERN_MAIL_HOSTS": settings.MAIL_HOSTS}
@@ -105,10 +106,10 @@ def test_killed_at_a_step_and_resumed_the_end_is_the_same(box, dovecot, step):
     if steps is not None:
         assert steps < step, "it was to die earlier"
     Lease.objects.filter(mailbox=box.mailbox).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    assert run(box, 0)
+    assert visit(box.mailbox.pk)
     assert everything(box, dovecot) == expected()
     # Once more: nothing is left to do.
-    run(box, 0)
+    visit(box.mailbox.pk)
     assert everything(box, dovecot) == expected()
     assert reconcile(box.mailbox.pk).complete
 
@@ -116,6 +117,6 @@ def test_killed_at_a_step_and_resumed_the_end_is_the_same(box, dovecot, step):
 def test_the_steps_that_are_tried_reach_to_the_end(box, dovecot):
     prepare(box, dovecot)
     begun = time.monotonic()
-    steps = run(box, 0)
+    steps = visit(box.mailbox.pk)
     assert 20 < steps <= max(ALL_STEPS), f"{steps} steps in {time.monotonic() - begun:.0f} s"
     assert max(SOME_STEPS) <= steps
