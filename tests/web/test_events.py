@@ -6,10 +6,11 @@ import asyncio
 import json
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from postern.people.models import Staff
 from postern.web.inbox import events
@@ -159,3 +160,15 @@ def test_s106_signs_of_life_come_at_their_own_times_and_tell_nothing_of_others_m
 
 def test_s106_half_a_minute_is_longer_than_a_stream_waits_to_look():
     assert events.PING_SECONDS + events.HEARING_SECONDS < 30
+
+
+@pytest.mark.rule("S-106")
+def test_s106_signing_out_says_so_to_the_persons_streams(world: World):
+    """At once, not at their next look."""
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(world.reader)
+    with psycopg.connect(events.listening_address(), autocommit=True) as ear:
+        ear.execute("LISTEN postern_events")
+        assert client.post("/sign-out/").status_code == 302
+        [told] = [events.read_event(note.payload) for note in ear.notifies(timeout=10, stop_after=1)]
+    assert told == of("access", world.reader.pk)
