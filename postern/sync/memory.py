@@ -20,9 +20,10 @@ class Memory:
 
 @dataclass(slots=True)
 class Memories:
-    """What a watcher remembers, by folder."""
+    """What a watcher remembers, by folder. `notify`: the server may be asked to tell of other folders."""
 
     folders: dict[int, Memory] = field(default_factory=dict)
+    notify: bool = True
 
     def of(self, folder_id: int) -> Memory:
         """Return the memory of a folder."""

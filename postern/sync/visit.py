@@ -57,6 +57,7 @@ class Visit:
         progress: Progress,
         *,
         poll_seconds: float,
+        memories: Memories | None = None,
     ) -> None:
         self.trouble: MailError | None = None
         self._session = session
@@ -66,6 +67,8 @@ class Visit:
         self.readings = readings
         self._progress = progress
         self._poll_seconds = poll_seconds
+        self._memories = memories or Memories()
+        self._asked_to_tell = False
         self._hinted = True
         self._stored_before = 0
         self._settled = 0  # short IDLEs since the last look
@@ -109,15 +112,22 @@ class Visit:
         inbox = self.readings[0]
         return inbox.as_left(await inbox.look())
 
-    async def wait(self, wake: asyncio.Event, *, quiet: float = SENT_SECONDS) -> bool:
+    async def wait(
+        self, wake: asyncio.Event, *, quiet: float = SENT_SECONDS, longest: float = LOOK_SECONDS
+    ) -> bool:
         """Wait for news, for `wake`, or until an errand falls due; False after `quiet` seconds without any.
 
-        Then the sent folder was asked about, and it is time to wait again or to look. Raises MailError.
+        Where the server tells of all folders it is `longest` instead. Then the sent folder was asked about, and
+        it is time to wait again or to look. Raises MailError.
         """
         if wake.is_set() or self._errands_due():
             return True
         sent = next((reading for reading in self.readings if not reading.incoming), None)
-        seconds = LOOK_SECONDS if sent is None else quiet
+        asked_before = self._asked_to_tell
+        told = sent is not None and await self._told_of(sent)
+        if told and not asked_before and sent is not None and not await sent.unchanged():
+            return True
+        seconds = longest if sent is None or told else quiet
         if self._errand_at is not None:
             seconds = min(seconds, max(SHORTEST_WAIT, self._errand_at - self._now()))
         if "IDLE" not in self._session.capabilities:
@@ -132,6 +142,26 @@ class Visit:
         if await self._news(seconds, wake):
             return True
         return sent is not None and self.trouble is None and not await sent.unchanged()
+
+    async def _told_of(self, sent: Reading) -> bool:
+        """True where the server tells of the sent folder while INBOX is open (NOTIFY); asked for once.
+
+        A server that goes away at the question, or gives up telling, is not asked on the next connection.
+        """
+        if self._asked_to_tell:
+            if self._memories.notify and not self._session.watching:
+                self._memories.notify = False
+                self._session.abort()
+                raise MailError(
+                    "connection_lost", "The mail server tells no more of other folders.", temporary=True
+                )
+            return self._memories.notify
+        if self.trouble is not None or not self._memories.notify or "IDLE" not in self._session.capabilities:
+            return False
+        self._memories.notify = False
+        self._memories.notify = await self._session.watch([sent.name])
+        self._asked_to_tell = True
+        return self._memories.notify
 
     async def _news(self, seconds: float, wake: asyncio.Event) -> bool:
         return await self._session.idle(seconds=seconds, wake=wake) or wake.is_set() or self._errands_due()
@@ -187,7 +217,9 @@ async def open_visit(
         )
         for place in await keeper.run(store.places, mailbox)
     ]
-    return Visit(session, keeper, mailbox.pk, readings, progress, poll_seconds=poll_seconds)
+    return Visit(
+        session, keeper, mailbox.pk, readings, progress, poll_seconds=poll_seconds, memories=memories
+    )
 
 
 def wishes(mailbox: Mailbox, *, incoming: bool) -> Wishes:

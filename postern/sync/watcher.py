@@ -231,7 +231,11 @@ class Watcher:
         look_at = time.monotonic() + LOOK_SECONDS
         host = self._hosts.of(self.watched.host)
         while not self._stopping:
-            if await visit.wait(self.wake, quiet=min(self._quiet(), max(1.0, look_at - time.monotonic()))):
+            left = max(1.0, look_at - time.monotonic())
+            # A connection proves itself first, and gives its place up where others wait for one.
+            proven = time.monotonic() - connected >= STABLE_SECONDS and not host.connected.crowded
+            longest = left if proven else min(left, STABLE_SECONDS, TURN_SECONDS)
+            if await visit.wait(self.wake, quiet=min(self._quiet(), left), longest=longest):
                 return False
             self.looked = True
             now = time.monotonic()

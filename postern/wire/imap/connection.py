@@ -9,7 +9,7 @@ from postern.wire import errors
 from postern.wire.imap.commands import Command
 from postern.wire.imap.link import Deadline, Link
 from postern.wire.imap.refusals import farewell, refusal
-from postern.wire.imap.responses import Capability, Count, Enabled, Event, Line, Vanished, names
+from postern.wire.imap.responses import Capability, Count, Enabled, Event, FolderStatus, Line, Vanished, names
 
 
 class Exchange:
@@ -77,10 +77,16 @@ class Exchange:
         return event
 
 
+# The server gives NOTIFY up: from here on it tells of nothing (RFC 5465 section 5.8).
+OVERFLOW = "NOTIFICATIONOVERFLOW"
+_ASK_FOR_COUNTS = frozenset({"STATUS", "LIST", "NOTIFY"})
+
+
 class Connection:
     """The link with what is known of its server: ``exists`` letters in the open folder, ``news`` among them.
 
-    ``enabled`` are the extensions that ENABLE turned on.
+    ``enabled`` are the extensions that ENABLE turned on. ``watching``: the server tells of other folders too
+    (NOTIFY); ``elsewhere``: it did, in the middle of something else.
     """
 
     def __init__(self, link: Link, *, timeout: float) -> None:
@@ -91,6 +97,7 @@ class Connection:
         self.busy = False
         self.exists = 0
         self.news = False
+        self.watching = self.elsewhere = False
 
     @property
     def closed(self) -> bool:
@@ -130,6 +137,9 @@ class Connection:
         elif isinstance(event, Vanished):
             if not event.earlier:
                 self.exists = max(0, self.exists - len(event.uids))
+        elif isinstance(event, FolderStatus):
+            # STATUS and LIST ask for counts themselves, and NOTIFY is answered with those of the moment.
+            self.elsewhere = self.elsewhere or (self.watching and during not in _ASK_FOR_COUNTS)
         elif isinstance(event, Capability):
             self.learn(event.names)
         elif isinstance(event, Enabled):
@@ -137,6 +147,8 @@ class Connection:
         elif isinstance(event, Line):
             if event.code == "CLOSED":  # what came so far was about the folder open before (RFC 7162)
                 self.exists, self.news = 0, False
+            if event.code == OVERFLOW:
+                self.watching = False
             if event.code == "CAPABILITY":
                 self.learn(names(event.arguments))
             if event.status == "BYE" and during != "LOGOUT":

@@ -225,6 +225,11 @@ class Session:
         """Have the server tell of these folders too (NOTIFY); False when it cannot. See ``waiting.watch``."""
         return await waiting.watch(self.connection, [self._names.word(name) for name in folders])
 
+    @property
+    def watching(self) -> bool:
+        """True while the server tells of the folders of ``watch``; it may give that up at any moment."""
+        return self.connection.watching
+
     async def status(self, folder: str) -> Status:
         """Counts of a folder that is not open."""
         return await listing.status(self.connection, self._names, folder)

@@ -7,9 +7,9 @@ from collections.abc import Collection, Coroutine
 from postern.wire.errors import MailError
 from postern.wire.imap import commands
 from postern.wire.imap.commands import Command, Literal, command
-from postern.wire.imap.connection import Connection, Exchange
+from postern.wire.imap.connection import OVERFLOW, Connection, Exchange
 from postern.wire.imap.link import Deadline
-from postern.wire.imap.responses import Continuation, Count, Event, Fetch, FolderStatus, Vanished
+from postern.wire.imap.responses import Continuation, Count, Event, Fetch, FolderStatus, Line, Vanished
 
 
 async def idle(connection: Connection, *, seconds: float, wake: asyncio.Event | None) -> bool:
@@ -18,8 +18,8 @@ async def idle(connection: Connection, *, seconds: float, wake: asyncio.Event | 
     News that came with the answers to other commands counts at once. ``wake`` ends the waiting early and
     politely, so that the session stays usable. A server without IDLE is asked once, in the end.
     """
-    if connection.news:
-        connection.news = False
+    if connection.news or connection.elsewhere:
+        connection.news = connection.elsewhere = False
         return True
     if "IDLE" not in connection.capabilities:
         return await _ask_later(connection, seconds, wake)
@@ -28,23 +28,26 @@ async def idle(connection: Connection, *, seconds: float, wake: asyncio.Event | 
         await exchange.done()
         for event in await exchange.end():
             changed = _is_change(event) or changed
-    changed, connection.news = changed or connection.news, False
+    changed = changed or connection.news or connection.elsewhere
+    connection.news = connection.elsewhere = False
     return changed
 
 
 async def watch(connection: Connection, folders: Collection[bytes | Literal]) -> bool:
     """Have the server tell of these folders too while another is open; False when it cannot or will not.
 
-    Their counts then come unasked, now and with each change, and end ``idle``.
+    Their counts then come unasked, now and with each change, and end ``idle``. Whatever the refusal
+    ([BADEVENT], a NO for the moment), there is IDLE and STATUS without it.
     """
     if "NOTIFY" not in connection.capabilities:
         return False
     try:
         await connection.do(commands.notify(folders))
-    except MailError as error:
-        if connection.closed or error.temporary:
+    except MailError:
+        if connection.closed:
             raise
         return False
+    connection.watching = True
     return True
 
 
@@ -73,6 +76,9 @@ async def _until_news(
 
 
 def _is_change(event: Event | None) -> bool:
+    """EXISTS counts where it is held against what was there before; the end of NOTIFY is news as well."""
+    if isinstance(event, Line):
+        return event.code == OVERFLOW
     return isinstance(event, Fetch | Vanished | FolderStatus) or (
         isinstance(event, Count) and event.what == "EXPUNGE"
     )
