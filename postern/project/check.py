@@ -66,11 +66,11 @@ def look() -> Iterator[Finding]:
     yield from key_findings(key_file(), data_dir())
     yield listen_finding()
     yield from program_findings()
-    sessions = list(session_findings())
-    yield from sessions
-    if any(finding.advice for finding in sessions):
-        return  # what cannot be reached as itself cannot be looked at
-    yield from pooler_findings()
+    for findings in (session_findings, pooler_findings):
+        found = list(findings())
+        yield from found
+        if any(finding.advice for finding in found):
+            return  # what cannot be reached as itself cannot be looked at
     yield from database_findings()
     yield migration_finding()
     yield from wall_findings()
