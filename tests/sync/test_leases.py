@@ -207,14 +207,15 @@ def test_two_commands_at_once_do_not_visit_together(box, dovecot):
 SHORT = """
 import django
 django.setup()
-from postern.sync import leases, run
-leases.LEASE_SECONDS = 2.0
+from postern.sync import leases, run, supervisor
+from postern.sync.store import pool
+leases.LEASE_SECONDS, supervisor.CLAIM_SECONDS, pool.LONGEST_PAUSE = 2.0, 0.5, "4s"
 run.main()
 """
 
 
 class ShortLeased(Process):
-    """A sync process whose leases last two seconds."""
+    """A sync process whose leases last two seconds; frozen while it writes, its transaction ends after four."""
 
     command = (sys.executable, "-c", SHORT)
 
@@ -233,7 +234,7 @@ def test_a_frozen_process_is_replaced_and_harms_nobody_when_it_wakes(box, doveco
             wait_until(lambda: len(box.subjects()) == MANY and not box.errands(), 60)
             lease = Lease.objects.get(mailbox=box.mailbox)
             first.send_signal(signal.SIGCONT)
-            time.sleep(5)
+            time.sleep(3)  # it renews every half second
             assert first.poll() is None and second.poll() is None
             dovecot.append(USER, "INBOX", letter("afterwards"))
             wait_until(lambda: "afterwards" in box.subjects(), 30)
