@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from postern.mail import leaving, logwall, sharewall, staffwall
+from postern.mail import leaving, logwall, outwall, sharewall, staffwall
 from postern.mail.sealing import seal
 
 FUNCTIONS = """
@@ -185,23 +185,6 @@ SEEN_IN = "EXISTS (SELECT FROM mail_message m WHERE m.conversation_id = {table}.
 MINE = "staff_id = (SELECT app.me())"
 BOX = "mailbox_id = (SELECT app.box())"
 
-# A letter is written by the owner of its mailbox, or by a reader who may answer the message it answers.
-_WRITES = """{d}.author_id = (SELECT app.me()) AND ({d}.mailbox_id = ANY ((SELECT app.owned())::bigint[])
-  OR (NOT {d}.forward AND EXISTS (SELECT FROM mail_message m WHERE m.id = {d}.answers_id
-    AND m.mailbox_id = {d}.mailbox_id AND m.deleted_at IS NULL
-    AND m.wall_key = ANY ((SELECT app.answerable())::bigint[]))))"""
-WRITES = _WRITES.replace("{d}", "outbox_delivery")
-# A letter names no message but those its writer sees: whether the foreign key holds would tell (rule S-073).
-_SEES = (
-    "(outbox_delivery.{0} IS NULL OR EXISTS (SELECT FROM mail_message m WHERE m.id = outbox_delivery.{0}))"
-)
-NAMES_SEEN = f"{_SEES.format('answers_id')} AND {_SEES.format('sent_id')}"
-# What a reader wrote is the owner's to see as soon as it was sent off; before that it is its author's.
-SENT_FOR_ME = f"{OWNED} AND state <> 'draft'"
-WRITES_FILE = f"""EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {{table}}.delivery_id
-  AND ({{table}}.{OWNED} OR {{table}}.mailbox_id = d.mailbox_id) AND {_WRITES.replace("{d}", "d")})"""
-AUTHORS_FILE = """EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.delivery_id
-  AND d.author_id = (SELECT app.me()))"""
 SAME_BOX = "EXISTS (SELECT FROM mail_message m WHERE m.id = {table}.message_id AND m.mailbox_id = {table}.mailbox_id)"
 # What points at a message names the message's own mailbox, and says nothing about messages that are not the person's.
 OWN_MESSAGES = f"{OWNED} AND {SAME_BOX}"
@@ -269,23 +252,9 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("worker", "ALL"): ANY,
     },
     "mailboxes_systemsecret": {("web", "WRITE"): "(SELECT app.is_super())", ("worker", "ALL"): ANY},
-    "outbox_delivery": {
-        ("web", "SELECT"): f"({SENT_FOR_ME}) OR ({WRITES})"
-        " OR (author_id = (SELECT app.me()) AND state IN ('draft', 'queued', 'failed', 'held'))",
-        ("web", "INSERT"): f"{WRITES} AND {NAMES_SEEN}",
-        ("web", "UPDATE"): f"(({SENT_FOR_ME}) OR ({WRITES})) AND {NAMES_SEEN}",
-        ("web", "DELETE"): "author_id = (SELECT app.me()) AND state IN ('draft', 'failed', 'held')",
-        ("worker", "ALL"): BOX,
-    },
-    "outbox_outgoingfile": {
-        ("web", "SELECT"): "EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.delivery_id)",
-        ("web", "INSERT"): WRITES_FILE,
-        ("web", "UPDATE"): WRITES_FILE,
-        ("web", "DELETE"): AUTHORS_FILE,
-        ("worker", "ALL"): BOX,
-    },
     **leaving.WALLED,
     **logwall.WALLED,
+    **outwall.WALLED,
     **sharewall.WALLED,
     **staffwall.WALLED,
 }
