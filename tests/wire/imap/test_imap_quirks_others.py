@@ -58,6 +58,41 @@ def test_still_here() -> None:
     )
 
 
+def test_notify_any_time() -> None:
+    async def work(session: Session) -> None:
+        await session.select("INBOX")
+        assert await session.watch(["Sent"]) and session.watching
+        await session.noop()
+        assert await session.idle(seconds=5), "told during NOOP: there is nothing to wait for"
+        assert not await session.idle(seconds=0.1)
+        assert await session.idle(seconds=5) and not session.watching
+
+    play(
+        transcript(
+            signed_in("IMAP4rev1 IDLE NOTIFY")
+            + OPEN
+            + """
+        C: NOTIFY SET STATUS (SELECTED-DELAYED (MessageNew MessageExpunge FlagChange)) (MAILBOXES (Sent) (MessageNew MessageExpunge FlagChange))
+        S: * STATUS Sent (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 7)
+        S: TAG OK NOTIFY completed.
+        C: NOOP
+        S: * STATUS Sent (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 7)
+        S: TAG OK NOOP completed.
+        C: IDLE
+        S: + idling
+        C> DONE
+        S: TAG OK Idle completed.
+        C: IDLE
+        S: + idling
+        S: * OK [NOTIFICATIONOVERFLOW] Too many changes
+        C> DONE
+        S: TAG OK Idle completed.
+        """
+        ),
+        work,
+    )
+
+
 def test_status_ahead() -> None:
     """The open folder is not what STATUS says; only its own word counts for it."""
 
