@@ -24,7 +24,7 @@ from psycopg.pq import TransactionStatus
 
 HERE = Path(__file__).parent
 NO_DATABASE = ("wire", "mime")
-SLOW = ("stories", "browser", "sync", "reliability", "project", "demo")
+SLOW = ("stories", "browser", "sync", "reliability", "project", "demo", "privacy", "web")
 # The same examples at every run; `./dev soak` looks for new ones.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 if not os.environ.get("POSTERN_SOAK"):
@@ -41,11 +41,12 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow rooms first, so that no worker is left with one at the end.
+    """Slow rooms first, the slowest before all, so that no worker is left with one at the end.
 
     Long forms of a test run under `./dev soak` alone; elsewhere each is named among what was skipped.
     """
-    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in SLOW)
+    place = {room: number for number, room in enumerate(SLOW)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(HERE).parts[0], len(SLOW)))
     if os.environ.get("POSTERN_SOAK"):
         return
     for item in items:
