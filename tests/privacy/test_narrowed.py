@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from postern.mail.access import viewing_as
@@ -68,8 +70,26 @@ class House:
 _GRETA, _STRANGER = "greta@brandt-bakery.example", "x@else.example"
 
 
+_kept: list[House] = []
+
+
 @pytest.fixture
-def house(db: None, acting_as: Any) -> House:
+def house(request: Any, database: None, acting_as: Any) -> Iterator[House]:
+    """One house for the whole file: what a test does is rolled back; a new one where the tables were emptied."""
+    if not _kept or not _still_there(acting_as):
+        request.getfixturevalue("db")
+        _kept[:] = [build(acting_as)]
+    with transaction.atomic():
+        yield _kept[0]
+        transaction.set_rollback(True)
+
+
+def _still_there(acting_as: Any) -> bool:
+    with acting_as("superuser"):
+        return Message.objects.filter(subject="psiiisubject", pk=_kept[0].mail["psiii"].pk).exists()
+
+
+def build(acting_as: Any) -> House:
     world = make_world(acting_as)
     answers = "References: <alpha.mid@b.example>\r\n"
     blind = "Bcc: gammablind@isp.example\r\n"
