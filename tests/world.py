@@ -9,6 +9,7 @@ from itertools import count
 from postern.mail.access import viewing_as
 from postern.mail.intake import Arrival, take_in
 from postern.mail.models import Message
+from postern.mail.pairing import add_address, file_mail
 from postern.mailboxes.models import Folder, Mailbox, Reader
 from postern.people.models import Address, Customer, Staff
 
@@ -124,3 +125,15 @@ def subjects(viewer: Staff) -> set[str]:
     """What a person sees, by both locks."""
     with viewing_as(viewer):
         return set(Message.objects.visible_to(viewer).values_list("subject", flat=True))
+
+
+def widen(world: World, acting_as) -> Customer:
+    """Let the reader, who sees customers' mail only, put the owner's private correspondent a@b.example on a customer."""
+    with acting_as("superuser"):
+        Reader.objects.filter(staff=world.reader).update(customers_only=True)
+        customer = Customer.objects.create(name="Trick")
+    with viewing_as(world.reader):
+        add_address(staff=world.reader, customer=customer, email="a@b.example")
+    with acting_as("send"):
+        file_mail([customer.pk])
+    return customer

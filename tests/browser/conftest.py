@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,21 +48,11 @@ def office(db: None, acting_as: Any) -> Office:
 
 @pytest.fixture
 def address(db: None) -> Iterator[str]:
-    """The pages served as in production, by uvicorn, so that event streams work too."""
-    import uvicorn
-    from django.core.asgi import get_asgi_application
+    """Where the pages are served."""
+    from tests.web.served import served
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        get_asgi_application(), log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    yield f"http://localhost:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
+    with served() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from postern.mail.access import at_mailbox, viewing_as, waits_for_own_mailbox
 from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox, Reader
-from postern.people.models import Address, Customer
-from tests.world import NOON, World, arrive, letter, make_world, subjects
+from postern.people.models import Address
+from tests.world import NOON, World, arrive, letter, make_world, subjects, widen
 
 
 @pytest.fixture
@@ -133,15 +133,7 @@ def test_a_worker_reaches_one_mailbox_at_a_time(world, acting_as):
 
 
 def test_s132_a_reader_does_not_widen_a_customers_only_grant_by_adding_customers(world, acting_as):
-    from postern.mail.pairing import add_address, file_mail
-
-    with acting_as("superuser"):
-        Reader.objects.filter(staff=world.reader).update(customers_only=True)
-        customer = Customer.objects.create(name="Trick")
-    with viewing_as(world.reader):
-        add_address(staff=world.reader, customer=customer, email="a@b.example")
-    with acting_as("send"):
-        file_mail([customer.pk])
+    widen(world, acting_as)
     arrive(
         acting_as, world.inbox, letter(sender="a@b.example", subject="later"), at=NOON + timedelta(days=400)
     )

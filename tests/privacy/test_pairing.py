@@ -10,11 +10,10 @@ from django.db import connection
 from postern.mail.access import viewing_as
 from postern.mail.models import Message
 from postern.mail.pairing import add_address, file_mail, remove_address
-from postern.mailboxes.models import Reader
 from postern.people.models import Address, Customer
 from tests.api.caller import Caller, ok, refused
 from tests.privacy.watching import digests, words_of
-from tests.world import World, arrive, letter, make_folder, make_world, subjects
+from tests.world import World, arrive, letter, make_folder, make_world, subjects, widen
 
 
 @pytest.fixture
@@ -27,13 +26,7 @@ def world(db, acting_as) -> World:
 @pytest.fixture
 def trick(world, acting_as) -> Customer:
     """The reader sees customers' mail only, and has put the owner's private correspondent on a customer."""
-    with acting_as("superuser"):
-        Reader.objects.filter(staff=world.reader).update(customers_only=True)
-        customer = Customer.objects.create(name="Trick")
-    with viewing_as(world.reader):
-        add_address(staff=world.reader, customer=customer, email="a@b.example")
-    with acting_as("send"):
-        file_mail([customer.pk])
+    customer = widen(world, acting_as)
     assert subjects(world.reader) == {"Packet loss"}
     return customer
 

@@ -1,16 +1,13 @@
 """The shell in a real browser: nothing refused by the policy, and the keyboard does what the page says."""
 
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
-from django.core.asgi import get_asgi_application
 
 from postern.people.models import Customer, Staff
+from tests.web.served import served
 
 CHROMIUM = shutil.which("chromium")
 PASSWORD = "a long pass phrase"  # conftest.py
@@ -19,19 +16,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 
 @pytest.fixture
 def address(marta: Staff) -> Iterator[str]:
-    """The pages served as in production, by uvicorn, so that event streams work too."""
+    """Where the pages are served."""
     Customer.objects.create(name="Hoffmann Tiling")
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        get_asgi_application(), log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    yield f"http://localhost:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
+    with served() as url:
+        yield url
 
 
 @pytest.fixture
