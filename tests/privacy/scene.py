@@ -140,7 +140,7 @@ class Scene:
         [added] = arrive(
             self.acting_as,
             self.world.inbox,
-            letter(sender="y@zebra.example", subject="zebra added", headers=answer),
+            letter(sender="y@giraffe.example", subject="giraffe added", headers=answer),
         )
         with viewing_as(self.world.owner):
             add_aside(staff=self.world.owner, message=added)
