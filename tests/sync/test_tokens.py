@@ -12,7 +12,7 @@ from postern.mailboxes.save import save_mailbox
 from tests.faults import Faults, Proxy
 from tests.servers.dovecot import Dovecot, available
 
-from .box import USER, letter, make_box
+from .box import USER, letter, make_box, quick
 from .test_watcher import endpoint, in_sync, until
 
 pytestmark = pytest.mark.dovecot
@@ -94,7 +94,7 @@ def test_a_token_that_ends_in_idle_stops_the_mailbox_and_mail_waits(tokens, dove
     before = refusals(dovecot)
 
     async def story():
-        async with box.watched() as watcher:
+        async with box.watched(backoff=quick()) as watcher:
             await until(in_sync(box))
             ended.append(True)
             dovecot.doveadm("kick", USER)
