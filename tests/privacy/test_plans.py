@@ -131,7 +131,10 @@ def test_s074_the_planners_samples_of_walled_tables_are_not_there_for_the_pages(
             for t, _, roles, _, condition in policies()
             if f"postern_{role}" in roles and condition == "true"
         }
-        assert of_walled <= open_to and "secret" not in str(rows)
+        values = [
+            {name: value for name, value in row.items() if not name.startswith("attname")} for row in rows
+        ]
+        assert of_walled <= open_to and "secret" not in str(values)
 
 
 MADE_UP = ["1/0", "subject::int' OR 1=1 --", "²", "9" * 40]
