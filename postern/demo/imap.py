@@ -50,12 +50,17 @@ class _Config(Config):
 
 
 class _Inbox(MailboxData):
-    """pymap tells a client that begins to IDLE nothing of what came just before; that letter would wait a minute."""
+    """pymap tells a client that begins to IDLE nothing of what came just before; that letter would wait a minute.
+
+    So would one after a DONE that comes while pymap has told of a letter and is about to wait again: it does not look
+    whether the IDLE has ended meanwhile, and answers at the next letter.
+    """
 
     async def update_selected(self, selected: Any, *, wait_on: Any = None) -> Any:
-        """Wait for news only where there is none already."""
+        """Wait for news only where there is none already, and while anybody still waits."""
         pending = selected.mod_sequence not in (None, self._mod_sequences.highest)
-        return await super().update_selected(selected, wait_on=None if pending else wait_on)
+        ended = wait_on is not None and wait_on.is_set()
+        return await super().update_selected(selected, wait_on=None if pending or ended else wait_on)
 
 
 class Imap:

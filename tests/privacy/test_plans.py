@@ -54,7 +54,7 @@ STATISTICS = ["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic", 
 @pytest.fixture
 def world(db: None, acting_as: Any) -> World:
     world = make_world(acting_as)
-    arrive(acting_as, world.inbox, letter(subject="secret", body="hidden words"))
+    arrive(acting_as, world.inbox, letter(subject="okapi", body="hidden words"))
     return world
 
 
@@ -76,7 +76,7 @@ def told(staff: Staff, sql: str) -> str:
 def test_s074_no_cast_division_operator_or_function_meets_a_row_before_the_policy(world, sql):
     assert told(world.owner, sql).startswith("error"), "it finds out what it would"
     answer = told(world.colleague, sql)
-    assert not answer.startswith("error") and "secret" not in answer, answer
+    assert not answer.startswith("error") and "okapi" not in answer, answer
 
 
 @pytest.mark.rule("S-074")
@@ -134,7 +134,7 @@ def test_s074_the_planners_samples_of_walled_tables_are_not_there_for_the_pages(
         values = [
             {name: value for name, value in row.items() if not name.startswith("attname")} for row in rows
         ]
-        assert of_walled <= open_to and "secret" not in str(values)
+        assert of_walled <= open_to and "okapi" not in str(rows)
 
 
 MADE_UP = ["1/0", "subject::int' OR 1=1 --", "²", "9" * 40]
@@ -168,12 +168,12 @@ def test_s074_no_parameter_reaches_the_database_as_anything_but_a_value(world):
     for text in MADE_UP:
         for path, names in PAGES.items():
             answer = client.get(path.format(customer=world.customer.pk), dict.fromkeys(names, text))
-            assert answer.status_code == 200 and b"secret" not in answer.content, (path, text)
+            assert answer.status_code == 200 and b"okapi" not in answer.content, (path, text)
     for path, names in OPERATIONS.items():
         for name in names:
             answer = caller.get(f"{path}?{urlencode({name: MADE_UP[1]})}")
             assert answer.status_code in (200, 404, 422), (path, name)
-            assert b"secret" not in answer.content
+            assert b"okapi" not in answer.content
 
 
 @pytest.mark.rule("S-074")
