@@ -54,7 +54,7 @@ STATISTICS = ["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic", 
 @pytest.fixture
 def world(db: None, acting_as: Any) -> World:
     world = make_world(acting_as)
-    arrive(acting_as, world.inbox, letter(subject="okapi", body="hidden words"))
+    arrive(acting_as, world.inbox, letter(subject="okapis", body="hidden words"))
     return world
 
 
@@ -131,9 +131,6 @@ def test_s074_the_planners_samples_of_walled_tables_are_not_there_for_the_pages(
             for t, _, roles, _, condition in policies()
             if f"postern_{role}" in roles and condition == "true"
         }
-        values = [
-            {name: value for name, value in row.items() if not name.startswith("attname")} for row in rows
-        ]
         assert of_walled <= open_to and "okapi" not in str(rows)
 
 
