@@ -139,6 +139,8 @@ class Visit:
             self._settled += 1
             if await self._news(min(seconds, SETTLE_SECONDS[self._settled - 1]), wake):
                 return True
+            if self._settled == len(SETTLE_SECONDS) and not await self._back_in_inbox():
+                return True  # some tell nothing at all of what came around the last look (pymap 0.36)
         if await self._news(seconds, wake):
             return True
         return sent is not None and self.trouble is None and not await sent.unchanged()
