@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -115,6 +116,9 @@ def test_s106_forged_announcements_stop_nothing_and_tell_nothing(server, world, 
     [own] = arrive(acting_as, place, letter(to="colleague@isp.example"))
     assert colleague.heard(own.pk) and not colleague.names(theirs.pk)
     assert not colleague.closed and not owner.closed
+    until = time.monotonic() + 20  # each stream is told at its own time
+    while owner.text.replace(before, "").count("data:") < 4 and time.monotonic() < until:
+        time.sleep(0.05)
     assert owner.text.replace(before, "").count("data:") == 4, "the four that were well made, and no other"
 
 
