@@ -10,7 +10,7 @@ from ninja import Router, Schema, Status
 from pydantic import AwareDatetime
 
 from postern.api.auth import who
-from postern.api.profile import own_mailbox
+from postern.api.mailboxes import own_mailbox
 from postern.api.shapes import Body
 from postern.mailboxes.models import Reader
 from postern.mailboxes.readers import grant, in_words, revoke

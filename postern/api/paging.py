@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
+from postern.mailboxes.ids import typed_id
 from postern.people.models import Customer
 
 Row = TypeVar("Row", bound=Model)
@@ -16,8 +17,8 @@ Row = TypeVar("Row", bound=Model)
 
 def newest_first(rows: QuerySet[Row], cursor: str, limit: int) -> tuple[list[Row], str]:
     """One page by id, the highest first, and the next cursor ('' on the last page)."""
-    if cursor.isascii() and cursor.isdigit() and len(cursor) < 19:
-        rows = rows.filter(pk__lt=int(cursor))
+    if place := typed_id(cursor):
+        rows = rows.filter(pk__lt=place)
     found = list(rows.order_by("-pk")[: limit + 1])
     return found[:limit], str(found[limit - 1].pk) if len(found) > limit else ""
 

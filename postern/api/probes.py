@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest
 from ninja import Field, Router, Schema, Status
 
 from postern.api.auth import who
-from postern.api.profile import MailboxSettings, own_mailbox
+from postern.api.mailboxes import MailboxSettings, own_mailbox
 from postern.api.shapes import Body, Line
 from postern.mailboxes.models import Probe
 from postern.mailboxes.probe import start_probe

@@ -12,8 +12,8 @@ from ninja import Field, Query, Router, Schema
 
 from postern.api.auth import who
 from postern.api.errors import Refusal
+from postern.api.mailboxes import own_mailbox
 from postern.api.paging import newest_first
-from postern.api.profile import own_mailbox
 from postern.api.shapes import Body, Cursor, Id, Limit, Text
 from postern.mail import digest, readerlog
 from postern.mail.models import Message, Opening

@@ -17,11 +17,12 @@ from postern.mailboxes.models import Mailbox, Reader
 from postern.people.models import Staff
 
 
-def visible_keys(staff: Staff) -> list[int]:
-    """Return the wall keys (classes of mail) that `staff` may read at this moment."""
+def visible_keys(staff: Staff, *, outgoing: bool | None = None) -> list[int]:
+    """Return the wall keys (classes of mail) that `staff` may read at this moment; `outgoing` narrows to one direction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT app.visible_to(%s)", [staff.pk])
-        return list(cursor.fetchone()[0])
+        keys: list[int] = cursor.fetchone()[0]
+    return [key for key in keys if outgoing is None or bool(key & 2) == outgoing]
 
 
 def answerable_keys(staff: Staff) -> list[int]:

@@ -25,6 +25,7 @@ from postern.mail.pairing import (
     unfile,
 )
 from postern.mailboxes.denylist import parse_pattern
+from postern.mailboxes.ids import typed_id
 from postern.mailboxes.models import DenyEntry
 from postern.mime.addresses import domain_of
 from postern.people.models import Address, Customer, Staff
@@ -277,9 +278,7 @@ def mark_read(*, staff: Staff, message: Message) -> None:
 
 
 def _customer(pk: Any) -> Customer:
-    chosen = str(pk or "")
-    is_id = chosen.isascii() and chosen.isdigit() and len(chosen) < 19
-    customer = Customer.objects.filter(pk=chosen).first() if is_id else None
+    customer = Customer.objects.filter(pk=typed_id(str(pk or ""))).first()
     if customer is None:
         raise ActionRefused("no_such_customer", "Choose a customer or lead from the list.")
     return customer

@@ -19,7 +19,7 @@ from django.utils import timezone
 from postern.mail import search
 from postern.mail.access import visible_keys
 from postern.mail.models import Message, MessageRead, Party
-from postern.mail.models.message import MessageQuerySet, is_outgoing
+from postern.mail.models.message import MessageQuerySet
 from postern.mailboxes.denylist import DenyList
 from postern.people.models import Customer, Staff
 
@@ -115,7 +115,7 @@ def page(rows: MessageQuerySet, staff: Staff, cursor: str = "", size: int = PAGE
     if place is not None:
         at, pk = place
         rows = rows.filter(Q(received_at__lt=at) | Q(received_at=at, pk__lt=pk), received_at__lte=at)
-    keys = [key for key in visible_keys(staff) if is_outgoing(key) == outgoing]
+    keys = visible_keys(staff, outgoing=outgoing)
     newest = dressed(rows.filter(pk__in=_newest(rows, keys, size + 1)), staff)
     return _page(list(newest.order_by("-received_at", "-pk")), size)
 

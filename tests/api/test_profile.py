@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from postern.api.profile import MailboxSettings
+from postern.api.mailboxes import MailboxSettings
 from postern.mail.access import viewing_as
 from postern.mailboxes.models import Mailbox, MailboxHealth, Probe, Reader, Secret
 from postern.mailboxes.sections import FIELDS, SYSTEM_FIELDS

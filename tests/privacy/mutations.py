@@ -41,14 +41,14 @@ BEHALF = ("tests/outbox/test_behalf.py", "tests/outbox/test_behalf_endings.py", 
 MUTANTS = [
     Mutant(
         MESSAGE,
-        "self.filter(wall_key__in=keys, deleted_at=None)",
+        "self.filter(wall_key__in=visible_keys(staff, outgoing=outgoing), deleted_at=None)",
         "self.filter(deleted_at=None)",
         (ACCESS,),
     ),
     Mutant(
         MESSAGE,
-        "wall_key__in=keys, deleted_at=None)",
-        "wall_key__in=keys)",
+        "outgoing=outgoing), deleted_at=None)",
+        "outgoing=outgoing))",
         (CHECKS,),
     ),
     Mutant(
@@ -116,7 +116,7 @@ MUTANTS = [
         "api/inbox.py", "if message.mailbox.owner_id != staff.pk:", "if False:", (LOCK,), "suggest or act_on"
     ),
     Mutant(
-        "api/profile.py",
+        "api/mailboxes.py",
         "Mailbox.objects.filter(owner=who(request), pk=pk)",
         "Mailbox.objects.filter(pk=pk)",
         (LOCK,),

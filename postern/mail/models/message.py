@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from postern.people.models import Staff
 
 
-def is_outgoing(key: int) -> bool:
-    """True for a class of mail (`wall_key`) that holds letters sent."""
-    return bool(key & 2)
-
-
 class MessageQuerySet(models.QuerySet["Message"]):
     """Every list of messages starts at `visible_to`."""
 
@@ -35,10 +30,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """
         from postern.mail.access import visible_keys
 
-        keys = visible_keys(staff)
-        if outgoing is not None:
-            keys = [key for key in keys if is_outgoing(key) == outgoing]
-        return self.filter(wall_key__in=keys, deleted_at=None)
+        return self.filter(wall_key__in=visible_keys(staff, outgoing=outgoing), deleted_at=None)
 
     def owned_by(self, staff: Staff) -> MessageQuerySet:
         """Narrow to the person's own mailboxes, deleted messages included."""

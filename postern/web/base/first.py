@@ -14,9 +14,9 @@ from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from postern.mailboxes.ids import typed_id
 from postern.people.handover import notices_of, read_notices
 from postern.people.models import Staff
-from postern.web.base.numbers import typed_id
 
 OPEN = frozenset({"first-password", "notices", "sign-in", "sign-out", "theme", "font"})
 """Pages that open nevertheless."""

@@ -17,11 +17,11 @@ from postern.mail.models import Message
 from postern.mail.readerlog import latest
 from postern.mail.sharing import StandsAside, stand_aside
 from postern.mail.visibility import Visibility, Watch, watch
+from postern.mailboxes.ids import typed_id
 from postern.mime.quoting import split_quote
 from postern.outbox.behalf import Seen, authors_of, seen_by
 from postern.outbox.models import Delivery
 from postern.people.models import Customer, Staff
-from postern.web.base.numbers import typed_id
 from postern.web.compose.composer import NEW, composer_of, first_address
 from postern.web.inbox.opening import What, opened, prefetched
 from postern.web.inbox.shared import sharing_of

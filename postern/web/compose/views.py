@@ -12,13 +12,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from postern.mail.access import may_answer
 from postern.mail.models import Message
+from postern.mailboxes.ids import typed_id
 from postern.mailboxes.models import Mailbox
 from postern.outbox import compose as outbox
 from postern.outbox.behalf import Seen, seen_by
 from postern.outbox.compose import ComposeError
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer
-from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.compose.composer import FIELDS, composer_of, docked, first_address
 from postern.web.inbox.opening import What, opened

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST
 from postern.mail.models import Aside, ConversationShare, Message
 from postern.mail.sharing import add_aside, share, take_back, take_out
 from postern.mailboxes.cleaning import SettingsError
+from postern.mailboxes.ids import typed_id
 from postern.people.models import Staff
 from postern.web.base.dates import end_of
-from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.inbox.content import visible
 from postern.web.inbox.views import person

@@ -8,11 +8,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from postern.mailboxes.cleaning import SettingsError
+from postern.mailboxes.ids import typed_id
 from postern.mailboxes.models import Reader
 from postern.mailboxes.readers import grant, revoke
 from postern.people.models import Staff
 from postern.web.base.dates import end_of
-from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 from postern.web.profile.email import own_mailbox

@@ -31,6 +31,15 @@ def own_mailbox(staff: Staff) -> Mailbox | None:
     return Mailbox.objects.filter(owner=staff).select_related("health").first()
 
 
+def _owner(request: HttpRequest) -> tuple[Staff, Mailbox]:
+    """The person and their mailbox. Raises Http404 before the first was saved."""
+    staff = person(request)
+    mailbox = own_mailbox(staff)
+    if mailbox is None:
+        raise Http404
+    return staff, mailbox
+
+
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def settings_page(request: HttpRequest) -> HttpResponse:
@@ -124,10 +133,7 @@ def deny_preview(request: HttpRequest) -> HttpResponse:
 @require_POST
 def resume(request: HttpRequest) -> HttpResponse:
     """Try again after a refused password or a failure: saving the settings unchanged starts anew."""
-    staff = person(request)
-    mailbox = own_mailbox(staff)
-    if mailbox is None:
-        raise Http404
+    staff, mailbox = _owner(request)
     save_mailbox(staff=staff, mailbox=mailbox, data={})
     response = redirect("profile-email")
     toast(request, response, "Trying again")
@@ -138,10 +144,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 @require_POST
 def compare(request: HttpRequest) -> HttpResponse:
     """Compare ledger and mail server now; the page says what came of it as soon as it is done."""
-    staff = person(request)
-    mailbox = own_mailbox(staff)
-    if mailbox is None:
-        raise Http404
+    staff, mailbox = _owner(request)
     compare_now(staff=staff, mailbox=mailbox)
     response = redirect("profile-email")
     toast(request, response, "Comparing with the mail server")
@@ -152,10 +155,7 @@ def compare(request: HttpRequest) -> HttpResponse:
 @require_POST
 def certificate(request: HttpRequest) -> HttpResponse:
     """Accept the certificate that the server shows now."""
-    staff = person(request)
-    mailbox = own_mailbox(staff)
-    if mailbox is None:
-        raise Http404
+    staff, mailbox = _owner(request)
     response = redirect("profile-email")
     try:
         smtp = request.POST.get("server") == "smtp"

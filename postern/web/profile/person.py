@@ -12,11 +12,11 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from postern.mailboxes.ids import typed_id
 from postern.people import handover
 from postern.people.models import Handover, Staff, Token
 from postern.people.staff import StaffRefused
 from postern.people.tokens import make_token
-from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 

@@ -19,10 +19,10 @@ from postern.mail.digest import HOUR, choose, digest_of, zone_of
 from postern.mail.models import Digest, Message, Opening
 from postern.mail.readerlog import YEARS, Wanted, customers_named, lines
 from postern.mail.visibility import scope_in_words
+from postern.mailboxes.ids import typed_id
 from postern.mailboxes.models import Mailbox
 from postern.outbox.letter import ComposeError, check_way_out
 from postern.people.models import Staff
-from postern.web.base.numbers import typed_id
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 

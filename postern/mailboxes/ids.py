@@ -1,4 +1,4 @@
-"""Ids that somebody typed or sent."""
+"""Ids that somebody typed or sent, to a page or to the API."""
 
 
 def typed_id(text: str | None) -> int:
