@@ -123,11 +123,9 @@ class Visit:
         if wake.is_set() or self._errands_due():
             return True
         sent = next((reading for reading in self.readings if not reading.incoming), None)
-        asked_before = self._asked_to_tell
-        told = sent is not None and await self._told_of(sent)
-        if told and not asked_before and sent is not None and not await sent.unchanged():
-            return True
-        seconds = longest if sent is None or told else quiet
+        if sent is not None and await self._ask_to_tell(sent) and not await sent.unchanged():
+            return True  # between the last look and the question
+        seconds = longest if self._still_told() or sent is None else quiet
         if self._errand_at is not None:
             seconds = min(seconds, max(SHORTEST_WAIT, self._errand_at - self._now()))
         if "IDLE" not in self._session.capabilities:
@@ -139,31 +137,32 @@ class Visit:
             self._settled += 1
             if await self._news(min(seconds, SETTLE_SECONDS[self._settled - 1]), wake):
                 return True
-            if self._settled == len(SETTLE_SECONDS) and not await self._back_in_inbox():
-                return True  # some tell nothing at all of what came around the last look (pymap 0.36)
         if await self._news(seconds, wake):
             return True
         return sent is not None and self.trouble is None and not await sent.unchanged()
 
-    async def _told_of(self, sent: Reading) -> bool:
-        """True where the server tells of the sent folder while INBOX is open (NOTIFY); asked for once.
+    async def _ask_to_tell(self, sent: Reading) -> bool:
+        """Have the server tell of the sent folder while INBOX is open (NOTIFY); True when it does so from now on.
 
-        A server that goes away at the question, or gives up telling, is not asked on the next connection.
+        It is asked once a connection; one that goes away at the question is not asked on the next.
         """
-        if self._asked_to_tell:
-            if self._memories.notify and not self._session.watching:
-                self._memories.notify = False
-                self._session.abort()
-                raise MailError(
-                    "connection_lost", "The mail server tells no more of other folders.", temporary=True
-                )
-            return self._memories.notify
-        if self.trouble is not None or not self._memories.notify or "IDLE" not in self._session.capabilities:
+        asked = self._asked_to_tell or self.trouble is not None or "IDLE" not in self._session.capabilities
+        if asked or not self._memories.notify:
             return False
-        self._memories.notify = False
+        self._asked_to_tell, self._memories.notify = True, False
         self._memories.notify = await self._session.watch([sent.name])
-        self._asked_to_tell = True
         return self._memories.notify
+
+    def _still_told(self) -> bool:
+        """True while the server tells. Raises connection_lost when it gave that up: the next connection does without."""
+        told = self._session.watching
+        if self._asked_to_tell and self._memories.notify and not told:
+            self._memories.notify = False
+            self._session.abort()
+            raise MailError(
+                "connection_lost", "The mail server tells no more of other folders.", temporary=True
+            )
+        return told
 
     async def _news(self, seconds: float, wake: asyncio.Event) -> bool:
         return await self._session.idle(seconds=seconds, wake=wake) or wake.is_set() or self._errands_due()

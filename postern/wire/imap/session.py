@@ -117,7 +117,6 @@ class Session:
 
     async def uid_changes(self, since: int) -> list[Changed]:
         """Letters that came or changed after the mod-sequence ``since``; see ``changes.changed_since``."""
-        self.connection.news = False
         return await changes.changed_since(self.connection, since)
 
     async def uid_flags(self, uids: str) -> list[Changed]:
@@ -126,7 +125,6 @@ class Session:
 
     async def uid_search_set(self, criteria: changes.Criteria) -> UidSet:
         """The UIDs that match, however many; see ``commands.search`` for the criteria."""
-        self.connection.news = False
         return await changes.search(self.connection, criteria)
 
     async def uid_search(self, criteria: changes.Criteria) -> list[int]:
@@ -139,7 +137,6 @@ class Session:
 
     async def uid_fetch_headers(self, uids: Sequence[int] | str) -> list[Listed]:
         """Flags, date and size of letters, in ascending order of UID; see ``headers.headers``."""
-        self.connection.news = False
         return await headers.headers(self.connection, uids)
 
     def uid_fetch_bodies(

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -243,6 +244,37 @@ def test_news_that_came_before_idle_is_not_lost() -> None:
         assert await session.idle(seconds=0.1) is False
 
     play(idle_script(before=b"* 4 EXISTS\r\n"), work)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda session: session.uid_search(["UID", "6:*"]),
+        lambda session: session.uid_fetch_headers([5]),
+        lambda session: session.uid_changes(7),
+        lambda session: session.uid_flags("1:5"),
+        lambda session: session.uid_fetch_beginnings([5]),
+    ],
+    ids=["search", "headers", "changes", "flags", "beginnings"],
+)
+def test_news_told_with_a_search_outlives_what_is_asked_after_it(ask: Any) -> None:
+    """A letter that comes while those before it are fetched: the server tells of it once, in the middle."""
+
+    async def script(wire: Wire) -> None:
+        await wire.sign_in()
+        await wire.select()
+        await wire.hear(b"UID SEARCH")
+        await wire.say(b"* SEARCH 5\r\n* 4 EXISTS\r\nTAG OK\r\n")
+        await wire.hear(b"UID")
+        await wire.say(b"TAG OK\r\n")
+
+    async def work(session: Session) -> None:
+        await session.select("INBOX")
+        assert await session.uid_search(["UID", "5:*"]) == [5]
+        await ask(session)
+        assert await session.idle(seconds=60) is True
+
+    play(script, work)
 
 
 def test_a_cancelled_command_ends_the_connection() -> None:
