@@ -44,6 +44,7 @@ def screens(office: Office) -> dict[str, str]:
         "lead": f"/customers/{office.lead.pk}/communication/",
         "profile": "/profile/",
         "profile-email": "/profile/email/",
+        "reader-log": "/profile/reader-log/",
         "search": "/jump/?q=brandt",
     }
 
