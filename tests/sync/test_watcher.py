@@ -8,6 +8,7 @@ import pytest
 
 from postern.sync.reconcile import reconcile
 from tests.faults import Faults, Proxy
+from tests.servers.running import wait_until
 
 from .box import USER, letter, quick
 
@@ -38,7 +39,8 @@ def test_new_mail_arrives_within_seconds_and_the_end_is_polite(box, dovecot):
 
     assert asyncio.run(story()) < 8
     assert box.health.last_sync_at is not None
-    assert "Logged out" in dovecot.log.read_text().splitlines()[-1]
+    # Dovecot writes its log a moment after it has answered.
+    wait_until(lambda: "Logged out" in dovecot.log.read_text().splitlines()[-1], "the goodbye in the log")
 
 
 @pytest.mark.parametrize("wished", [False, True])
