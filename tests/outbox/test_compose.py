@@ -139,7 +139,9 @@ def test_sending_fixes_the_bytes_and_makes_one_job(marta, mailbox, acting_as):
     assert row.message_id.endswith("@northlink.example") and len(row.message_id.split("@")[0]) == 32
     assert [(a.name, a.address) for a in letter.from_] == [("Marta Lindqvist", "marta@northlink.example")]
     assert letter.reply_to == () and row.envelope_sender == "marta@northlink.example"
-    assert b"secret" not in bytes(row.raw).lower() and b"bcc" not in bytes(row.raw).lower()
+    # Without its Message-ID: those are hexadecimal digits, and one in 140 has "bcc" in it.
+    told = bytes(row.raw).replace(row.message_id.encode(), b"").lower()
+    assert b"secret" not in told and b"bcc" not in told
     (task, args, at, _) = jobs(acting_as)[0]
     assert (task, args) == ("send", {"mailbox_id": mailbox.pk, "delivery_id": row.pk})
     assert at == row.send_at and len(jobs(acting_as)) == 1
