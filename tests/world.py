@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from postern.mail.access import viewing_as
-from postern.mail.intake import Arrival, take_in
+from postern.mail.access import at_mailbox, viewing_as
+from postern.mail.intake import Arrival, Prepared, take_in
 from postern.mail.models import Message
 from postern.mail.pairing import add_address, file_mail
 from postern.mailboxes.models import Folder, Mailbox, Reader
@@ -118,7 +119,17 @@ def arrive(
     """Let letters arrive in a folder, as the worker would store them."""
     arrivals = [Arrival(next(_uids), flags, at, raw) for raw in raws]
     with acting_as("sync"):
-        return take_in(folder=folder, uidvalidity=7, arrivals=arrivals, **options)  # type: ignore[arg-type]
+        return stored(folder, arrivals, **options)
+
+
+def stored(
+    folder: Folder, arrivals: Sequence[Arrival] | Sequence[Prepared], **options: object
+) -> list[Message]:
+    """Take letters in and return the new messages, as the worker, in whose role this is called."""
+    ids = take_in(folder=folder, **{"uidvalidity": 7, "arrivals": arrivals, **options})  # type: ignore[arg-type]
+    with at_mailbox(folder.mailbox_id):
+        found = Message.objects.in_bulk(ids)
+    return [found[pk] for pk in ids]
 
 
 def subjects(viewer: Staff) -> set[str]:

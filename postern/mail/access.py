@@ -56,7 +56,12 @@ def at_mailbox(mailbox_id: int) -> Iterator[None]:
     """A transaction in which a worker reaches the mail of one mailbox and of no other."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('app.mailbox_id', %s, true)", [str(mailbox_id)])
+            # Plans of the checks of foreign keys are kept: one made while a table was small would go on reading it
+            # from end to end while a first sync fills it.
+            cursor.execute(
+                "SELECT set_config('app.mailbox_id', %s, true), set_config('enable_seqscan', 'off', true)",
+                [str(mailbox_id)],
+            )
         yield
 
 

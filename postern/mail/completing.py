@@ -52,7 +52,7 @@ def complete(message: Message, arrival: Arrival) -> None:
     for model in (Raw, Body, Attachment, MessageSearch):
         model._default_manager.filter(message=message).delete()
     rawstore.put_many(message.mailbox_id, [(message.pk, one.sha256, one.raw)])
-    save_content(message.mailbox, [(message, one)])
+    save_content(message.mailbox, [(message.pk, one)])
     tell("message", mailbox=message.mailbox_id, id=message.pk)
 
 

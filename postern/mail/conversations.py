@@ -19,9 +19,10 @@ from postern.mail.models import Aside, Conversation, Message, Reference
 _LOCK = 7009
 # Which conversations are shared is looked up once, not for every id.
 _KNOWN = """
-SELECT id_hash, conversation_id,
-  conversation_id = ANY (ARRAY(SELECT conversation_id FROM mail_conversationshare WHERE mailbox_id = %s))
-  FROM mail_reference WHERE mailbox_id = %s AND id_hash = ANY (%s)"""
+SELECT r.id_hash, r.conversation_id,
+  r.conversation_id = ANY (ARRAY(SELECT conversation_id FROM mail_conversationshare WHERE mailbox_id = %s))
+  FROM unnest(%s) one CROSS JOIN LATERAL (
+    SELECT id_hash, conversation_id FROM mail_reference WHERE mailbox_id = %s AND id_hash = one OFFSET 0) r"""
 
 
 def lock(mailbox_id: int) -> None:
@@ -124,7 +125,7 @@ class _Groups:
 
 def _known(mailbox_id: int, hashes: set[int]) -> tuple[dict[int, int], set[int]]:
     """Return key -> conversation of the ids that are known, and which of these conversations are shared."""
-    found = ask(_KNOWN, mailbox_id, mailbox_id, column("bigint", sorted(hashes)))
+    found = ask(_KNOWN, mailbox_id, column("bigint", sorted(hashes)), mailbox_id)
     return {h: pk for h, pk, _ in found}, {pk for _, pk, shared in found if shared}
 
 

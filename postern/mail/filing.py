@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
@@ -34,25 +35,35 @@ def addresses_of(message: Message) -> list[str]:
     return [address for _, address in (*message.to, *message.cc)]
 
 
+_NOWHERE = Filing(frozenset(), False)
+
+
 class Filer:
     """Files messages of one mailbox; looks the addresses of a whole batch up at once."""
 
-    def __init__(self, mailbox: Mailbox, messages: Iterable[Message]) -> None:
+    def __init__(self, mailbox: Mailbox, addresses: Iterable[str]) -> None:
         self.mailbox = mailbox
-        self.matches = match({a for m in messages for a in addresses_of(m)})
-        self._readers = set(Reader.objects.filter(mailbox=mailbox).values_list("staff_id", flat=True))
+        self.matches = match(addresses)
 
-    def filing(self, message: Message) -> Filing:
-        """Return where the message belongs by its addresses."""
-        found = [self.matches[a] for a in addresses_of(message) if a in self.matches]
-        return Filing(frozenset(m.customer_id for m in found), any(self._counts(m, message) for m in found))
+    @cached_property
+    def _readers(self) -> set[int]:
+        return set(Reader.objects.filter(mailbox=self.mailbox).values_list("staff_id", flat=True))
+
+    def filing(self, addresses: Iterable[str], *, received_at: datetime) -> Filing:
+        """Return where a message belongs by the addresses that decide."""
+        found = [self.matches[a] for a in addresses if a in self.matches]
+        if not found:
+            return _NOWHERE
+        return Filing(
+            frozenset(m.customer_id for m in found), any(self._counts(m, received_at) for m in found)
+        )
 
     def put_by_owner(self, message: Message, put: str) -> bool:
         """True when the owner put one of its addresses on a customer; `put`: one that somebody had put there before."""
         found = (self.matches[a] for a in addresses_of(message) if a in self.matches)
         return any(m.added_by == self.mailbox.owner_id or m.email == put for m in found)
 
-    def _counts(self, found: Match, message: Message) -> bool:
+    def _counts(self, found: Match, received_at: datetime) -> bool:
         """Nobody widens their own access by adding addresses (rule S-132).
 
         An address counts when the owner added it, when nobody in particular did (an import), or when it was
@@ -60,7 +71,7 @@ class Filer:
         """
         if found.added_by in (None, self.mailbox.owner_id):
             return True
-        return found.added_by not in self._readers and found.since <= message.received_at
+        return found.added_by not in self._readers and found.since <= received_at
 
 
 def bring_in_whole(message: Message) -> None:
@@ -105,7 +116,7 @@ def refile(*, customer_ids: Collection[int], mailbox: Mailbox, by_owner: bool, p
 
 
 def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool, put: str) -> int:
-    filer = Filer(mailbox, messages)
+    filer = Filer(mailbox, {address for message in messages for address in addresses_of(message)})
     parties: dict[int, dict[int, bool]] = {}
     for party in Party.objects.filter(message__in=messages):
         parties.setdefault(party.message_id, {})[party.customer_id] = party.by_hand
@@ -113,7 +124,8 @@ def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool, put
     for message in messages:
         before = parties.get(message.pk, {})
         by_hand = {c for c, hand in before.items() if hand}
-        wanted = filer.filing(message).customers | by_hand
+        filing = filer.filing(addresses_of(message), received_at=message.received_at)
+        wanted = filing.customers | by_hand
         if wanted != set(before):
             changed += 1
             if wanted and message.withheld == STRANGER:

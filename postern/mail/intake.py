@@ -32,6 +32,9 @@ __all__ = ["Arrival", "Prepared", "prepare_all", "record_sent", "take_in"]
 
 log = logging.getLogger(__name__)
 Outcome = Sighting.Outcome
+_MET = """
+SELECT one FROM unnest(%s) one CROSS JOIN LATERAL (
+  SELECT FROM mail_sighting WHERE folder_id = %s AND uidvalidity = %s AND uid = one OFFSET 0) s"""
 OUR_DIGEST = "Postern’s own digest of the reader log, for the owner alone."
 
 
@@ -42,11 +45,11 @@ def take_in(
     arrivals: Sequence[Arrival] | Sequence[Prepared],
     skipped: Sequence[tuple[int, str]] = (),
     next_uid: int | None = None,
-) -> list[Message]:
+) -> list[int]:
     """Store a batch and move the folder's cursor to `next_uid` (None leaves it: history).
 
     `arrivals` are letters, or the same letters as `prepare_all` made them ready before.
-    `skipped` are (UID, reason) that the ledger records without a message. Returns the new messages.
+    `skipped` are (UID, reason) that the ledger records without a message. Returns the ids of the new messages.
     A letter that cannot be stored whole is quarantined, raw bytes kept, and never stops the others.
     Raises OperationalError or LetterStoreDown when what stores is itself in trouble: then nothing happened.
     """
@@ -77,7 +80,8 @@ def record_sent(
     lock(mailbox.pk)
     message = Message.objects.filter(mailbox=mailbox, sha256=one.sha256).first()
     if message is None:
-        (message,) = create_all(mailbox, [one], outgoing=True)
+        (pk,) = create_all(mailbox, [one], outgoing=True)
+        message = Message.objects.get(pk=pk)
     if bcc:
         Bcc.objects.get_or_create(message=message, mailbox=mailbox, defaults={"addresses": bcc})
     if customer_id is not None:
@@ -96,7 +100,7 @@ def _store(
     skipped: Sequence[tuple[int, str]],
     next_uid: int | None,
     take: Callable[[_Batch, Sequence[Prepared]], None],
-) -> list[Message]:
+) -> list[int]:
     with at_mailbox(folder.mailbox_id):
         lock(folder.mailbox_id)
         folder = Folder.objects.select_for_update(of=("self",)).select_related("mailbox").get(pk=folder.pk)
@@ -118,7 +122,7 @@ class _Batch:
 
     folder: Folder
     uidvalidity: int
-    messages: list[Message] = field(default_factory=list)
+    messages: list[int] = field(default_factory=list)
     sightings: list[tuple[int, int | None, str, str, str]] = field(default_factory=list)
     to_mark_seen: list[int] = field(default_factory=list)
     back: set[int] = field(default_factory=set)
@@ -131,8 +135,7 @@ class _Batch:
 
     def in_ledger(self, uids: list[int]) -> set[int]:
         """UIDs that are accounted for already."""
-        sql = "SELECT uid FROM mail_sighting WHERE folder_id = %s AND uidvalidity = %s AND uid = ANY(%s)"
-        return {uid for (uid,) in ask(sql, self.folder.pk, self.uidvalidity, column("bigint", uids))}
+        return {uid for (uid,) in ask(_MET, column("bigint", uids), self.folder.pk, self.uidvalidity)}
 
     def take(self, many: Sequence[Prepared]) -> None:
         """Take letters in, all with the same few statements. A broken one raises ValueError."""
@@ -148,7 +151,7 @@ class _Batch:
                 raise ValueError(one.broken)
         created = create_all(self.mailbox, list(new.values()), outgoing=self.outgoing)
         self.messages += created
-        here |= {sha256: Here(message.pk, gone=False) for sha256, message in zip(new, created, strict=True)}
+        here |= {sha256: Here(pk, gone=False) for sha256, pk in zip(new, created, strict=True)}
         for one in wanted:
             self._met(one, here[one.sha256], fresh=new.get(one.sha256) is one)
 
@@ -166,7 +169,7 @@ class _Batch:
                 reason = one.broken or reason_of(error)
                 message = quarantine(self.mailbox, one, reason, outgoing=self.outgoing)
                 self.messages.append(message)
-                self.sight(one.uid, message.pk, Outcome.QUARANTINED, reason, one.flags)
+                self.sight(one.uid, message, Outcome.QUARANTINED, reason, one.flags)
 
     def sight(
         self,
@@ -195,7 +198,7 @@ class _Batch:
         if self.back:
             Message.objects.filter(pk__in=self.back).update(gone_at=None)
         if self.messages:
-            tell_all("message", mailbox=box, ids=[message.pk for message in self.messages])
+            tell_all("message", mailbox=box, ids=self.messages)
 
     def _owe_seen(self) -> None:
         pour(

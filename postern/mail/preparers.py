@@ -26,6 +26,7 @@ from typing import IO, Any
 
 from postern.mail.flags import flag_letters
 from postern.mail.preparing import Arrival, File, Prepared, prepare, unread
+from postern.mail.tray import Tray
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +39,17 @@ TOO_MUCH = f"Reading it took more than {LETTER_SECONDS:.0f} seconds, or more mem
 MEMORY = 1536 * 1024 * 1024
 IDLE_SECONDS = 60.0
 PIPE = 1024 * 1024
+TOGETHER = 512 * 1024
+"""Bytes of answers that come back at once: each wake-up of the other side costs as much as a short letter."""
 COMMAND = (sys.executable, "-m", "postern.mail.preparers")
 MOST_PROCESSES = 4
 _LENGTH = struct.Struct(">Q")
-_SERVERS = ("uid", "seen", "received_at", "flags")
-"""What the server said of a letter: it stays here."""
-_NAMES = tuple(n for n in Prepared.__slots__ if n not in (*_SERVERS, "date", "files"))
-_facts = attrgetter(*_NAMES)
+TRAY = "POSTERN_TRAY"
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+# What the server said of a letter stays here; date and files travel in a form of their own.
+_HERE = ("uid", "seen", "received_at", "flags", "date", "files")
+assert Prepared.__slots__[: len(_HERE)] == _HERE
+_facts = attrgetter(*Prepared.__slots__[len(_HERE) :])
 _file = attrgetter(*File.__slots__)
 
 
@@ -77,10 +82,14 @@ class Preparers:
         if process is None:
             return [prepare(one, outgoing=outgoing) for one in arrivals]
         done: list[Prepared] = []
+        deadly = len(arrivals)  # the letter over which a process died; those before it are asked for again
         try:
             while len(done) < len(arrivals):
-                if process.ask(arrivals[len(done) :], outgoing):
-                    self._collect(process, arrivals, done)
+                if len(done) == deadly:
+                    done.append(unread(arrivals[deadly], TOO_MUCH))
+                    deadly = len(arrivals)
+                elif process.ask(arrivals[len(done) : deadly], outgoing):
+                    deadly = self._collect(process, arrivals, done, deadly)
                 elif process.new:  # not one can be started here: never blame the letters
                     done += [prepare(one, outgoing=outgoing) for one in arrivals[len(done) :]]
                     break
@@ -115,20 +124,25 @@ class Preparers:
         self._free.put(process)
         return None
 
-    def _collect(self, process: _Process, arrivals: Sequence[Arrival], done: list[Prepared]) -> None:
-        """Take the answers. A letter over which the process died is told as broken, the rest stays to be done."""
+    def _collect(
+        self, process: _Process, arrivals: Sequence[Arrival], done: list[Prepared], until: int
+    ) -> int:
+        """Take the answers up to a number of letter; return `until`, or the letter over which the process died."""
+        begun = len(done)
         try:
-            while len(done) < len(arrivals):
-                done.append(process.answer(arrivals[len(done)]))
+            while len(done) < until:
+                done += process.answers(arrivals[len(done) : until])
         except (OSError, EOFError, ValueError, TypeError) as error:
             log.warning("a process died over a letter: %s", type(error).__name__)
             process.dead = True
-            done.append(unread(arrivals[len(done)], TOO_MUCH))
+            return min(max(len(done), begun + process.reading()), until - 1)
+        return until
 
     def _give_back(self, process: _Process) -> None:
         if process.dead:
             self._end(process)
             return
+        process.idle()
         self._free.put(process)
         with self._guard:
             if self._timer is not None:
@@ -144,23 +158,24 @@ class Preparers:
 
 
 class _Process:
-    """One of them, and the pipes to it: a batch goes there whole, then the letters come back one by one."""
+    """One of them: letters lie in a tray that both see, the words about them and the answers go through pipes."""
 
     def __init__(self, command: Sequence[str]) -> None:
         environment = {
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "PATH": os.environ.get("PATH", ""),
         }
+        self._tray = Tray.new()
         self._child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env={**environment, TRAY: str(self._tray.fd)},
+            pass_fds=(self._tray.fd,),
         )
         assert self._child.stdin
         assert self._child.stdout
         self._to, self._from = self._child.stdin, self._child.stdout
-        _widen(self._to)
         _widen(self._from)
         self.new = True
         self.dead = False
@@ -173,37 +188,51 @@ class _Process:
 
     def ask(self, arrivals: Sequence[Arrival], outgoing: bool) -> bool:
         """Send letters; False when the process is gone, which no letter is to blame for."""
-        raws = [one.raw if isinstance(one.raw, bytes) else bytes(one.raw) for one in arrivals]
         try:
             if self.new:
                 _receive(self._from)
                 self.new = False
-            _send(self._to, (outgoing, raws))
+            _send(self._to, (outgoing, self._tray.lay([one.raw for one in arrivals])))
         except (OSError, EOFError, ValueError) as error:
             log.warning("a process that reads letters is gone: %s", type(error).__name__)
             self.dead = True
         return not self.dead
 
-    def answer(self, arrival: Arrival) -> Prepared:
-        """Return the next letter's. Raises EOFError when the process died over it."""
-        date, files, *facts = _receive(self._from)
-        return Prepared(
-            uid=arrival.uid,
-            seen=arrival.seen,
-            received_at=arrival.internaldate,
-            flags=flag_letters(arrival.flags),
-            date=datetime.fromisoformat(date) if date else None,
-            files=tuple(File(*one) for one in files),
-            **dict(zip(_NAMES, facts, strict=True)),
-        )
+    def answers(self, arrivals: Sequence[Arrival]) -> list[Prepared]:
+        """Return the next letters', in the order given. Raises EOFError when the process died before they were done."""
+        return [
+            _answered(arrival, told) for arrival, told in zip(arrivals, _receive(self._from), strict=False)
+        ]
+
+    def reading(self) -> int:
+        """Return which of the letters asked for it is reading, or was when it died."""
+        return self._tray.noted()
+
+    def idle(self) -> None:
+        """Keep no more memory than the next letters will want."""
+        self._tray.clear()
 
     def end(self) -> None:
         """Stop it, whatever it does."""
         self._child.kill()
         self._child.wait()
+        self._tray.close()
         for pipe in (self._to, self._from):
             with contextlib.suppress(OSError):
                 pipe.close()
+
+
+def _answered(arrival: Arrival, told: tuple[Any, ...]) -> Prepared:
+    date, files, *facts = told
+    return Prepared(
+        arrival.uid,
+        arrival.seen,
+        arrival.internaldate,
+        flag_letters(arrival.flags),
+        datetime.fromisoformat(date) if date else None,
+        tuple(File(*one) for one in files),
+        *facts,
+    )
 
 
 def _widen(pipe: IO[bytes]) -> None:
@@ -231,29 +260,40 @@ def _receive(pipe: IO[bytes]) -> Any:
     return marshal.loads(data)  # noqa: S302 see above
 
 
-def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+def serve(requests: IO[bytes], answers: IO[bytes], tray: Tray) -> None:
     """The process: prepare what comes until the pipe is closed. An alarm ends it when a letter takes too long."""
     gc.freeze()
     gc.disable()  # letters leave hardly any cycles: once a batch is a tenth cheaper than all the time
     _send(answers, "ready")
-    epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            outgoing, raws = _receive(requests)
+            outgoing, lengths = _receive(requests)
             gc.collect()
-            for raw in raws:
+            some: list[tuple[Any, ...]] = []
+            size = 0
+            for raw in tray.read(lengths):
                 signal.setitimer(signal.ITIMER_REAL, LETTER_SECONDS)
-                one = prepare(Arrival(0, frozenset(), epoch, raw), outgoing=outgoing)
-                date = one.date.isoformat() if one.date else ""
-                _send(answers, (date, [_file(file) for file in one.files], *_facts(one)))
+                one = prepare(Arrival(0, frozenset(), _EPOCH, raw), outgoing=outgoing)
+                some.append(_told(one))
+                size += len(one.raw) + len(one.text) + len(one.html) + len(one.vector)
+                if size > TOGETHER:
+                    _send(answers, some)
+                    some, size = [], 0
             signal.setitimer(signal.ITIMER_REAL, 0)
+            if some:
+                _send(answers, some)
+
+
+def _told(one: Prepared) -> tuple[Any, ...]:
+    date = one.date.isoformat() if one.date else ""
+    return (date, [_file(file) for file in one.files], *_facts(one))
 
 
 def main() -> None:
     """Serve this process's owner, within the limits."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C: our owner closes the pipe
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.stdin.buffer, sys.stdout.buffer, Tray(int(os.environ[TRAY])))
 
 
 if __name__ == "__main__":

@@ -63,12 +63,14 @@ class Prepared:
     uid: int
     seen: bool
     received_at: datetime
+    flags: str
+    date: datetime | None
+    files: tuple[File, ...]
     sha256: bytes
     size: int
     raw: bytes
     broken: str = ""
     withheld: str = ""
-    flags: str = ""
     message_id: str = ""
     subject: str = ""
     from_name: str = ""
@@ -79,16 +81,28 @@ class Prepared:
     cc: tuple[tuple[str, str], ...] = ()
     bcc: tuple[tuple[str, str], ...] = ()
     reply_to: tuple[tuple[str, str], ...] = ()
-    date: datetime | None = None
     preview: str = ""
     automatic: str = ""
     remote_images: int = 0
     defects: tuple[str, ...] = ()
-    files: tuple[File, ...] = ()
     ids: tuple[int, ...] = ()
     text: bytes = b""
     html: bytes = b""
     vector: bytes = b"\0\0\0\0"
+
+    @property
+    def also_from(self) -> list[str]:
+        """Further authors and the Sender, normalised."""
+        return [address for address in self.authors if address != self.from_address]
+
+    @property
+    def has_attachments(self) -> bool:
+        """True when it brings a file that its html does not show."""
+        return any(not file.inline for file in self.files)
+
+    def deciding(self, outgoing: bool) -> list[str]:
+        """Return the addresses that decide whose it is: the author's of incoming mail, the recipients' of outgoing."""
+        return [address for _, address in (*self.to, *self.cc)] if outgoing else [self.from_address]
 
 
 def prepare(arrival: Arrival, *, outgoing: bool = False) -> Prepared:
@@ -109,11 +123,13 @@ def unread(arrival: Arrival, broken: str = "") -> Prepared:
         arrival.uid,
         arrival.seen,
         arrival.internaldate,
+        flag_letters(arrival.flags),
+        None,
+        (),
         sha256,
         len(raw),
         pack(raw),
-        broken=broken,
-        flags=flag_letters(arrival.flags),
+        broken,
     )
 
 

@@ -17,7 +17,7 @@ from zstandard import ZstdError
 from postern.mail import rawstore
 from postern.mail.access import at_mailbox
 from postern.mail.conversations import lock, place_all, stay
-from postern.mail.filing import Filer
+from postern.mail.filing import Filer, addresses_of
 from postern.mail.letterstore import LetterMissing
 from postern.mail.models import (
     Aside,
@@ -140,7 +140,7 @@ def _reread(mailbox: Mailbox, messages: Sequence[Message], report: Rebuilt) -> N
     Message.objects.bulk_update([message for message, _ in pairs], changed)
     for model in (Body, Attachment, MessageSearch):
         model._default_manager.filter(message__in=[message for message, _ in readable]).delete()
-    save_content(mailbox, readable)
+    save_content(mailbox, [(message.pk, one) for message, one in readable])
 
 
 def _thread(mailbox: Mailbox, readable: Sequence[tuple[Message, Prepared]]) -> None:
@@ -152,7 +152,7 @@ def _thread(mailbox: Mailbox, readable: Sequence[tuple[Message, Prepared]]) -> N
     places = place_all(mailbox.pk, [one.ids for _, one in loose])
     for (message, _), conversation in zip(loose, places.conversations, strict=True):
         message.conversation_id = conversation
-    note_places(mailbox, [message for message, _ in loose], places)
+    note_places(mailbox, [message.pk for message, _ in loose], places)
 
 
 def _prepared(message: Message) -> Prepared:
@@ -177,10 +177,10 @@ def _file(messages: Sequence[Message], mailbox: Mailbox) -> None:
         "message_id", "customer_id"
     ):
         by_hand.setdefault(message_id, set()).add(customer)
-    filer = Filer(mailbox, messages)
+    filer = Filer(mailbox, {address for message in messages for address in addresses_of(message)})
     new: list[Party] = []
     for message in messages:
-        filing = filer.filing(message)
+        filing = filer.filing(addresses_of(message), received_at=message.received_at)
         hand = by_hand.get(message.pk, set())
         new += [Party(message=message, mailbox=mailbox, customer_id=c) for c in filing.customers - hand]
         known = bool(filing.customers | hand)

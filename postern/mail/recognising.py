@@ -11,12 +11,16 @@ from postern.mail.bulk import ask, column
 from postern.mail.preparing import Prepared
 from postern.mime.addresses import normalise
 
-_SAME = "SELECT sha256, id, gone_at IS NOT NULL FROM mail_message WHERE mailbox_id = %s AND sha256 = ANY(%s)"
+# Each letter is looked up by itself (postern.mail.bulk says why).
+_SAME = """
+SELECT m.sha256, m.id, m.gone FROM unnest(%s) one CROSS JOIN LATERAL (
+  SELECT sha256, id, gone_at IS NOT NULL gone FROM mail_message WHERE mailbox_id = %s AND sha256 = one OFFSET 0) m"""
 _NOWHERE = """
-SELECT message_id, id, gone_at IS NOT NULL, "to" || cc, from_address, received_at FROM mail_message m
- WHERE mailbox_id = %s AND outgoing = %s AND message_id = ANY(%s)
-   AND NOT EXISTS (SELECT FROM mail_sighting s WHERE s.message_id = m.id)
- ORDER BY id"""
+SELECT m.* FROM unnest(%s) one CROSS JOIN LATERAL (
+  SELECT message_id, id, gone_at IS NOT NULL, "to" || cc, from_address, received_at FROM mail_message m
+   WHERE mailbox_id = %s AND outgoing = %s AND message_id = one
+     AND NOT EXISTS (SELECT FROM mail_sighting s WHERE s.message_id = m.id) OFFSET 0) m
+ ORDER BY m.id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,12 @@ class Known:
     """
 
     def __init__(self, mailbox_id: int, many: Sequence[Prepared], outgoing: bool) -> None:
-        same = ask(_SAME, mailbox_id, column("bytea", [one.sha256 for one in many])) if many else []
+        same = ask(_SAME, column("bytea", [one.sha256 for one in many]), mailbox_id) if many else []
         self._outgoing = outgoing
         self._same = {bytes(sha256): Here(pk, gone) for sha256, pk, gone in same}
         self._nowhere: dict[str, list[_Nowhere]] = {}
         ids = sorted({one.message_id for one in many if one.message_id})
-        nowhere = ask(_NOWHERE, mailbox_id, outgoing, column("text", ids)) if ids else []
+        nowhere = ask(_NOWHERE, column("text", ids), mailbox_id, outgoing) if ids else []
         for message_id, pk, gone, recipients, author, received_at in nowhere:
             row = _Nowhere(Here(pk, gone), json.loads(recipients), author, received_at)
             self._nowhere.setdefault(message_id, []).append(row)

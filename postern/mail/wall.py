@@ -127,6 +127,17 @@ CREATE OR REPLACE FUNCTION app.tidy() RETURNS void LANGUAGE sql SECURITY DEFINER
   DELETE FROM mail_opening WHERE at < now() - interval '2 years';
 $$;
 
+-- The planner's first idea of what a first sync fills; for all that comes later there is autovacuum. Without
+-- statistics any index that begins with the mailbox looks as good to it as the one with the whole key, and to find
+-- one letter it reads every one of the mailbox.
+CREATE OR REPLACE FUNCTION app.take_stock() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = public, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_class WHERE oid = 'mail_message'::regclass AND reltuples < 0) THEN
+    ANALYZE mail_message, mail_sighting, mail_reference, mail_conversation;
+  END IF;
+END $$;
+
 CREATE SEQUENCE IF NOT EXISTS customer_number START 1001;
 
 -- The one way to search: what the person may read, newest first, from a place on. Straight "@@" under a row policy
@@ -172,6 +183,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.is_empty()": ("web",),
     "app.search(text, boolean, timestamptz, bigint, bigint)": ("web",),
     "app.follow_message()": (),
+    "app.take_stock()": ("sync",),
     **leaving.FUNCTION_RIGHTS,
     **logwall.FUNCTION_RIGHTS,
     **sharewall.FUNCTION_RIGHTS,

@@ -28,6 +28,11 @@ def match(addresses: Iterable[str]) -> dict[str, Match]:
     wanted = {a for a in map(normalise, addresses) if a}
     if not wanted:
         return {}
-    shared = set(Address.objects.filter(email__in=wanted, shared=True).values_list("email", flat=True))
-    rows = Address.objects.filter(email__in=wanted - shared)
-    return {r.email: Match(r.customer_id, r.email, r.created_at, r.added_by_id) for r in rows}
+    columns = ("email", "customer_id", "created_at", "added_by_id", "shared")
+    rows = list(Address.objects.filter(email__in=wanted).values_list(*columns))
+    by_hand = {email for email, *_, shared in rows if shared}
+    return {
+        email: Match(customer, email, since, added_by)
+        for email, customer, since, added_by, _ in rows
+        if email not in by_hand
+    }

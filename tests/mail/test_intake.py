@@ -1,5 +1,6 @@
 """Intake: each letter once, denied mail leaves only its ledger line, our own mail is recognised."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -135,17 +136,15 @@ def test_skipped_letters_are_in_the_ledger_with_the_reason(world, acting_as):
 
 
 def test_a_letter_that_cannot_be_stored_is_quarantined_and_the_others_arrive(world, acting_as, monkeypatch):
-    import postern.mail.storing as storing
+    import postern.mail.intake as intake
 
-    real = storing._fields
+    real = intake.prepare
 
-    def broken(mailbox, prepared, outgoing):
-        message = real(mailbox, prepared, outgoing)
-        if message.subject == "Broken":
-            message.from_address = "x" * 400
-        return message
+    def broken(arrival, *, outgoing):
+        one = real(arrival, outgoing=outgoing)
+        return replace(one, from_address="x" * 400) if one.subject == "Broken" else one
 
-    monkeypatch.setattr(storing, "_fields", broken)
+    monkeypatch.setattr(intake, "prepare", broken)
     raw = letter(subject="Broken")
     arrive(acting_as, world.inbox, letter(subject="One"), raw, letter(subject="Two"))
     with acting_as("superuser"):

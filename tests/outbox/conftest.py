@@ -76,15 +76,14 @@ def message(mailbox, acting_as):
 
 
 def arrive(mailbox, acting_as, raw, role="inbox", uid=1):
-    from postern.mail.intake import Arrival, take_in
+    from postern.mail.intake import Arrival
     from postern.mailboxes.models import Folder
+    from tests.world import stored
 
     with acting_as("sync"):
         folder, _ = Folder.objects.get_or_create(mailbox=mailbox, name=role, role=role)
         when = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-        found = take_in(
-            folder=folder, uidvalidity=1, arrivals=[Arrival(uid, frozenset(), when, raw)], next_uid=uid + 1
-        )
+        found = stored(folder, [Arrival(uid, frozenset(), when, raw)], uidvalidity=1, next_uid=uid + 1)
     return found[0] if found else None
 
 

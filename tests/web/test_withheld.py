@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from postern.mail.access import viewing_as
-from postern.mail.intake import take_in
 from postern.mail.models import Message
 from postern.mail.preparing import Arrival
 from postern.mail.withholding import header_of, header_only
@@ -16,7 +15,7 @@ from postern.outbox.begin import forward, reply
 from tests.api.caller import Caller, ok
 from tests.web.browser import Browser
 from tests.web.office import PLAN, Office, furnish, letter, mixed
-from tests.world import NOON
+from tests.world import NOON, stored
 
 pytestmark = pytest.mark.rule("R-022")
 REASON = "Too large: 73 MB, at most 50 MB is read."
@@ -34,7 +33,7 @@ def withheld(office: Office, uid: int, *, headers: str = "", **parts: Any) -> Me
     raw = header_of(letter(headers=headers + head, body=body, **parts))
     one = header_only(Arrival(uid, frozenset(), NOON, raw), size=73 << 20, reason=REASON)
     with office.acting_as("sync"):
-        (message,) = take_in(folder=office.inbox, uidvalidity=7, arrivals=[one])
+        (message,) = stored(office.inbox, [one])
     return message
 
 

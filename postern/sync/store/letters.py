@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
+from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from postern.mail.access import at_mailbox
 from postern.mail.intake import Arrival, Prepared, prepare_all, take_in
 from postern.mail.models import Message, Sighting
-from postern.mail.preparers import Preparers
+from postern.mail.preparers import MANY, Preparers
 from postern.mail.preparing import prepare as prepare_one
 from postern.mailboxes.models import Folder
 from postern.people.matching import match
@@ -92,9 +94,19 @@ def keep(
         here = _known(folder.mailbox_id, [one.sha256 for one in letters])
         skipped = [*skipped, *((one.uid, only_known) for one in letters if one.sha256 not in here)]
         letters = [one for one in letters if one.sha256 in here]
-    return len(
-        take_in(folder=folder, uidvalidity=uidvalidity, arrivals=letters, skipped=skipped, next_uid=next_uid)
+    new = take_in(
+        folder=folder, uidvalidity=uidvalidity, arrivals=letters, skipped=skipped, next_uid=next_uid
     )
+    if len(new) >= MANY:
+        _take_stock()
+    return len(new)
+
+
+@cache
+def _take_stock() -> None:
+    """Once a process: many letters at once may be the first ever, of which the database has no idea yet."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app.take_stock()")
 
 
 def _known(mailbox_id: int, hashes: Collection[bytes]) -> set[bytes]:
