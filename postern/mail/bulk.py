@@ -99,6 +99,9 @@ def column(kind: str, values: Sequence[Any]) -> Column:
     """Return values as an array parameter; `kind` is one of _KINDS."""
     element, array, write = _KINDS[kind]
     head = _HEAD.pack(1, 1, element, len(values), 1)
+    if write is _bytes:  # letters are many bytes: no copy of one more than need be
+        pieces = [p for v in values for p in ((_NULL,) if v is None else (_SIZE(len(v)), v))]
+        return Column(b"".join((head, *pieces)), array)
     return Column(head + b"".join(map(write, values)), array)
 
 

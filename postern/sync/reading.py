@@ -19,7 +19,11 @@ from postern.wire.errors import MailError
 from postern.wire.imap import Changed, Known, Selected, Session
 
 SIZE_PASS = 500
+# Letters of history listed and brought in at once: each pass begins and ends with nothing to do for somebody, and new
+# mail waits for its end. So a pass that was quick makes the next one longer.
 HISTORY_PASS = 500
+LONGEST_PASS = 4000
+QUICK_SECONDS = 2.0
 HISTORY_SECONDS = 5.0
 MOST_RECREATIONS_A_DAY = 3
 # So many tell whether UIDs that are handed out again still name the letters that we know.
@@ -51,6 +55,7 @@ class Reading:
         self._bringing = Bringing(session, keeper, place.row, self.memory, self.progress)
         self._following = Following(session, keeper, place.row, self.memory, self.fetch_missing)
         self._history: list[int] | None = None
+        self._pass = HISTORY_PASS
         self._not_before: datetime | None = None
         self._seen: tuple[int, int | None, int, int] | None = None
 
@@ -213,8 +218,10 @@ class Reading:
             self._history = await self._find_history()
             self.progress.total += len(self._history)
         while self._history:
-            some = self._history[:HISTORY_PASS]
+            begun, some = asyncio.get_running_loop().time(), self._history[: self._pass]
             await self._bring_in(some, since=self.state.history_since)
+            if asyncio.get_running_loop().time() < begun + QUICK_SECONDS:
+                self._pass = min(2 * self._pass, LONGEST_PASS)
             del self._history[: len(some)]
             self.progress.done += len(some)
             if self._on_progress is not None:
