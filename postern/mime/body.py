@@ -161,10 +161,9 @@ def _is_body(node: Node, first: bool) -> bool:
     if "name" not in node.params and "content-disposition" not in node.headers:
         return True
     disposition, parameters = node.disposition()
-    named = bool(file_name(parameters, node.params))
     if disposition == "attachment":
-        return first and not node.parent and not named
-    return first or not named
+        return first and not node.parent and not file_name(parameters, node.params)
+    return first or not file_name(parameters, node.params)
 
 
 def _alternative(node: Node, body: Body) -> None:
@@ -246,7 +245,7 @@ def _part(node: Node, index: int) -> Part:
         name = file_name(node.disposition()[1], node.params)
     if not name and node.kind == "message/rfc822":
         name = _enclosed_name(node)
-    cid = one_line(node.headers.text("content-id")).strip("<> ")
+    cid = one_line(node.headers.text("content-id")).strip("<> ") if "content-id" in node.headers else ""
     length = node.end - node.start
     size = decoded_size(node.data, node.start, node.end, node.encoding)
     return Part(
