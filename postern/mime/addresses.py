@@ -45,8 +45,8 @@ def parse_addresses(header: str) -> list[Mailaddr]:
 def _plain_list(header: str) -> list[Mailaddr]:
     """The addresses of a list without groups, comments and surprises; empty when it holds any."""
     found = []
-    position = 0
-    while match := _LISTED.match(header, position):
+    position, end = 0, len(header)
+    while position < end and (match := _LISTED.match(header, position)):
         bare, quoted, name, address, alone = match.groups()
         if bare:
             found.append(Mailaddr("", one_line(bare)))
@@ -57,7 +57,7 @@ def _plain_list(header: str) -> list[Mailaddr]:
         else:
             found.append(Mailaddr(_phrase(quoted or name or ""), one_line(address)))
         position = match.end()
-    return found if position == len(header) else []
+    return found if position == end else []
 
 
 def _phrase(words: str) -> str:

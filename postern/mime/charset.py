@@ -143,22 +143,26 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
     if data[0] in _BOM_STARTS:
         for mark, codec in _BOMS:
             if data.startswith(mark):
-                return storable(data[len(mark) :].decode(codec, "replace"))
+                return _without_nul(data[len(mark) :].decode(codec, "replace"))
     codec = codec_for(declared)
     if not codec and html and not declared:
         declared, codec = _from_meta(data)
     if data.isascii() and codec not in _NOT_ASCII:
-        return storable(data.decode("ascii"))
+        return _without_nul(data.decode("ascii"))
     if codec and codec != "utf_8":
         text = _strictly(data, codec)
-        if text is not None:
-            return storable(text)
+        if text is not None:  # of all codecs only UTF-7's lets surrogates through
+            return storable(text) if codec == "utf_7" else _without_nul(text)
         if codec == "iso2022_jp_ext":
-            return storable(_japanese(data))
+            return _without_nul(_japanese(data))
     text = _strictly(data, "utf_8")
-    if text is not None:  # strict UTF-8 cannot hold surrogates, so only NUL has to go
-        return text.replace("\0", "") if "\0" in text else text
-    return storable(_undeclared(data, codec, is_weak(declared)))
+    if text is None:
+        text = _undeclared(data, codec, is_weak(declared))
+    return storable(text) if codec == "utf_7" else _without_nul(text)
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "") if "\0" in text else text
 
 
 def _strictly(data: bytes, codec: str) -> str | None:

@@ -20,31 +20,38 @@ _VOID = frozenset(
 )
 # The parser closes these by itself before the next of their kind.
 _SELF_CLOSING = frozenset("p li dd dt td th tr tbody thead tfoot option colgroup body html head".split())
+_NEVER_OPEN = _VOID | _SELF_CLOSING
 _BARRIERS = frozenset("table object applet marquee template svg math button select".split())
 _RAW_TEXT = frozenset("script style title textarea xmp iframe noembed noframes noscript".split())
 _FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
 
 
-# Html whose tags are short and plain: then their number alone says enough, as long as it is small.
-_PLAIN_TAG = r"""</?+[a-zA-Z][a-zA-Z0-9]{0,20}+(?:\s++[a-zA-Z-]{1,30}+(?:\s?+=\s?+(?:"[^"<>]*+"|'[^'<>]*+'))?+){0,20}+\s*+/?+>"""
-_PLAIN_HTML = re.compile(rf"(?:[^<]++|{_PLAIN_TAG})*+")
-MAX_PLAIN_TAGS = 400
+# Html of which every `<` begins a short and plain tag, or no tag at all: then their number alone says enough.
+_PLAIN_ATTRIBUTE = r"""\s++[a-zA-Z0-9:_.-]{1,40}+(?:\s?+=\s?+(?:"[^"<>]*+"|'[^'<>]*+'|[^\s"'<>=`]++))?+"""
+_PLAIN_HTML = re.compile(
+    rf"(?:[^<]++|<[!?]|</?+[a-zA-Z][a-zA-Z0-9:_-]{{0,30}}+(?:{_PLAIN_ATTRIBUTE}){{0,20}}+\s*+/?+>)*+"
+)
 
 
 def too_complex(html: str) -> bool:
     """True when cleaning could take long: too large, too many tags or attributes, nested or reopened too often."""
-    if len(html) > MAX_LENGTH or len(_OPENERS.findall(html)) > MAX_TAGS:
+    opening = html.count("<")
+    if len(html) > MAX_LENGTH or (opening > MAX_TAGS and len(_OPENERS.findall(html)) > MAX_TAGS):
         return True
-    if html.count("<") <= MAX_PLAIN_TAGS and _PLAIN_HTML.fullmatch(html):
-        return False  # fewer tags than levels, and too few to be reopened too often
+    if opening <= MAX_DEPTH and _PLAIN_HTML.fullmatch(html):
+        return False  # no more tags than levels, and too few to be reopened too often
     counter = _Counter()
     position = 0
     while found := _TAG.search(html, position):
         position = found.end()
-        if found[2] and not counter.accepts(found):
+        closer, name, attributes = found.groups()
+        if not name:
+            continue
+        name = name.lower()
+        if not counter.accepts(name, attributes, closer=bool(closer)):
             return True
-        if found[2] and not found[1] and found[2].lower() in _RAW_TEXT:
-            closing = re.compile(f"</{re.escape(found[2])}", re.IGNORECASE).search(html, position)
+        if name in _RAW_TEXT and not closer:
+            closing = re.compile(f"</{re.escape(name)}", re.IGNORECASE).search(html, position)
             position = closing.start() if closing else position
     return False
 
@@ -55,16 +62,15 @@ class _Counter:
         self.formatting = 0
         self.reopened = 0
 
-    def accepts(self, tag: re.Match[str]) -> bool:
-        name = tag[2].lower()
+    def accepts(self, name: str, attributes: str, *, closer: bool) -> bool:
         self.reopened += self.formatting
         if self.reopened > MAX_REOPENED or len(name) > 100:
             return False
-        if len(tag[3]) > 2 * MAX_ATTRIBUTES and len(_ONE_ATTRIBUTE.findall(tag[3])) > MAX_ATTRIBUTES:
+        if len(attributes) > 2 * MAX_ATTRIBUTES and len(_ONE_ATTRIBUTE.findall(attributes)) > MAX_ATTRIBUTES:
             return False
-        if name in _VOID or name in _SELF_CLOSING:
+        if name in _NEVER_OPEN:
             return True
-        if tag[1]:
+        if closer:
             self._close(name)
         else:
             self.open.append(name)

@@ -23,6 +23,7 @@ _FIELD = re.compile(r"^([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)"
 _RUN = re.compile(r"(?:[!-9;-~]++[ \t]*+:[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*+)*+")
 _BLANK_LINE = re.compile(rb"\n[ \t]*\r?\n")
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
+_LF_FOLD = re.compile(r"\n\n*[ \t]*")
 _ASCII_BLANK = " \t\r\n\v\f"  # str.strip() alone would take latin-1's 0x85 and 0xa0 too
 # After a broken line, only these show that the header block goes on.
 _GOES_ON = re.compile(
@@ -39,56 +40,66 @@ class Headers:
     `get` gives the first of that name: a second From or Subject never counts.
     """
 
-    __slots__ = ("_fields", "fallback", "repeated")
+    __slots__ = ("_first", "fallback", "repeated")
 
     def __init__(self, fields: list[tuple[str, str]] | None = None, fallback: str = "") -> None:
-        self._fields: dict[str, list[str]] = {}
+        self._first: dict[str, str] = {}
         self.fallback = fallback
-        self.repeated: set[str] = set()
+        self.repeated: dict[str, list[str]] = {}  # every value of each name that more than one field has
+        first, repeated = self._first, self.repeated
         for name, value in fields or ():
             name = name.lower()
-            if name in self._fields:
-                self._fields[name].append(value)
-                self.repeated.add(name)
+            if name not in first:
+                first[name] = value
+            elif name in repeated:
+                repeated[name].append(value)
             else:
-                self._fields[name] = [value]
+                repeated[name] = [first[name], value]
 
     def __contains__(self, name: str) -> bool:
-        return name in self._fields
+        return name in self._first
 
     def count(self, name: str) -> int:
         """How many fields have that name."""
-        return len(self._fields.get(name, ()))
+        return len(self._values(name))
 
     def text(self, name: str) -> str:
         """The first value, unfolded, 8-bit decoded, encoded words left alone (for tokenising)."""
-        values = self._fields.get(name)
-        return unfolded(values[0], self.fallback) if values else ""
+        value = self._first.get(name)
+        return unfolded(value, self.fallback) if value else ""
 
     def texts(self, name: str) -> list[str]:
         """Every value as `text` gives it."""
-        values = self._fields.get(name)
-        return [unfolded(value, self.fallback) for value in values] if values else []
+        return [unfolded(value, self.fallback) for value in self._values(name)]
 
     def get(self, name: str) -> str:
         """The first value decoded to one line of readable text; '' when absent."""
-        values = self._fields.get(name)
-        return decode_words(unfolded(values[0], self.fallback)) if values else ""
+        value = self._first.get(name)
+        return decode_words(unfolded(value, self.fallback)) if value else ""
 
     def names(self) -> list[str]:
         """Lower-case field names in order of first appearance."""
-        return list(self._fields)
+        return list(self._first)
+
+    def _values(self, name: str) -> list[str]:
+        if name in self.repeated:
+            return self.repeated[name]
+        return [self._first[name]] if name in self._first else []
 
     def any_of(self, names: frozenset[str]) -> bool:
         """True when a field of one of these lower-case names is there."""
-        return not names.isdisjoint(self._fields)
+        return not names.isdisjoint(self._first)
 
 
 def unfolded(value: str, fallback: str = "") -> str:
     """One value (latin-1 text of its bytes) as a line: UTF-8 first, else the fallback charset, else the detector."""
     value = value.strip(_ASCII_BLANK)
-    if "\n" in value or "\r" in value:
-        value = _FOLD.sub(" ", value)
+    if "\r" in value:
+        value = value.replace("\r\n", "\n")
+        if "\r" in value:
+            value = _FOLD.sub(" ", value)
+    if "\n" in value:  # what can begin with LF alone is found in half the time
+        value = _LF_FOLD.sub(" ", value)
     if value.isascii():
         return value
     data = value.encode("latin-1")
@@ -119,7 +130,8 @@ def read_headers(
         fields = _FIELD.findall(block)
         # every line is the first of a field or the fold of one: nothing is broken, nothing was passed over
         folds = block.count("\n") + 1 - len(fields)
-        if len(fields) <= MAX_FIELDS and (not folds or folds == block.count("\n ") + block.count("\n\t")):
+        folds -= folds and block.count("\n ")
+        if len(fields) <= MAX_FIELDS and (not folds or folds == block.count("\n\t")):
             return Headers(fields), stop.end()
     return _with_care(data, start, end, limit, note)
 

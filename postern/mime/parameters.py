@@ -84,7 +84,9 @@ def safe_name(name: str) -> str:
     if not (name.isascii() and name.isprintable()):
         name = _BIDI.sub("", unicodedata.normalize("NFC", name))
         name = "".join(character for character in name if unicodedata.category(character) not in ("Cc", "Cs"))
-    name = re.split(r"[/\\]", name)[-1].strip().strip(".").strip()
+    name = name.replace("\\", "/").rpartition("/")[2].strip().strip(".").strip()
+    if 4 * len(name) <= _LONGEST_NAME:  # bytes of UTF-8, at most
+        return name
     encoded = name.encode("utf-8")
     if len(encoded) <= _LONGEST_NAME:
         return name

@@ -57,7 +57,7 @@ def split_quote(text: str) -> tuple[str, str]:
 
 def _starts_quote(lines: list[str], index: int, tail: int) -> bool:
     line = lines[index][:_LOOKED_AT]
-    if index > 1 and not _may_start(line):
+    if not _may_start(line) and (index > 1 or (line.isascii() and not line.isspace())):
         return False
     if _SEPARATOR.match(line):
         return True

@@ -68,7 +68,13 @@ def read(raw: Raw) -> Letter:
         return Letter(defects=(f"unreadable: {type(error).__name__}",), raw=raw)
     values = _safely(lambda: _head(root.headers, defects), {}, "headers", defects)
     body = _safely(lambda: _content(root, defects), {}, "body", defects)
-    return Letter(**values, **body, defects=tuple(dict.fromkeys(defects)), headers=root.headers, raw=raw)
+    letter = Letter.__new__(
+        Letter
+    )  # a frozen dataclass sets its fields one by one: a letter's twenty took 2.5 us
+    letter.__dict__.update(
+        values, **body, defects=tuple(dict.fromkeys(defects)), headers=root.headers, raw=raw
+    )
+    return letter
 
 
 def _safely(step: Any, default: dict[str, Any], name: str, defects: list[str]) -> dict[str, Any]:

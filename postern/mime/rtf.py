@@ -16,6 +16,7 @@ _START = (
     + b"\r\n"
     + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
 )
+_BITS = (1, 2, 4, 8, 16, 32, 64, 128)
 _HTML = rb"\fromhtml1"
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?[0-9]{1,9})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|([^\\{}\r\n]+)|[\r\n]+",
@@ -29,6 +30,9 @@ _SIGNS = {
     b"bullet": "•", b"endash": "–", b"emdash": "—", b"~": "\u00a0", b"_": "\u2011", b"{": "{", b"}": "}", b"\\": "\\",
     b"\n": "\n", b"\r": "\n",
 }  # fmt: skip
+
+# All other words say how the text looks: nine in ten.
+_KNOWN_WORDS = _SKIPPED.union(_SIGNS, (b"u", b"uc", b"ansicpg", b"htmlrtf", b"htmltag"))
 
 
 def wraps_html(data: bytes) -> bool:
@@ -53,21 +57,22 @@ def _lzfu(data: bytes, size: int) -> bytes:
     while position < end and len(out) < wanted:
         flags = data[position]
         position += 1
-        for bit in range(8):
-            if position >= end or len(out) >= wanted:
+        for bit in _BITS:
+            if position >= end:
                 break
-            if not flags >> bit & 1:
+            if not flags & bit:
                 out.append(data[position])
                 position += 1
                 continue
-            reference = int.from_bytes(data[position : position + 2], "big")
+            reference = data[position] << 8 | data[position + 1] if position + 1 < end else data[position]
             position += 2
             # the ring's write place is len(out) modulo 4096: how far back is this?
             back = (len(out) - (reference >> 4)) % 4096
-            if not back or back > len(out):  # pointing at the write place means the end
+            first = len(out) - back
+            if not back or first < 0:  # pointing at the write place means the end
                 return bytes(out[len(_START) : wanted])
             length = (reference & 15) + 2
-            out += (out[-back:] * (length // back + 1))[:length] if back < length else out[-back:][:length]
+            out += out[first : first + length] if back >= length else (out[first:] * length)[:length]
     return bytes(out[len(_START) : wanted])
 
 
@@ -86,7 +91,7 @@ def read_rtf(rtf: bytes) -> tuple[str, bool]:
     reader = _Reader(html=_HTML in rtf[:4096])
     for token in islice(_TOKEN.finditer(rtf), MAX_TOKENS):
         reader.take(token)
-        if reader.depth > MAX_DEPTH:
+        if len(reader.stack) > MAX_DEPTH:
             break
     reader.flush()
     return "".join(reader.out).replace("\0", ""), reader.html
@@ -103,25 +108,25 @@ class _Reader:
         self.skip = 0  # fallback signs still to be passed over
         self.star = False  # \* was just read
 
-    @property
-    def depth(self) -> int:
-        return len(self.stack)
-
     def take(self, token: re.Match[bytes]) -> None:
-        word, number, code, sign, brace, text = token.groups()
+        kind = token.lastindex
         star, self.star = self.star, False
-        if brace:
-            self._brace(brace)
-        elif word:
-            self._word(word, number, star)
-        elif code:
-            self._bytes(bytes.fromhex(code.decode()))
-        elif sign == b"*":
+        if kind == 5:
+            self._brace(token[5])
+        elif kind == 6:
+            self._bytes(token[6])
+        elif kind == 4:
+            self._sign(token[4])
+        elif kind == 3:
+            self._bytes(bytes.fromhex(token[3].decode()))
+        elif kind and (star or token[1] in _KNOWN_WORDS):
+            self._word(token[1], token[2], star)
+
+    def _sign(self, sign: bytes) -> None:
+        if sign == b"*":
             self.star = True
-        elif sign:
+        else:
             self._say(_SIGNS.get(sign, ""))
-        elif text:
-            self._bytes(text)
 
     def _brace(self, brace: bytes) -> None:
         self.skip = 0
@@ -143,7 +148,7 @@ class _Reader:
         elif word == b"htmltag" and star:
             self.group = replace(self.group, tag=self.html, silent=not self.html)
         elif star or word in _SKIPPED:
-            self.group = replace(self.group, silent=True)
+            self.group = self.group if self.group.silent else replace(self.group, silent=True)
         elif word in _SIGNS:
             self._say(_SIGNS[word])
 

@@ -152,11 +152,15 @@ def sanitize(
     remote_url does the same for http(s) images after consent; without it they are removed. Both results are
     trusted. The output is a fixed point of the parser: cleaning it again gives the same bytes (S-002, S-003).
     """
-    html = storable(html)
+    html = html.replace("\0", "")
     if too_complex(html):
         return Clean("", 0, True)
     keep = _kept(remote=remote_url is not None)
-    first = _washer.wash(html, keep)
+    try:
+        first = _washer.wash(html, keep)
+    except UnicodeEncodeError:  # lone surrogates: looking for them beforehand costs a twentieth of the wash
+        html = storable(html)
+        first = _washer.wash(html, keep)
     remote_images = len(_washer.remote)
     clean = _settled(html, first, keep)
     if clean is None:

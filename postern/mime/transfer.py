@@ -10,7 +10,7 @@ Raw = bytes | mmap
 _TOKEN = re.compile(r"[A-Za-z0-9-]+")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BLANK = b" \t\r\n"
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16  # stays in the processor's cache: a megabyte at a time takes nearly twice as long
 _PADDING = re.compile(rb"=+")
 _UNSHIFT = bytes((value - 42) % 256 for value in range(256))
 _UNSHIFT_ESCAPED = bytes((value - 106) % 256 for value in range(256))

@@ -31,21 +31,17 @@ def decode_words(value: str) -> str:
     out: list[str] = []
     pending: list[bytes] = []
     pending_charset = ""
-    position = 0
-    for start, end, charset, data in _words(value):
-        between = value[position:start]
-        if between.strip() or position == 0:
-            out.append(decode(b"".join(pending), pending_charset))
-            out.append(between)
+    words, rest = _words(value)
+    for number, (between, charset, data) in enumerate(words):
+        if not number or not (between.isspace() or not between):
+            out += (decode(b"".join(pending), pending_charset), between)
             pending = []
         elif charset != pending_charset and codec_for(charset) != codec_for(pending_charset):
             out.append(decode(b"".join(pending), pending_charset))
             pending = []
         pending.append(data)
         pending_charset = charset
-        position = end
-    out.append(decode(b"".join(pending), pending_charset))
-    out.append(value[position:])
+    out += (decode(b"".join(pending), pending_charset), rest)
     return one_line("".join(out))
 
 
@@ -53,16 +49,19 @@ def hides_controls(value: str) -> bool:
     """True when an encoded word of an unfolded value would bring a line end or another control character."""
     if "=?" not in value:
         return False
-    return any(_CONTROL.search(decode(data, charset)) for _, _, charset, data in _words(value))
+    return any(_CONTROL.search(decode(data, charset)) for _, charset, data in _words(value)[0])
 
 
-def _words(value: str) -> list[tuple[int, int, str, bytes]]:
-    """(start, end, charset, bytes) of each encoded word, found without going back."""
-    usual = list(_WORD.finditer(value))
-    if len(usual) == value.count("=?"):
-        return [(m.start(), m.end(), m[1], _payload(m[3], m[2].lower(), m[1])) for m in usual]
+def _words(value: str) -> tuple[list[tuple[str, str, bytes]], str]:
+    """(what stands before it, charset, bytes) of each encoded word, found without going back; and the rest."""
+    usual = _WORD.split(value)
+    if len(usual) // 4 == value.count("=?"):  # every one is as it should be
+        cut = zip(usual[0::4], usual[1::4], usual[2::4], usual[3::4], strict=False)
+        return [
+            (between, charset, _payload(text, coding, charset)) for between, charset, coding, text in cut
+        ], usual[-1]
     found = []
-    start = value.find("=?")
+    position, start = 0, value.find("=?")
     while start >= 0:
         charset_end = value.find("?", start + 2, start + 80)
         payload = charset_end + 3
@@ -76,16 +75,17 @@ def _words(value: str) -> list[tuple[int, int, str, bytes]]:
         if following >= 0 and value[following - 1 : following] in " \t":  # this word was never closed
             start = following
             continue
-        coding = value[charset_end + 1].lower()
-        if coding in "bq":
+        coding = value[charset_end + 1]
+        if coding in "bBqQ":
             charset = value[start + 2 : charset_end].partition("*")[0]
-            found.append((start, end + 2, charset, _payload(value[payload:end], coding, charset)))
+            found.append((value[position:start], charset, _payload(value[payload:end], coding, charset)))
+            position = end + 2
         start = value.find("=?", end + 2)
-    return found
+    return found, value[position:]
 
 
 def _payload(text: str, coding: str, charset: str) -> bytes:
-    if coding == "b":
+    if coding in "bB":
         return _base64(text)
     if text.isascii():
         data = text.encode("ascii")
