@@ -133,8 +133,9 @@ $$;
 CREATE OR REPLACE FUNCTION app.take_stock() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = public, pg_temp AS $$
 BEGIN
-  IF EXISTS (SELECT FROM pg_class WHERE oid = 'mail_message'::regclass AND reltuples < 0) THEN
-    ANALYZE mail_message, mail_sighting, mail_reference, mail_conversation;
+  IF EXISTS (SELECT FROM pg_stat_user_tables WHERE relid = 'mail_message'::regclass
+             AND last_analyze IS NULL AND last_autoanalyze IS NULL) THEN
+    ANALYZE mail_message, mail_sighting, mail_reference;
   END IF;
 END $$;
 

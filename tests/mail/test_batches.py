@@ -162,6 +162,56 @@ def test_a_batch_takes_the_same_statements_whatever_its_size(world, acting_as):
     assert counted[0] == counted[1] == counted[2] < 40
 
 
+def rows_read(acting_as, folder: Folder, first: int) -> int:
+    """How many rows of mail PostgreSQL looked at to take a batch of fifty answers in, each to another letter."""
+    from django.db import connection, transaction
+
+    batch = [
+        Arrival(
+            n,
+            frozenset(),
+            NOON,
+            letter(mid=f"{n}@z.example", headers=f"References: <{n % 7}@z.example>\r\n"),
+        )
+        for n in range(first, first + 50)
+    ]
+
+    def read() -> int:
+        cursor.execute(
+            "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+            " WHERE relname IN ('mail_message', 'mail_sighting', 'mail_reference', 'mail_conversation')"
+        )
+        return int(cursor.fetchone()[0])
+
+    with acting_as("sync"), transaction.atomic(), connection.cursor() as cursor:
+        before = read()
+        take_in(folder=folder, uidvalidity=7, arrivals=batch)
+        return read() - before
+
+
+def test_a_batch_reads_no_more_rows_the_more_letters_are_here_though_the_database_knows_no_sizes(
+    world, acting_as
+):
+    from django.db import connection
+
+    from postern.sync.store import letters as sync_letters
+
+    folder = fresh_folder(acting_as)
+    with acting_as("superuser"), connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM pg_statistic USING pg_class c WHERE c.oid = starelid AND c.relname LIKE 'mail_%'"
+        )
+        cursor.execute("SELECT pg_stat_reset_single_table_counters('mail_message'::regclass)")
+    sync_letters._take_stock.cache_clear()
+    with acting_as("sync"):
+        arrived = [Arrival(n, frozenset(), NOON, letter(mid=f"{n}@z.example")) for n in range(1, 26)]
+        sync_letters.keep(folder, 7, arrived)
+    early = rows_read(acting_as, folder, 100)
+    for first in range(200, 1200, 50):
+        rows_read(acting_as, folder, first)
+    assert rows_read(acting_as, folder, 5000) <= 1.2 * early
+
+
 def test_letters_that_come_back_take_the_same_statements_however_many(world, acting_as):
     from django.db import connection
     from django.test.utils import CaptureQueriesContext

@@ -1,5 +1,6 @@
 """Reading letters in other processes: the same result, and a letter that kills one harms nobody else."""
 
+import os
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from postern.mail.preparers import LARGE, MANY, Preparers
 from postern.mail.preparing import Arrival, prepare
+from postern.mail.tray import KEPT, Tray
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 # A process whose reader does what a letter says.
@@ -128,3 +130,26 @@ def test_processes_nobody_needs_end_and_come_back_when_wanted(preparers):
         time.sleep(0.02)
     assert pool.running == 0
     assert len(pool.prepare_many(many, wait=True)) == MANY
+
+
+def test_letters_come_out_of_a_tray_as_they_were_laid_in_each_time_anew():
+    tray = Tray.new()
+    try:
+        for many in ([b"one", b"", b"three"], [b"%d" % n * n for n in range(1500)], [b"x"], []):
+            assert list(tray.read(tray.lay(many))) == many
+    finally:
+        tray.close()
+
+
+def test_a_tray_tells_which_letter_is_being_read_and_gives_back_what_large_ones_took():
+    tray = Tray.new()
+    try:
+        reading = tray.read(tray.lay([b"a", b"b", b"c" * (KEPT + 1)]))
+        assert [(len(next(reading)), tray.noted()) for _ in range(3)] == [(1, 0), (1, 1), (KEPT + 1, 2)]
+        tray.clear()
+        assert os.fstat(tray.fd).st_size == KEPT
+        os.ftruncate(tray.fd, 0)  # as a process that was taken over might
+        assert tray.noted() == 0
+        assert list(tray.read(tray.lay([b"again"]))) == [b"again"]
+    finally:
+        tray.close()
