@@ -116,7 +116,6 @@ END $$;
 """
 
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
-    "app.shares_with(bigint)": (),
     "app.follow_shares()": (),
     "app.keep_apart()": (),
     "app.id_hash(text)": (),

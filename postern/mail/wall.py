@@ -9,96 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from postern.mail import leaving, logwall, outwall, sharewall, staffwall
+from postern.mail import keys, leaving, logwall, outwall, sharewall, staffwall
 from postern.mail.sealing import seal
 
 FUNCTIONS = """
-CREATE SCHEMA IF NOT EXISTS app;
-GRANT USAGE ON SCHEMA app TO postern_web, postern_sync, postern_send;
-
--- Who is asking. Garbage and an empty setting are nobody.
-CREATE OR REPLACE FUNCTION app.me() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
-  SET search_path = public, pg_temp AS
-$$ SELECT s.id FROM people_staff s
-    WHERE s.is_active AND s.id = (SELECT CASE WHEN v ~ '^[0-9]{1,18}$' THEN v::bigint END
-                                    FROM current_setting('app.staff_id', true) v) $$;
-
-CREATE OR REPLACE FUNCTION app.is_super() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
-  SET search_path = public, pg_temp AS
-$$ SELECT EXISTS (SELECT FROM people_staff s WHERE s.id = app.me() AND s.role = 'super') $$;
-
--- The one mailbox a worker is at.
-CREATE OR REPLACE FUNCTION app.box() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE
-  SET search_path = pg_catalog, pg_temp AS
-$$ SELECT CASE WHEN v ~ '^[0-9]{1,18}$' THEN v::bigint END FROM current_setting('app.mailbox_id', true) v $$;
-
--- Mailboxes the person owns.
-CREATE OR REPLACE FUNCTION app.owned() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
-  SET search_path = public, pg_temp AS
-$$ SELECT coalesce(array_agg(id), '{}') FROM mailboxes_mailbox WHERE owner_id = app.me() $$;
-
--- Grants in force for a person: none at all unless a mailbox of their own is set up (row 7). An owner's grants
--- hold while the owner may sign in; what was handed over, while they may not.
-CREATE OR REPLACE FUNCTION app.readings(staff bigint)
-  RETURNS TABLE (mailbox_id bigint, incoming_only boolean, customers_only boolean, may_reply boolean)
-  LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS
-$$ SELECT r.mailbox_id, r.incoming_only, r.customers_only, r.may_reply
-     FROM mailboxes_reader r JOIN mailboxes_mailbox b ON b.id = r.mailbox_id
-     JOIN people_staff o ON o.id = b.owner_id AND o.is_active = (r.handover_id IS NULL)
-    WHERE r.staff_id = staff AND (r.ends_at IS NULL OR r.ends_at > statement_timestamp())
-      AND EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready) $$;
-
--- Conversations that their owners share with a person by name, in force, under the same conditions.
-CREATE OR REPLACE FUNCTION app.shares_with(staff bigint) RETURNS TABLE (mailbox_id bigint, conversation_id bigint)
-  LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS
-$$ SELECT s.mailbox_id, s.conversation_id
-     FROM mail_conversationshare s JOIN mail_conversation c ON c.id = s.conversation_id AND c.mailbox_id = s.mailbox_id
-     JOIN mailboxes_mailbox b ON b.id = s.mailbox_id JOIN people_staff o ON o.id = b.owner_id AND o.is_active
-    WHERE s.staff_id = staff AND (s.ends_at IS NULL OR s.ends_at > statement_timestamp())
-      AND EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready) $$;
-
--- Every class of mail a person may read: mailbox * 4 + outgoing * 2 + (not a customer's). A shared conversation has
--- classes of its own, -4 * (conversation + 1) + the same: its owner's, its readers' and those of whom it is shared with.
-CREATE OR REPLACE FUNCTION app.visible_to(staff bigint) RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE
-  SECURITY DEFINER SET search_path = public, pg_temp AS
-$$ WITH v AS (SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active),
-   boxes AS (
-     SELECT b.id AS mailbox_id, n FROM mailboxes_mailbox b, generate_series(0, 3) n
-       WHERE b.owner_id = (SELECT id FROM v)
-     UNION
-     SELECT r.mailbox_id, n FROM app.readings((SELECT id FROM v)) r, generate_series(0, 3) n
-       WHERE (n < 2 OR NOT r.incoming_only) AND (n % 2 = 0 OR NOT r.customers_only))
-   SELECT coalesce(array_agg(k), '{}') FROM (
-     SELECT mailbox_id * 4 + n AS k FROM boxes
-     UNION
-     SELECT -4 * (s.conversation_id + 1) + n FROM boxes JOIN mail_conversationshare s USING (mailbox_id)
-     UNION
-     SELECT -4 * (s.conversation_id + 1) + n FROM app.shares_with((SELECT id FROM v)) s, generate_series(0, 3) n) x $$;
-
-CREATE OR REPLACE FUNCTION app.visible() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
-  SET search_path = public, pg_temp AS $$ SELECT app.visible_to(app.me()) $$;
-
--- Every class of others' mail that a person may answer in its owner's name: a part of what they may read.
-CREATE OR REPLACE FUNCTION app.answerable_to(staff bigint) RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE
-  SECURITY DEFINER SET search_path = public, pg_temp AS
-$$ WITH boxes AS (
-     SELECT r.mailbox_id, n
-       FROM app.readings((SELECT s.id FROM people_staff s WHERE s.id = staff AND s.is_active)) r, generate_series(0, 3) n
-      WHERE r.may_reply AND (n < 2 OR NOT r.incoming_only) AND (n % 2 = 0 OR NOT r.customers_only))
-   SELECT coalesce(array_agg(k), '{}') FROM (
-     SELECT mailbox_id * 4 + n AS k FROM boxes
-     UNION
-     SELECT -4 * (s.conversation_id + 1) + n FROM boxes JOIN mail_conversationshare s USING (mailbox_id)) x $$;
-
-CREATE OR REPLACE FUNCTION app.answerable() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
-  SET search_path = public, pg_temp AS $$ SELECT app.answerable_to(app.me()) $$;
-
--- Mailboxes shared with the person, or conversations in them, in force.
-CREATE OR REPLACE FUNCTION app.shared() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
-  SET search_path = public, pg_temp AS
-$$ SELECT coalesce(array_agg(x.mailbox_id), '{}') FROM (
-     SELECT r.mailbox_id FROM app.readings(app.me()) r UNION SELECT s.mailbox_id FROM app.shares_with(app.me()) s) x $$;
-
 -- Web may ask for work and never read the job table. Arguments are ids only.
 CREATE OR REPLACE FUNCTION app.defer(task text, args jsonb, lock text, at timestamptz) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -168,18 +82,16 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
   EXECUTE FUNCTION app.follow_message();
 """
 
-SOURCES = (FUNCTIONS, leaving.FUNCTIONS, logwall.FUNCTIONS, sharewall.FUNCTIONS, staffwall.FUNCTIONS)
+SOURCES = (
+    keys.FUNCTIONS,
+    FUNCTIONS,
+    leaving.FUNCTIONS,
+    logwall.FUNCTIONS,
+    sharewall.FUNCTIONS,
+    staffwall.FUNCTIONS,
+)
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
-    "app.me()": ("web",),
-    "app.is_super()": ("web",),
-    "app.box()": ("sync", "send"),
-    "app.owned()": ("web",),
-    "app.readings(bigint)": (),
-    "app.visible_to(bigint)": ("web",),
-    "app.visible()": ("web",),
-    "app.answerable_to(bigint)": ("web", "send"),
-    "app.answerable()": ("web",),
-    "app.shared()": ("web",),
+    **keys.FUNCTION_RIGHTS,
     "app.defer(text, jsonb, text, timestamptz)": ("web", "send", "sync"),
     "app.is_empty()": ("web",),
     "app.search(text, boolean, timestamptz, bigint, bigint)": ("web",),
