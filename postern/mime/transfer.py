@@ -55,6 +55,22 @@ def undo_range(data: Raw, start: int, end: int, encoding: str) -> bytes:
     return _yenc(piece) if encoding == "yenc" else piece
 
 
+def undo_window(data: Raw, start: int, end: int, encoding: str, first: int, length: int) -> bytes:
+    """undo_range(data, start, end, encoding)[first : first + length].
+
+    Of undamaged base64 in lines of one width only those lines are decoded that hold it: a picture in a bag of many.
+    """
+    if encoding == "base64" and (size := _even_size(data, start, end)) == _clean_size(data, start, end):
+        line = data.find(b"\n", start, end) + 1 - start
+        signs = line - (2 if data[start + line - 2] == 13 else 1)
+        if signs % 4 == 0 and first + length <= size:
+            skipped = first // (signs // 4 * 3)
+            at, first = start + skipped * line, first - skipped * (signs // 4 * 3)
+            lines = (first + length) // (signs // 4 * 3) + 1
+            return _base64(data, at, min(end, at + lines * line))[first : first + length]
+    return undo_range(data, start, end, encoding)[first : first + length]
+
+
 def decoded_size(data: Raw, start: int, end: int, encoding: str) -> int:
     """How many bytes undo_range gives. Undamaged base64 is only counted: five times faster than decoding."""
     if not encoding:
@@ -88,16 +104,39 @@ def _quoted_printable(data: bytes) -> bytes:
 
 
 def _base64(data: Raw, start: int, end: int) -> bytes:
-    size = _clean_size(data, start, end)
-    if size is not None:
-        try:
+    size = _even_size(data, start, end)
+    try:
+        if size > 0 and size % 3 and data.find(b"=", start, end) < 0:  # the padding was left out
+            decoded = binascii.a2b_base64(data[start:end] + b"==")
+        else:
             with memoryview(data) as whole, whole[start:end] as view:
                 decoded = binascii.a2b_base64(view)
-            if len(decoded) == size:
-                return decoded
-        except (binascii.Error, ValueError):  # the padding is missing
-            pass
+    except (binascii.Error, ValueError):
+        return _damaged_base64(data[start:end])
+    if len(decoded) == size or len(decoded) == _clean_size(data, start, end):
+        return decoded
     return _damaged_base64(data[start:end])
+
+
+def _even_size(data: Raw, start: int, end: int) -> int:
+    """The size behind base64 in lines of one width if nothing else lies in them; -1 when it is not so.
+
+    That a decoder, which passes over strange signs, gives that size proves that there are none: a tenth of the time
+    of looking at each.
+    """
+    pad = data.find(b"=", start, end)
+    stop = pad if pad >= 0 else end
+    if end - stop > 100 or data[stop:end].strip(b"= \t\r\n"):
+        return -1
+    last = data[max(start, stop - 4) : stop]
+    stop -= len(last) - len(last.rstrip(b"\r\n"))
+    line = data.find(b"\n", start, stop) + 1 - start
+    ends = data[start + line - 1 : stop : line] if line > 2 else b""
+    returns = data[start + line - 2 : stop : line] if ends and data[start + line - 2] == 13 else b""
+    if not ends or ends.strip(b"\n") or returns.strip(b"\r"):
+        return -1
+    signs = stop - start - len(ends) - len(returns)
+    return signs * 3 // 4 if signs % 4 != 1 else -1
 
 
 def _damaged_base64(data: bytes) -> bytes:
