@@ -60,14 +60,16 @@ def undo_window(data: Raw, start: int, end: int, encoding: str, first: int, leng
 
     Of undamaged base64 in lines of one width only those lines are decoded that hold it: a picture in a bag of many.
     """
-    if encoding == "base64" and (size := _even_size(data, start, end)) == _clean_size(data, start, end):
-        line = data.find(b"\n", start, end) + 1 - start
-        signs = line - (2 if data[start + line - 2] == 13 else 1)
-        if signs % 4 == 0 and first + length <= size:
-            skipped = first // (signs // 4 * 3)
-            at, first = start + skipped * line, first - skipped * (signs // 4 * 3)
-            lines = (first + length) // (signs // 4 * 3) + 1
-            return _base64(data, at, min(end, at + lines * line))[first : first + length]
+    line = data.find(b"\n", start, min(end, start + 1000)) + 1 - start if encoding == "base64" else 0
+    each = len(data[start : start + line].rstrip()) if line > 0 else 0  # signs in a line
+    if each and each % 4 == 0:
+        skipped, offset = divmod(first, each // 4 * 3)
+        at = start + skipped * line
+        stop = min(end, at + ((offset + length) * 4 // 3 // each + 1) * line)
+        if at < stop and _signs(data, start, at) == skipped * each and _signs(data, start, end):
+            window = _base64(data, at, stop)[offset : offset + length]
+            if len(window) == length:
+                return window
     return undo_range(data, start, end, encoding)[first : first + length]
 
 
@@ -82,6 +84,12 @@ def decoded_size(data: Raw, start: int, end: int, encoding: str) -> int:
 
 def _clean_size(data: Raw, start: int, end: int) -> int | None:
     """The size behind base64 that is nothing but alphabet and blanks with padding only at its end, else None."""
+    signs = _signs(data, start, end)
+    return None if signs is None else signs * 3 // 4
+
+
+def _signs(data: Raw, start: int, end: int) -> int | None:
+    """How many signs of the alphabet such base64 has, else None."""
     pad = data.find(b"=", start, end)
     if pad >= 0:
         if end - pad > 100 or data[pad:end].strip(b"= \t\r\n"):
@@ -94,7 +102,7 @@ def _clean_size(data: Raw, start: int, end: int) -> int | None:
         if blanks.translate(None, _BLANK):
             return None
         signs += len(block) - len(blanks)
-    return signs * 3 // 4
+    return signs
 
 
 def _quoted_printable(data: bytes) -> bytes:
