@@ -34,6 +34,7 @@ _ZONES = {
 # What nearly every letter says, RFC 5322 to the letter.
 _USUAL = re.compile(
     r"(?:[A-Z][a-z]{2}, )?([0-9]{1,2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-5][0-9]) ([+-][0-9]{2})([0-5][0-9])"
+    r"(?: \([A-Z]{2,5}\))?+"  # the zone's name again
 )
 _MONTH_DIGITS = {name.capitalize(): f"{number:02}" for name, number in _MONTHS.items()}
 

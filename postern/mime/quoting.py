@@ -48,17 +48,25 @@ def split_quote(text: str) -> tuple[str, str]:
     """
     lines = text.splitlines(keepends=True)
     tail = _quoted_tail(lines)
-    for index in range(min(tail, len(lines))):
-        if _starts_quote(lines, index, tail):
+    for index in range(tail):
+        if _may_start(lines[index], index) and _starts_quote(lines, index, tail):
             tail = index
             break
     return "".join(lines[:tail]), "".join(lines[tail:])
 
 
+def _may_start(line: str, index: int) -> bool:
+    """One look that tells most lines. A blank line may come before a copied header at the top of the text."""
+    first = _FIRST.match(line, 0, _LOOKED_AT)
+    if first is not None:
+        word = first[1]
+        if word.lower() in _FIRST_WORDS or word[0] in "-_0123456789":
+            return True
+    return index < 2 and (line.isspace() or not line.isascii())
+
+
 def _starts_quote(lines: list[str], index: int, tail: int) -> bool:
     line = lines[index][:_LOOKED_AT]
-    if not _may_start(line) and (index > 1 or (line.isascii() and not line.isspace())):
-        return False
     if _SEPARATOR.match(line):
         return True
     if _RULE.match(line) and _is_head(lines, index + 1):
@@ -66,11 +74,6 @@ def _starts_quote(lines: list[str], index: int, tail: int) -> bool:
     if _is_head(lines, index):
         return True
     return bool(_OPENS.match(line)) and _attribution_leads(lines, index, tail)
-
-
-def _may_start(line: str) -> bool:
-    first = _FIRST.match(line)
-    return first is not None and (first[1][0] in "-_0123456789" or first[1].lower() in _FIRST_WORDS)
 
 
 def _is_head(lines: list[str], index: int) -> bool:

@@ -11,7 +11,7 @@ from postern.mime.calendars import Event
 from postern.mime.dates import read_date
 from postern.mime.headers import Headers
 from postern.mime.parts import Node, Part, read_tree, rooted
-from postern.mime.transfer import Raw, undo_range
+from postern.mime.transfer import Raw, undo_range, undo_window
 from postern.mime.words import one_line
 
 __all__ = ["Letter", "Mailaddr", "Part", "part_bytes", "read"]
@@ -89,6 +89,11 @@ def _safely(step: Any, default: dict[str, Any], name: str, defects: list[str]) -
 def part_bytes(raw: Raw, part: Part) -> bytes:
     """The decoded bytes of one part, taken from the raw letter without reading it again."""
     data = rooted(raw)
+    if part.outer and not part.encoding:
+        *outer, (offset, length, encoding) = part.outer
+        for start, size, name in outer:
+            data = undo_range(data, start, start + size, name)
+        return undo_window(data, offset, offset + length, encoding, part.offset, part.length)
     for offset, length, encoding in part.outer:
         data = undo_range(data, offset, offset + length, encoding)
     return undo_range(data, part.offset, part.offset + part.length, part.encoding)

@@ -55,6 +55,24 @@ def undo_range(data: Raw, start: int, end: int, encoding: str) -> bytes:
     return _yenc(piece) if encoding == "yenc" else piece
 
 
+def undo_window(data: Raw, start: int, end: int, encoding: str, first: int, length: int) -> bytes:
+    """undo_range(data, start, end, encoding)[first : first + length].
+
+    Of undamaged base64 in lines of one width only those lines are decoded that hold it: a picture in a bag of many.
+    """
+    line = data.find(b"\n", start, min(end, start + 1000)) + 1 - start if encoding == "base64" else 0
+    each = len(data[start : start + line].rstrip()) if line > 0 else 0  # signs in a line
+    if each and each % 4 == 0:
+        skipped, offset = divmod(first, each // 4 * 3)
+        at = start + skipped * line
+        stop = min(end, at + ((offset + length) * 4 // 3 // each + 1) * line)
+        if at < stop and _signs(data, start, at) == skipped * each and _signs(data, start, end):
+            window = _base64(data, at, stop)[offset : offset + length]
+            if len(window) == length:
+                return window
+    return undo_range(data, start, end, encoding)[first : first + length]
+
+
 def decoded_size(data: Raw, start: int, end: int, encoding: str) -> int:
     """How many bytes undo_range gives. Undamaged base64 is only counted: five times faster than decoding."""
     if not encoding:
@@ -66,6 +84,12 @@ def decoded_size(data: Raw, start: int, end: int, encoding: str) -> int:
 
 def _clean_size(data: Raw, start: int, end: int) -> int | None:
     """The size behind base64 that is nothing but alphabet and blanks with padding only at its end, else None."""
+    signs = _signs(data, start, end)
+    return None if signs is None else signs * 3 // 4
+
+
+def _signs(data: Raw, start: int, end: int) -> int | None:
+    """How many signs of the alphabet such base64 has, else None."""
     pad = data.find(b"=", start, end)
     if pad >= 0:
         if end - pad > 100 or data[pad:end].strip(b"= \t\r\n"):
@@ -78,7 +102,7 @@ def _clean_size(data: Raw, start: int, end: int) -> int | None:
         if blanks.translate(None, _BLANK):
             return None
         signs += len(block) - len(blanks)
-    return signs * 3 // 4
+    return signs
 
 
 def _quoted_printable(data: bytes) -> bytes:
@@ -88,16 +112,39 @@ def _quoted_printable(data: bytes) -> bytes:
 
 
 def _base64(data: Raw, start: int, end: int) -> bytes:
-    size = _clean_size(data, start, end)
-    if size is not None:
-        try:
+    size = _even_size(data, start, end)
+    try:
+        if size > 0 and size % 3 and data.find(b"=", start, end) < 0:  # the padding was left out
+            decoded = binascii.a2b_base64(data[start:end] + b"==")
+        else:
             with memoryview(data) as whole, whole[start:end] as view:
                 decoded = binascii.a2b_base64(view)
-            if len(decoded) == size:
-                return decoded
-        except (binascii.Error, ValueError):  # the padding is missing
-            pass
+    except (binascii.Error, ValueError):
+        return _damaged_base64(data[start:end])
+    if len(decoded) == size or len(decoded) == _clean_size(data, start, end):
+        return decoded
     return _damaged_base64(data[start:end])
+
+
+def _even_size(data: Raw, start: int, end: int) -> int:
+    """The size behind base64 in lines of one width if nothing else lies in them; -1 when it is not so.
+
+    That a decoder, which passes over strange signs, gives that size proves that there are none: a tenth of the time
+    of looking at each.
+    """
+    pad = data.find(b"=", start, end)
+    stop = pad if pad >= 0 else end
+    if end - stop > 100 or data[stop:end].strip(b"= \t\r\n"):
+        return -1
+    last = data[max(start, stop - 4) : stop]
+    stop -= len(last) - len(last.rstrip(b"\r\n"))
+    line = data.find(b"\n", start, stop) + 1 - start
+    ends = data[start + line - 1 : stop : line] if line > 2 else b""
+    returns = data[start + line - 2 : stop : line] if ends and data[start + line - 2] == 13 else b""
+    if not ends or ends.strip(b"\n") or returns.strip(b"\r"):
+        return -1
+    signs = stop - start - len(ends) - len(returns)
+    return signs * 3 // 4 if signs % 4 != 1 else -1
 
 
 def _damaged_base64(data: bytes) -> bytes:

@@ -142,6 +142,26 @@ def test_s120_too_complex_is_said_and_ordinary_is_not() -> None:
     assert not sanitize('<p style="' + "color:red; " * 300 + '">x').too_complex
 
 
+@pytest.mark.parametrize(
+    ("html", "refused"),
+    [
+        ("<div>" * 500, False),
+        ("<div>" * 501, True),
+        ("<!doctype html><p class=x data-y='1' o:z=\"2\">" + "<div>" * 498, False),
+        ("<p" + " a" * 200 + ">x", False),
+        ("<p" + " a" * 201 + ">x", True),
+        ("<p" + "/a" * 201 + ">x", True),
+        ("<p" + ' a="1"' * 201 + ">x", True),
+        ("<p" + "a=''" * 201 + ">x", True),
+        ("<p x='>" + "' a" * 201 + ">x", True),
+        ("<" + "b" * 101 + ">x", True),
+        ("<!-- " + " a" * 201 + "> --><? a>", False),
+    ],
+)
+def test_s120_where_html_becomes_too_complex(html: str, refused: bool) -> None:
+    assert sanitize(html).too_complex is refused
+
+
 OTHERS: dict[str, Callable[[int], object]] = {
     "addresses": lambda n: parse_addresses('"a" <' * n),
     "blank addresses": lambda n: parse_addresses("a" + " " * n + "b"),

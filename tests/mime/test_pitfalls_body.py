@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from postern.mime.dates import read_date
 from postern.mime.read import Letter, part_bytes, read
@@ -244,6 +246,13 @@ def test_20_preview_without_hidden_and_zero_width() -> None:
     assert preview("> only a quote") == "only a quote"
     assert preview("x" * 500, 50) == "x" * 49 + "…"
     assert preview("\u200b\u00a0 \ufeff") == ""
+    assert preview("soft\u00adhyphen –\u00ad –") == "softhyphen – –"
+
+
+@given(st.text(alphabet="ab é–-_=\u200b\u00ad\u00a0\n", max_size=60))
+def test_20_a_short_preview_is_how_the_long_one_begins(text: str) -> None:
+    whole = preview(text, 1000)
+    assert preview(text, 10) == (whole if len(whole) <= 10 else whole[:9].rstrip() + "…")
 
 
 AUTOMATIC = [

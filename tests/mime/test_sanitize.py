@@ -219,3 +219,40 @@ def test_text_from_html(html: str, expected: str) -> None:
 def test_text_from_html_with_links() -> None:
     clean = sanitize('<a href="https://x.org/long">here</a> <a href="https://x.org/">x.org</a>').html
     assert text_from_html(clean, links=True) == "here <https://x.org/long> x.org"
+
+
+def test_text_from_html_reads_attributes_one_by_one() -> None:
+    tricky = """<p title=' style="display:none" '>a</p><p title=" style='display:none' ">b</p><img alt="x > y" title=">">"""
+    assert text_from_html(sanitize(tricky).html) == "a\n\nb\n\nx > y"
+    assert (
+        text_from_html(sanitize("<p style='display:none' title='x'>a</p>&lt;b&gt; &amp;amp;").html)
+        == "<b> &amp;"
+    )
+
+
+class Signs(HTMLParser):
+    """Everything that is text, by the standard library's own reading of html."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = ""
+
+    def handle_data(self, data: str) -> None:
+        self.found += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += "- " * (tag == "li") + (dict(attrs).get("alt") or "" if tag == "img" else "")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=25).map("".join))
+def test_text_from_html_loses_no_sign(html: str) -> None:
+    clean = re.sub(' style="[^"]*"', "", sanitize(html).html).replace("blockquote", "div")
+    signs = Signs()
+    signs.feed(clean)
+    signs.close()
+    assert "".join(text_from_html(clean).split()) == "".join(signs.found.split())
+
+
+def test_lone_surrogates_are_replaced_before_the_wash() -> None:
+    assert sanitize("<p>a\ud800b").html == sanitize("<p>a\ufffdb").html == "<p>a\ufffdb</p>"
