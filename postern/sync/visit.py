@@ -72,6 +72,7 @@ class Visit:
         self._hinted = True
         self._stored_before = 0
         self._settled = 0  # short IDLEs since the last look
+        self._look_again = False
         self._errand_at: float | None = None
         self._ask_errands_at = 0.0
 
@@ -85,12 +86,14 @@ class Visit:
         more = False
         self.trouble = None
         self._left_inbox, self._settled = False, 0
+        before = self.readings[0].seen
         for reading in self.readings:
             if reading.incoming:
                 more = await reading.read() or more
             else:
                 more = await self._read_sent(reading) or more
         worked = await self._errands()
+        self._look_again = self.readings[0].seen != before or worked.tried
         if more or worked.more:
             return True
         return (self._left_inbox or worked.tried) and not await self._back_in_inbox()
@@ -136,6 +139,11 @@ class Visit:
         while self._settled < len(SETTLE_SECONDS):
             self._settled += 1
             if await self._news(min(seconds, SETTLE_SECONDS[self._settled - 1]), wake):
+                return True
+        if self._look_again:
+            # What came while letters were fetched, some never tell: one more look, where that took its time.
+            self._look_again = False
+            if not await self._back_in_inbox():
                 return True
         if await self._news(seconds, wake):
             return True
