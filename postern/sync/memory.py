@@ -20,10 +20,16 @@ class Memory:
 
 @dataclass(slots=True)
 class Memories:
-    """What a watcher remembers, by folder. `notify`: the server may be asked to tell of other folders."""
+    """What a watcher remembers, by folder. `notify`: the server may be asked to tell of other folders.
+
+    `idle_broke`: so often in a row the connection broke as soon as IDLE was asked for; `idle_after`: when it may be
+    asked for again, in the loop's time.
+    """
 
     folders: dict[int, Memory] = field(default_factory=dict)
     notify: bool = True
+    idle_broke: int = 0
+    idle_after: float = 0.0
 
     def of(self, folder_id: int) -> Memory:
         """Return the memory of a folder."""

@@ -25,6 +25,11 @@ SENT_SECONDS = 60.0
 # such a letter is late by seconds, not minutes.
 SETTLE_SECONDS = (2.0, 8.0)
 SHORTEST_WAIT = 1.0
+# A connection that breaks so soon after IDLE was asked for breaks because of it. After the second time in a row, and
+# after a refusal, the mailbox is polled for an hour as if there were no IDLE.
+IDLE_BREAKS_SECONDS = 1.0
+IDLE_BREAKS = 2
+WITHOUT_IDLE_SECONDS = 3600.0
 # Errands are announced; should an announcement get lost, they are found after so long.
 ERRANDS_SECONDS = 30 * 60.0
 
@@ -131,10 +136,21 @@ class Visit:
         seconds = longest if self._still_told() or sent is None else quiet
         if self._errand_at is not None:
             seconds = min(seconds, max(SHORTEST_WAIT, self._errand_at - self._now()))
-        if "IDLE" not in self._session.capabilities:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), min(self._poll_seconds, seconds))
+        if await (self._in_idle if self._idles else self._polling)(seconds, wake):
             return True
+        return sent is not None and self.trouble is None and not await sent.unchanged()
+
+    @property
+    def _idles(self) -> bool:
+        """True where the server knows IDLE and bears it."""
+        return "IDLE" in self._session.capabilities and self._now() >= self._memories.idle_after
+
+    async def _polling(self, seconds: float, wake: asyncio.Event) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(wake.wait(), min(self._poll_seconds, seconds))
+        return True
+
+    async def _in_idle(self, seconds: float, wake: asyncio.Event) -> bool:
         seconds = min(seconds, self._session.longest_idle)
         while self._settled < len(SETTLE_SECONDS):
             self._settled += 1
@@ -145,17 +161,15 @@ class Visit:
             self._look_again = False
             if not await self._back_in_inbox():
                 return True
-        if await self._news(seconds, wake):
-            return True
-        return sent is not None and self.trouble is None and not await sent.unchanged()
+        return await self._news(seconds, wake)
 
     async def _ask_to_tell(self, sent: Reading) -> bool:
         """Have the server tell of the sent folder while INBOX is open (NOTIFY); True when it does so from now on.
 
         It is asked once a connection; one that goes away at the question is not asked on the next.
         """
-        asked = self._asked_to_tell or self.trouble is not None or "IDLE" not in self._session.capabilities
-        if asked or not self._memories.notify:
+        asked = self._asked_to_tell or self.trouble is not None
+        if asked or not self._idles or not self._memories.notify:
             return False
         self._asked_to_tell, self._memories.notify = True, False
         self._memories.notify = await self._session.watch([sent.name])
@@ -173,7 +187,20 @@ class Visit:
         return told
 
     async def _news(self, seconds: float, wake: asyncio.Event) -> bool:
-        return await self._session.idle(seconds=seconds, wake=wake) or wake.is_set() or self._errands_due()
+        """IDLE; True on news, for `wake`, or when an errand is due. A server that cannot bear it is asked by polling."""
+        begun = self._now()
+        try:
+            news = await self._session.idle(seconds=seconds, wake=wake)
+        except MailError:
+            at_once = self._now() - begun < IDLE_BREAKS_SECONDS
+            self._memories.idle_broke = self._memories.idle_broke + 1 if at_once else 0
+            if not self._session.closed or self._memories.idle_broke >= IDLE_BREAKS:
+                self._memories.idle_after = self._now() + WITHOUT_IDLE_SECONDS
+            if self._session.closed:
+                raise
+            return await self._polling(seconds, wake)
+        self._memories.idle_broke = 0
+        return news or wake.is_set() or self._errands_due()
 
     def _errands_due(self) -> bool:
         return self._errand_at is not None and self._errand_at <= self._now()

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 _NUMBER = re.compile(rb"\d+")
@@ -21,6 +21,7 @@ class Talk:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     opened: str = "INBOX"
+    told: int = 0
     idles: int = 0
 
     async def say(self, *lines: bytes) -> None:
@@ -39,7 +40,7 @@ async def nothing(_: Talk) -> None:
 
 @dataclass
 class Teller:
-    """Letters by folder; a letter's UID is its place there. `asked` counts the commands.
+    """Letters by folder; a letter's UID is its place there. `asked` counts the commands, `refused` are some by name.
 
     `tells` is what it does in IDLE, which is over when that ends. `before_idle` happens when IDLE was asked for and
     has not begun: its argument counts the IDLEs since a folder was opened.
@@ -47,14 +48,24 @@ class Teller:
 
     capabilities: bytes = b"IMAP4rev1 IDLE"
     tells: Tells = nothing
+    refused: Mapping[str, bytes] = field(default_factory=dict)
     before_idle: Callable[[int], None] = lambda _: None
     folders: dict[str, list[bytes]] = field(default_factory=lambda: {"INBOX": [], "Sent": []})
     asked: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.socket(
+            socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+        )  # asyncio: no delay
+        self._socket.bind(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
+        self.passwords = defaultdict(lambda: "secret")
         self._came = asyncio.Event()
+
+    @property
+    def looks(self) -> int:
+        """How often a folder was opened."""
+        return self.asked["EXAMINE"] + self.asked["SELECT"]
 
     def add(self, raw: bytes, folder: str = "INBOX") -> None:
         """A letter comes."""
@@ -62,12 +73,18 @@ class Teller:
         self._came.set()
 
     async def what_comes(self, talk: Talk) -> None:
-        """For `tells`: INBOX's letters that come during IDLE."""
-        self._came.clear()
+        """For `tells`: letters that come during IDLE, and none that came before it."""
+        talk.told = len(self.folders[talk.opened])
+        await self.honestly(talk)
+
+    async def honestly(self, talk: Talk) -> None:
+        """For `tells`: letters that were not told of."""
         while True:
-            await self._came.wait()
             self._came.clear()
-            await talk.say(b"* %d EXISTS" % len(self.folders["INBOX"]))
+            if talk.told < (count := len(self.folders[talk.opened])):
+                talk.told = count
+                await talk.say(b"* %d EXISTS" % count)
+            await self._came.wait()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Teller]:
@@ -97,9 +114,10 @@ class Teller:
             tag, _, words = line.strip().partition(b" ")
             name = words.removeprefix(b"UID ").split(b" ")[0].decode().upper()
             self.asked[name] += 1
-            if answer := getattr(self, f"_{name.lower()}", None):
-                await answer(talk, words)
-            await talk.say(tag + (b" OK done" if answer else b" BAD what?"))
+            refusal = self.refused.get(name, b"")
+            if not refusal:
+                await getattr(self, f"_{name.lower()}")(talk, words)
+            await talk.say(tag + b" " + (refusal or b"OK done"))
 
     async def _login(self, talk: Talk, _: bytes) -> None:
         await talk.say(b"* CAPABILITY " + self.capabilities)
@@ -112,7 +130,7 @@ class Teller:
 
     async def _examine(self, talk: Talk, words: bytes) -> None:
         talk.opened, talk.idles = words.split(b" ")[1].strip(b'"').decode(), 0
-        count = len(self.folders[talk.opened])
+        count = talk.told = len(self.folders[talk.opened])
         await talk.say(
             b"* %d EXISTS" % count, b"* OK [UIDVALIDITY 7] .", b"* OK [UIDNEXT %d] ." % (count + 1)
         )
