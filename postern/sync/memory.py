@@ -9,13 +9,19 @@ from datetime import datetime
 
 @dataclass(slots=True)
 class Memory:
-    """What a watcher remembers of a folder from one connection to the next."""
+    """What a watcher remembers of a folder from one connection to the next.
+
+    `broke`: so often in a row the connection ended while this folder was read and brought nothing; `parked_until`: when
+    it may be opened again, in the loop's time.
+    """
 
     suspected: bool = False
     listing_after: float = 0.0
     flags_after: float = 0.0
     stuck: Counter[int] = field(default_factory=Counter)
     recreations: list[datetime] = field(default_factory=list)
+    broke: int = 0
+    parked_until: float = 0.0
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from postern.mailboxes.models import Mailbox
 from postern.sync import errands, store
-from postern.sync.memory import Memories, Progress
+from postern.sync.memory import Memories, Memory, Progress
 from postern.sync.plan import Wishes
 from postern.sync.reading import Reading
 from postern.sync.store import Store
@@ -33,6 +33,11 @@ WITHOUT_IDLE_SECONDS = 3600.0
 # Errands are announced; should an announcement get lost, they are found after so long.
 ERRANDS_SECONDS = 30 * 60.0
 
+# A sent folder at which the connection ends so often in a row, and brings nothing, is left alone for a while.
+PARKED_AFTER = 5
+PARKED_SECONDS = 15 * 60.0
+LONGEST_PARKED = 6 * 3600.0
+
 # What the server may say of the sent folder without any harm to INBOX.
 _FOLDER_ONLY = {"folder_missing", "server_refused", "server_busy"}
 
@@ -47,6 +52,15 @@ def _named(error: MailError, folder: str) -> MailError:
         "Press Load in My Profile → Email → IMAP settings, and save.",
         temporary=False,
         server_text=error.server_text,
+    )
+
+
+def _parked(folder: str) -> MailError:
+    return MailError(
+        "connection_lost",
+        f"The mail server ends the connection whenever “{folder}” is opened; other mail is read.",
+        "Postern looks again from time to time. Tell whoever runs the mail server.",
+        temporary=True,
     )
 
 
@@ -104,16 +118,31 @@ class Visit:
         return (self._left_inbox or worked.tried) and not await self._back_in_inbox()
 
     async def _read_sent(self, reading: Reading) -> bool:
+        if self._now() < reading.memory.parked_until:
+            self.trouble = _parked(reading.name)
+            return False
+        stored = self._progress.stored
         try:
             if await reading.unchanged():
                 return False
             self._left_inbox = True
-            return await reading.read()
+            more = await reading.read()
         except MailError as error:
+            if self._session.closed and self._progress.stored == stored:
+                self._broke(reading.memory)
             if self._session.closed or error.code not in _FOLDER_ONLY:
                 raise
             self.trouble = _named(error, reading.name)
             return False
+        reading.memory.broke = 0
+        return more
+
+    def _broke(self, memory: Memory) -> None:
+        """The connection ended at the sent folder; when it does so each time, INBOX is read without it for a while."""
+        memory.broke += 1
+        if memory.broke >= PARKED_AFTER:
+            longer = 2 ** min(memory.broke - PARKED_AFTER, 10)
+            memory.parked_until = self._now() + min(LONGEST_PARKED, PARKED_SECONDS * longer)
 
     async def _back_in_inbox(self) -> bool:
         """Open INBOX for the wait; False when something happened there meanwhile."""
@@ -130,7 +159,7 @@ class Visit:
         """
         if wake.is_set() or self._errands_due():
             return True
-        sent = next((reading for reading in self.readings if not reading.incoming), None)
+        sent = next((one for one in self.readings if not one.incoming and self.trouble is None), None)
         if sent is not None and await self._ask_to_tell(sent) and not await sent.unchanged():
             return True  # between the last look and the question
         seconds = longest if self._still_told() or sent is None else quiet
@@ -138,7 +167,7 @@ class Visit:
             seconds = min(seconds, max(SHORTEST_WAIT, self._errand_at - self._now()))
         if await (self._in_idle if self._idles else self._polling)(seconds, wake):
             return True
-        return sent is not None and self.trouble is None and not await sent.unchanged()
+        return sent is not None and not await sent.unchanged()
 
     @property
     def _idles(self) -> bool:
@@ -168,8 +197,7 @@ class Visit:
 
         It is asked once a connection; one that goes away at the question is not asked on the next.
         """
-        asked = self._asked_to_tell or self.trouble is not None
-        if asked or not self._idles or not self._memories.notify:
+        if self._asked_to_tell or not self._idles or not self._memories.notify:
             return False
         self._asked_to_tell, self._memories.notify = True, False
         self._memories.notify = await self._session.watch([sent.name])

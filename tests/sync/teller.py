@@ -22,6 +22,7 @@ class Talk:
     writer: asyncio.StreamWriter
     opened: str = "INBOX"
     told: int = 0
+    handed_over: int = 0
     idles: int = 0
 
     async def say(self, *lines: bytes) -> None:
@@ -40,7 +41,8 @@ async def nothing(_: Talk) -> None:
 
 @dataclass
 class Teller:
-    """Letters by folder; a letter's UID is its place there. `asked` counts the commands, `refused` are some by name.
+    """Letters by folder; a letter's UID is its place there. `asked` counts the commands, `refused` are some by name,
+    `drops` are folders at whose opening the connection ends, which it also does behind `breaks_after` letters.
 
     `tells` is what it does in IDLE, which is over when that ends. `before_idle` happens when IDLE was asked for and
     has not begun: its argument counts the IDLEs since a folder was opened.
@@ -49,6 +51,8 @@ class Teller:
     capabilities: bytes = b"IMAP4rev1 IDLE"
     tells: Tells = nothing
     refused: Mapping[str, bytes] = field(default_factory=dict)
+    drops: set[str] = field(default_factory=set)
+    breaks_after: int = 0
     before_idle: Callable[[int], None] = lambda _: None
     folders: dict[str, list[bytes]] = field(default_factory=lambda: {"INBOX": [], "Sent": []})
     asked: Counter[str] = field(default_factory=Counter)
@@ -130,6 +134,8 @@ class Teller:
 
     async def _examine(self, talk: Talk, words: bytes) -> None:
         talk.opened, talk.idles = words.split(b" ")[1].strip(b'"').decode(), 0
+        if talk.opened in self.drops:
+            raise EOFError
         count = talk.told = len(self.folders[talk.opened])
         await talk.say(
             b"* %d EXISTS" % count, b"* OK [UIDVALIDITY 7] .", b"* OK [UIDNEXT %d] ." % (count + 1)
@@ -149,15 +155,15 @@ class Teller:
         await talk.say(b"* SEARCH" + b"".join(b" %d" % uid for uid in self._among(talk, words)))
 
     async def _fetch(self, talk: Talk, words: bytes) -> None:
+        whole = b"BODY.PEEK[]" in words
         for uid in self._among(talk, words.split(b" (")[0]):
             raw = self.folders[talk.opened][uid - 1]
             facts = b"* %d FETCH (UID %d FLAGS () INTERNALDATE %s" % (uid, uid, _DATE)
-            whole = b"BODY.PEEK[]" in words
-            await talk.say(
-                facts
-                + (b" BODY[] {%d}\r\n%s)" if whole else b" RFC822.SIZE %d%s)")
-                % (len(raw), raw if whole else b"")
-            )
+            size = b" BODY[] {%d}\r\n%s)" % (len(raw), raw) if whole else b" RFC822.SIZE %d)" % len(raw)
+            await talk.say(facts + size)
+            talk.handed_over += whole
+            if talk.handed_over == self.breaks_after > 0:
+                raise EOFError
 
     def _among(self, talk: Talk, words: bytes) -> list[int]:
         """The UIDs there are of the ranges in a command."""

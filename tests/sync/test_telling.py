@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 
+from postern.sync import backoff
 from postern.sync.hosts import Hosts
 
 from .box import letter, make_box, quick
@@ -163,6 +164,27 @@ def test_a_server_whose_idle_ends_at_once_is_polled_after_two_connections(story,
     story(server, scene, poll_seconds=0.4, backoff=quick())
 
 
+@pytest.mark.rule("R-030")
+@pytest.mark.parametrize("where", ["at INBOX", "at the sent folder", "in IDLE"])
+def test_let_in_and_dropped_again_and_again_signs_in_ten_times_at_most(story, monkeypatch, where):
+    """In ninety seconds, played a hundred times as fast, with the shortest waits."""
+    for name in ("FIRST_SECONDS", "LONGEST_SECONDS", "LONGEST_AFTER_SYNC"):
+        monkeypatch.setattr(f"postern.sync.backoff.{name}", getattr(backoff, name) / 100)
+    server = Teller(drops={"at INBOX": {"INBOX"}, "at the sent folder": {"Sent"}}.get(where, set()))
+
+    async def hang_up(talk):
+        talk.writer.close()
+
+    server.tells = hang_up
+
+    async def scene(box, watcher):
+        await until(lambda: server.asked["LOGIN"] > 0)
+        await asyncio.sleep(0.9)
+        assert 3 <= server.asked["LOGIN"] <= 10
+
+    story(server, scene, backoff=backoff.Backoff(dice=lambda: 0.0), poll_seconds=0.05)
+
+
 def test_an_idle_that_breaks_once_is_used_again(story):
     """Servers are started anew every day."""
     server = Teller()
@@ -198,3 +220,46 @@ def test_news_without_end_do_not_keep_a_place_that_another_mailbox_waits_for(sto
             await until(in_sync(neighbour), 5)
 
     story(server, scene, hosts=hosts)
+
+
+@pytest.mark.rule("R-016")
+def test_a_sent_folder_at_which_the_connection_ends_is_parked_and_keeps_nothing_else(story, monkeypatch):
+    monkeypatch.setattr("postern.sync.visit.PARKED_SECONDS", 1.5)
+    server = Teller()
+    server.tells = server.honestly
+
+    async def scene(box, watcher):
+        await until(in_sync(box))
+        server.drops.add("Sent")
+        server.add(letter("sent meanwhile"), "Sent")
+        watcher.wake.set()
+        await until(lambda: box.health.code == "connection_lost" and server.asked["LOGIN"] == 6)
+        for n in range(2):
+            server.add(letter(f"number {n}"))
+            await until(lambda n=n: f"number {n}" in box.subjects(), 3)
+        assert server.asked["LOGIN"] == 6, "INBOX goes on over one connection"
+        server.drops.clear()
+        await asyncio.sleep(1.5)
+        watcher.wake.set()
+        await until(lambda: "sent meanwhile" in box.subjects(), 3)
+        await until(in_sync(box), 3)
+
+    story(server, scene, backoff=quick())
+
+
+@pytest.mark.rule("R-016")
+def test_a_sent_folder_that_brings_letters_between_breaks_is_not_parked(story, monkeypatch):
+    """A bad line, not a bad folder: whatever comes counts."""
+    monkeypatch.setattr("postern.sync.visit.PARKED_AFTER", 2)
+    server = Teller()
+
+    async def scene(box, watcher):
+        await until(in_sync(box))
+        for n in range(6):
+            server.add(letter(f"number {n}"), "Sent")
+        server.breaks_after = 1
+        watcher.wake.set()
+        await until(lambda: len(box.subjects()) == 6)
+        assert server.asked["LOGIN"] >= 6
+
+    story(server, scene, backoff=quick())
