@@ -223,8 +223,7 @@ def test_news_without_end_do_not_keep_a_place_that_another_mailbox_waits_for(sto
 
 
 @pytest.mark.rule("R-016")
-def test_a_sent_folder_at_which_the_connection_ends_is_parked_and_keeps_nothing_else(story, monkeypatch):
-    monkeypatch.setattr("postern.sync.visit.PARKED_SECONDS", 1.5)
+def test_a_sent_folder_at_which_the_connection_ends_is_parked_and_keeps_nothing_else(story):
     server = Teller()
     server.tells = server.honestly
 
@@ -239,7 +238,8 @@ def test_a_sent_folder_at_which_the_connection_ends_is_parked_and_keeps_nothing_
             await until(lambda n=n: f"number {n}" in box.subjects(), 3)
         assert server.asked["LOGIN"] == 6, "INBOX goes on over one connection"
         server.drops.clear()
-        await asyncio.sleep(1.5)
+        for memory in watcher._memories.folders.values():
+            memory.parked_until = 0.0  # a quarter of an hour later
         watcher.wake.set()
         await until(lambda: "sent meanwhile" in box.subjects(), 3)
         await until(in_sync(box), 3)
