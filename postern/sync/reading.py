@@ -57,7 +57,8 @@ class Reading:
         self._history: list[int] | None = None
         self._pass = HISTORY_PASS
         self._not_before: datetime | None = None
-        self._seen: tuple[int, int | None, int, int] | None = None
+        # UIDVALIDITY, UIDNEXT, count and mod-sequence as the last `read` left them.
+        self.seen: tuple[int, int | None, int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -71,11 +72,11 @@ class Reading:
 
     async def unchanged(self) -> bool:
         """Ask by STATUS whether the folder, which is not open, is as it was left."""
-        if not self.state.history_done or self._seen is None or self._seen[2] != self.state.exists:
+        if not self.state.history_done or self.seen is None or self.seen[2] != self.state.exists:
             return False
         said = await self._session.status(self.name)
-        same = (said.uidvalidity, said.uidnext, said.messages) == self._seen[:3]
-        return same and (said.highestmodseq or 0) <= self._seen[3]
+        same = (said.uidvalidity, said.uidnext, said.messages) == self.seen[:3]
+        return same and (said.highestmodseq or 0) <= self.seen[3]
 
     async def look(self) -> Selected:
         """Open the folder read-only: not even \\Recent is touched. A server with QRESYNC tells the changes."""
@@ -85,7 +86,7 @@ class Reading:
     def as_left(self, selected: Selected) -> bool:
         """True when nothing happened since the last `read`."""
         said = _said(selected)
-        return (said.uidvalidity, said.uidnext, said.exists, said.modseq) == self._seen
+        return (said.uidvalidity, said.uidnext, said.exists, said.modseq) == self.seen
 
     async def read(self, *, seconds: float = HISTORY_SECONDS) -> bool:
         """Bring in what is new, follow what changed, and import history for `seconds`.
@@ -97,7 +98,7 @@ class Reading:
         await self._open(said)
         if await self._catch_up(said, until):
             return True
-        self._seen = (said.uidvalidity, said.uidnext, said.exists, said.modseq)
+        self.seen = (said.uidvalidity, said.uidnext, said.exists, said.modseq)
         return await self._old_letters(until)
 
     async def _catch_up(self, said: Said, until: float) -> bool:

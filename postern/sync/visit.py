@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from postern.mailboxes.models import Mailbox
 from postern.sync import errands, store
-from postern.sync.memory import Memories, Progress
+from postern.sync.memory import Memories, Memory, Progress
 from postern.sync.plan import Wishes
 from postern.sync.reading import Reading
 from postern.sync.store import Store
@@ -25,8 +25,18 @@ SENT_SECONDS = 60.0
 # such a letter is late by seconds, not minutes.
 SETTLE_SECONDS = (2.0, 8.0)
 SHORTEST_WAIT = 1.0
+# A connection that breaks so soon after IDLE was asked for breaks because of it. After the second time in a row, and
+# after a refusal, the mailbox is polled for an hour as if there were no IDLE.
+IDLE_BREAKS_SECONDS = 1.0
+IDLE_BREAKS = 2
+WITHOUT_IDLE_SECONDS = 3600.0
 # Errands are announced; should an announcement get lost, they are found after so long.
 ERRANDS_SECONDS = 30 * 60.0
+
+# A sent folder at which the connection ends so often in a row, and brings nothing, is left alone for a while.
+PARKED_AFTER = 5
+PARKED_SECONDS = 15 * 60.0
+LONGEST_PARKED = 6 * 3600.0
 
 # What the server may say of the sent folder without any harm to INBOX.
 _FOLDER_ONLY = {"folder_missing", "server_refused", "server_busy"}
@@ -42,6 +52,15 @@ def _named(error: MailError, folder: str) -> MailError:
         "Press Load in My Profile → Email → IMAP settings, and save.",
         temporary=False,
         server_text=error.server_text,
+    )
+
+
+def _parked(folder: str) -> MailError:
+    return MailError(
+        "connection_lost",
+        f"The mail server ends the connection whenever “{folder}” is opened; other mail is read.",
+        "Postern looks again from time to time. Tell whoever runs the mail server.",
+        temporary=True,
     )
 
 
@@ -72,6 +91,7 @@ class Visit:
         self._hinted = True
         self._stored_before = 0
         self._settled = 0  # short IDLEs since the last look
+        self._look_again = False
         self._errand_at: float | None = None
         self._ask_errands_at = 0.0
 
@@ -85,27 +105,44 @@ class Visit:
         more = False
         self.trouble = None
         self._left_inbox, self._settled = False, 0
+        before = self.readings[0].seen
         for reading in self.readings:
             if reading.incoming:
                 more = await reading.read() or more
             else:
                 more = await self._read_sent(reading) or more
         worked = await self._errands()
+        self._look_again = self.readings[0].seen != before or worked.tried
         if more or worked.more:
             return True
         return (self._left_inbox or worked.tried) and not await self._back_in_inbox()
 
     async def _read_sent(self, reading: Reading) -> bool:
+        if self._now() < reading.memory.parked_until:
+            self.trouble = _parked(reading.name)
+            return False
+        stored = self._progress.stored
         try:
             if await reading.unchanged():
                 return False
             self._left_inbox = True
-            return await reading.read()
+            more = await reading.read()
         except MailError as error:
+            if self._session.closed and self._progress.stored == stored:
+                self._broke(reading.memory)
             if self._session.closed or error.code not in _FOLDER_ONLY:
                 raise
             self.trouble = _named(error, reading.name)
             return False
+        reading.memory.broke = 0
+        return more
+
+    def _broke(self, memory: Memory) -> None:
+        """The connection ended at the sent folder; when it does so each time, INBOX is read without it for a while."""
+        memory.broke += 1
+        if memory.broke >= PARKED_AFTER:
+            longer = 2 ** min(memory.broke - PARKED_AFTER, 10)
+            memory.parked_until = self._now() + min(LONGEST_PARKED, PARKED_SECONDS * longer)
 
     async def _back_in_inbox(self) -> bool:
         """Open INBOX for the wait; False when something happened there meanwhile."""
@@ -122,32 +159,45 @@ class Visit:
         """
         if wake.is_set() or self._errands_due():
             return True
-        sent = next((reading for reading in self.readings if not reading.incoming), None)
+        sent = next((one for one in self.readings if not one.incoming and self.trouble is None), None)
         if sent is not None and await self._ask_to_tell(sent) and not await sent.unchanged():
             return True  # between the last look and the question
         seconds = longest if self._still_told() or sent is None else quiet
         if self._errand_at is not None:
             seconds = min(seconds, max(SHORTEST_WAIT, self._errand_at - self._now()))
-        if "IDLE" not in self._session.capabilities:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), min(self._poll_seconds, seconds))
+        if await (self._in_idle if self._idles else self._polling)(seconds, wake):
             return True
+        return sent is not None and not await sent.unchanged()
+
+    @property
+    def _idles(self) -> bool:
+        """True where the server knows IDLE and bears it."""
+        return "IDLE" in self._session.capabilities and self._now() >= self._memories.idle_after
+
+    async def _polling(self, seconds: float, wake: asyncio.Event) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(wake.wait(), min(self._poll_seconds, seconds))
+        return True
+
+    async def _in_idle(self, seconds: float, wake: asyncio.Event) -> bool:
         seconds = min(seconds, self._session.longest_idle)
         while self._settled < len(SETTLE_SECONDS):
             self._settled += 1
             if await self._news(min(seconds, SETTLE_SECONDS[self._settled - 1]), wake):
                 return True
-        if await self._news(seconds, wake):
-            return True
-        return sent is not None and self.trouble is None and not await sent.unchanged()
+        if self._look_again:
+            # What came while letters were fetched, some never tell: one more look, where that took its time.
+            self._look_again = False
+            if not await self._back_in_inbox():
+                return True
+        return await self._news(seconds, wake)
 
     async def _ask_to_tell(self, sent: Reading) -> bool:
         """Have the server tell of the sent folder while INBOX is open (NOTIFY); True when it does so from now on.
 
         It is asked once a connection; one that goes away at the question is not asked on the next.
         """
-        asked = self._asked_to_tell or self.trouble is not None or "IDLE" not in self._session.capabilities
-        if asked or not self._memories.notify:
+        if self._asked_to_tell or not self._idles or not self._memories.notify:
             return False
         self._asked_to_tell, self._memories.notify = True, False
         self._memories.notify = await self._session.watch([sent.name])
@@ -165,7 +215,20 @@ class Visit:
         return told
 
     async def _news(self, seconds: float, wake: asyncio.Event) -> bool:
-        return await self._session.idle(seconds=seconds, wake=wake) or wake.is_set() or self._errands_due()
+        """IDLE; True on news, for `wake`, or when an errand is due. A server that cannot bear it is asked by polling."""
+        begun = self._now()
+        try:
+            news = await self._session.idle(seconds=seconds, wake=wake)
+        except MailError:
+            at_once = self._now() - begun < IDLE_BREAKS_SECONDS
+            self._memories.idle_broke = self._memories.idle_broke + 1 if at_once else 0
+            if not self._session.closed or self._memories.idle_broke >= IDLE_BREAKS:
+                self._memories.idle_after = self._now() + WITHOUT_IDLE_SECONDS
+            if self._session.closed:
+                raise
+            return await self._polling(seconds, wake)
+        self._memories.idle_broke = 0
+        return news or wake.is_set() or self._errands_due()
 
     def _errands_due(self) -> bool:
         return self._errand_at is not None and self._errand_at <= self._now()

@@ -21,6 +21,7 @@ from postern.sync import errands, store
 from postern.sync.backoff import SIGN_IN_REFUSED, STABLE_SECONDS, Backoff
 from postern.sync.hosts import TURN_SECONDS, Hosts
 from postern.sync.memory import Memories, Progress
+from postern.sync.pace import Pace
 from postern.sync.reconcile import reconcile_visit
 from postern.sync.store import Account, LeaseLost, Store, Watched
 from postern.sync.visit import LOOK_SECONDS, SENT_SECONDS, Visit, open_visit
@@ -68,6 +69,7 @@ class Watcher:
         self._poll_seconds = poll_seconds
         self._quiet = quiet
         self._memories = Memories()
+        self._pace = Pace()
         self._stopping = False
         self._dropped = False
         self._synced = False
@@ -126,8 +128,13 @@ class Watcher:
         """Wait before the next try; an errand does not cut it short, the end does."""
         while not self._stopping and (left := self.wait_left) > 0:
             self.wake.clear()
+            await self._woken(left)
+
+    async def _woken(self, seconds: float) -> None:
+        """Wait so long, or until somebody wakes us."""
+        if seconds > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), left)
+                await asyncio.wait_for(self.wake.wait(), seconds)
 
     async def _once(self) -> None:
         """One connection, from sign-in until the end or an error."""
@@ -185,7 +192,9 @@ class Watcher:
             poll_seconds=self._poll_seconds,
         )
         connected = time.monotonic()
-        while not self._stopping:
+        while not self._stopping and not self._turn_is_over(connected):
+            if not self.wake.is_set():
+                await self._woken(self._pace.look(time.monotonic()))
             if self.wake.is_set():
                 self.wake.clear()
                 visit.hint()
@@ -197,10 +206,13 @@ class Watcher:
             self.backoff.finished()
             self._synced = True
             await self._well(visit, progress)
-            if await self._reconciled(visit):
-                continue
-            if await self._wait(visit, connected):
-                return
+            if not await self._reconciled(visit):
+                await self._wait(visit, connected)
+
+    def _turn_is_over(self, connected: float) -> bool:
+        """True when another mailbox of a crowded host shall have the place, however much is left to do here."""
+        crowded = self._hosts.of(self.watched.host).connected.crowded
+        return crowded and time.monotonic() - connected >= TURN_SECONDS
 
     async def _round(self, visit: Visit) -> bool:
         """Go round the folders; a long import waits for one of the host's few places, news never do (R-033)."""
@@ -226,26 +238,23 @@ class Watcher:
         wait = max(0.0, RECONCILE_SECONDS - max(0.0, age)) + RECONCILE_SECONDS / 10 * random.random()  # noqa: S311
         self._reconcile_at = time.monotonic() + wait
 
-    async def _wait(self, visit: Visit, connected: float) -> bool:
-        """Wait until it is time to look again; True when another mailbox of a crowded host shall have the place."""
+    async def _wait(self, visit: Visit, connected: float) -> None:
+        """Wait for news, until it is time to look again, or until another mailbox shall have the place."""
         look_at = time.monotonic() + LOOK_SECONDS
         host = self._hosts.of(self.watched.host)
-        while not self._stopping:
+        news = False
+        while not (news or self._stopping or self._turn_is_over(connected)):
             left = max(1.0, look_at - time.monotonic())
             # A connection proves itself first, and gives its place up where others wait for one.
             proven = time.monotonic() - connected >= STABLE_SECONDS and not host.connected.crowded
             longest = left if proven else min(left, STABLE_SECONDS, TURN_SECONDS)
-            if await visit.wait(self.wake, quiet=min(self._quiet(), left), longest=longest):
-                return False
+            news = await visit.wait(self.wake, quiet=min(self._quiet(), left), longest=longest)
             self.looked = True
             now = time.monotonic()
             if now - connected >= STABLE_SECONDS:
                 self.backoff.reset()
-            if host.connected.crowded and now - connected >= TURN_SECONDS:
-                return True
             if now >= min(look_at, self._reconcile_at):
-                return False
-        return False
+                return
 
     async def _leave(self, session: Session) -> None:
         if self._dropped:

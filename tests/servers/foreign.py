@@ -1,6 +1,6 @@
 """Mail servers that are not installed on this machine: fetched as packages, unpacked aside, run in a view of their own.
 
-Cyrus, Courier, Exim and OpenSMTPD conflict with the Dovecot and Postfix of the system. `tests/servers/fetch`
+Cyrus, Courier, Exim and OpenSMTPD conflict with the Dovecot and Postfix of the system; fail2ban would watch it. `tests/servers/fetch`
 (or `./dev servers`) downloads their Debian packages into a cache folder, POSTERN_TEST_SERVERS or
 ~/.cache/postern-servers, and unpacks each into a tree there. A server runs in a mount namespace whose /usr is
 the system's with that tree laid over it and whose /etc and /var are its own: it finds the paths that
@@ -30,14 +30,16 @@ PACKAGES = {
     ),
     "exim": "exim4-daemon-light exim4-base libidn12",
     "opensmtpd": "opensmtpd libevent-2.1-7",
+    "fail2ban": "fail2ban",
 }
-"""What each server is made of, beside what any Debian with this project's tests has already."""
+"""What each server is made of, beside what any Debian with this project's tests has already. Fail2ban only reads logs."""
 
 PROGRAMS = {
     "cyrus": "usr/lib/cyrus/bin/imapd",
     "courier": "usr/bin/imapd",
     "exim": "usr/sbin/exim4",
     "opensmtpd": "usr/sbin/smtpd",
+    "fail2ban": "usr/bin/fail2ban-regex",
 }
 
 # Runs as root in a new mount namespace; ends by becoming the server, so that its process is ours to end.

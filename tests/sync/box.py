@@ -83,11 +83,11 @@ class Box:
             keeper.close()
 
     @contextlib.asynccontextmanager
-    async def watched(self, **options: Any):
+    async def watched(self, hosts: Hosts | None = None, **options: Any):
         """A watcher at work."""
         keeper = Store(2)
-        (found,) = await keeper.run(store.watched)
-        watcher = Watcher(found, keeper, Hosts(), **options)
+        (found,) = [one for one in await keeper.run(store.watched) if one.id == self.mailbox.pk]
+        watcher = Watcher(found, keeper, hosts or Hosts(), **options)
         task = asyncio.create_task(watcher.run())
         try:
             yield watcher
@@ -134,13 +134,16 @@ class Box:
         return Folder.objects.get(mailbox=self.mailbox, name=name)
 
 
-def make_box(server: Any, host: str = "localhost", port: int | None = None, **settings: Any) -> Box:
-    """Save a mailbox for USER, as web does."""
-    owner = Staff.objects.create_staff(email="marta@isp.example", name="Marta", password=None)
+def make_box(
+    server: Any, host: str = "localhost", port: int | None = None, *, user: str = USER, **settings: Any
+) -> Box:
+    """Save a mailbox for a user of the server, as web does."""
+    name = user.partition("@")[0]
+    owner = Staff.objects.create_staff(email=f"{name}@isp.example", name=name.title(), password=None)
     data = {
-        "address": USER,
-        "imap_username": USER,
-        "imap_password": server.passwords[USER],
+        "address": user,
+        "imap_username": user,
+        "imap_password": server.passwords[user],
         "imap_host": host,
         "imap_port": port or server.port,
         "imap_security": "none",

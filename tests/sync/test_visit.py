@@ -1,12 +1,14 @@
 """Visits of a real Dovecot: exactly the promised letters, once, and nothing touched on the server."""
 
+import contextlib
 import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from postern.mail.access import at_mailbox
-from postern.mail.models import Message
+from postern.mail.models import Message, Sighting
+from postern.sync.changes import Question
 from postern.sync.plan import READ_ELSEWHERE
 from postern.sync.reconcile import reconcile
 
@@ -181,6 +183,54 @@ def test_a_folder_made_anew_under_its_old_uidvalidity(box, dovecot, others):
     assert box.subjects() == ["kept", "lost"]
     assert box.subjects(gone_at=None) == ["kept"]
     assert list(box.ledger("Sent").values()) == ["imported"]
+    assert reconcile(box.mailbox.pk).complete
+
+
+@pytest.mark.rule("R-013")
+@pytest.mark.parametrize("change", ["made anew", "numbered anew"])
+@pytest.mark.parametrize("before", ["uid_search_set", "uid_fetch_headers", "uid_fetch_bodies"])
+def test_a_folder_that_changes_between_its_opening_and_a_fetch(box, dovecot, before, change):
+    """Other letters lie at the UIDs that were told: in the end each is here once, under its own UID."""
+    from postern.wire.errors import MailError
+    from postern.wire.imap import Session
+
+    box.visit()
+    kept, new, other = (letter(subject) for subject in ("kept", "new", "other"))
+    dovecot.append(USER, "Sent", kept)
+    box.visit()
+    dovecot.append(USER, "Sent", new)
+    changed = []
+
+    def change_it():
+        changed.append(before)
+        if change == "made anew":
+            dovecot.delete_folder(USER, "Sent")
+            dovecot.create_folder(USER, "Sent")
+            for raw in (other, new, kept):
+                dovecot.append(USER, "Sent", raw)
+        else:
+            dovecot.set_uidvalidity(USER, "Sent", dovecot.status(USER, "Sent")["UIDVALIDITY"] + 1)
+            dovecot.append(USER, "Sent", other)
+
+    real = getattr(Session, before)
+
+    def asked(session, *arguments, **options):
+        if not changed:
+            change_it()
+        return real(session, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(MailError):
+        patch.setattr(Session, before, asked)
+        patch.setattr("postern.sync.changes.question", lambda *_: Question.COUNT)  # all three are asked
+        box.visit()
+    assert changed
+    box.visit()
+    box.visit()
+    assert sorted(box.subjects(gone_at=None)) == sorted(box.subjects()) == ["kept", "new", "other"]
+    with at_mailbox(box.mailbox.pk):
+        rows = Sighting.objects.filter(folder__name="Sent", gone_at=None)
+        here = {uid: bytes(sha).hex() for uid, sha in rows.values_list("uid", "message__sha256")}
+    assert here == dovecot.digests(USER, "Sent")
     assert reconcile(box.mailbox.pk).complete
 
 
