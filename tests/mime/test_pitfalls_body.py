@@ -180,6 +180,12 @@ def test_16_empty_tracking_and_excuses() -> None:
 
 DATES = [
     ("Fri, 23 Nov 2026 12:40:00 +0100", datetime(2026, 11, 23, 12, 40, tzinfo=timezone(timedelta(hours=1)))),
+    ("Fri, 23 Nov 2026 12:40:00 +0100 (CET)", datetime(2026, 11, 23, 11, 40, tzinfo=UTC)),
+    ("23 Nov 2026 24:00:00 -0030", datetime(2026, 11, 24, 0, 30, tzinfo=UTC)),
+    ("23 Nov 2026 12:40:60 +0175", datetime(2026, 11, 23, 10, 25, 59, tzinfo=UTC)),
+    ("31 Nov 2026 12:40:00 +0100", None),
+    ("3 Nov 9999 12:40:00 +0100", None),
+    ("3 Nov 2026 12:40:00 +1430", datetime(2026, 11, 3, 12, 40, tzinfo=UTC)),
     ("23 Nov 26 12:40", datetime(2026, 11, 23, 12, 40, tzinfo=UTC)),
     ("23 Nov 97 12:40 est", datetime(1997, 11, 23, 17, 40, tzinfo=UTC)),
     ("Wed, 20 Sep 1995 00:19:00 (EDT) -0400", datetime(1995, 9, 20, 4, 19, tzinfo=UTC)),
