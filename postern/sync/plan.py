@@ -194,6 +194,14 @@ class Sorted:
         """True when some letter concerns us at all."""
         return bool(self.fetch or self.recognise or self.skipped)
 
+    def without(self, uids: Collection[int]) -> Sorted:
+        """The same letters but for those."""
+        return Sorted(
+            [one for one in self.fetch if one.uid not in uids],
+            [one for one in self.recognise if one.uid not in uids],
+            [one for one in self.skipped if one[0] not in uids],
+        )
+
 
 def sort_out(
     listed: Iterable[Listed],

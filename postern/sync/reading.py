@@ -26,6 +26,8 @@ LONGEST_PASS = 4000
 QUICK_SECONDS = 2.0
 HISTORY_SECONDS = 5.0
 MOST_RECREATIONS_A_DAY = 3
+# So often in a row, and nothing came: then the server is asked again later.
+MOST_REFUSALS = 4
 # So many tell whether UIDs that are handed out again still name the letters that we know.
 LAST_LETTERS = 100
 
@@ -307,11 +309,35 @@ class Reading:
             not_before=self._not_before if since else None,
             rematching=self.state.rematching,
         )
-        assert self.state.uidvalidity is not None
-        await self._bringing.bring(
-            self.state.uidvalidity, sorted_out, moving=moving, only_customers=self.wishes.only_customers
-        )
+        await self._hand_over(sorted_out, moving=moving)
         return len(listed)
+
+    async def _hand_over(self, letters: plan.Sorted, *, moving: bool) -> None:
+        """Fetch and keep. A refusal is about one letter: asked again at once it stands alone, in the end without its body.
+
+        Raises MailError; a refusal as temporary, for the next visit may go on from there.
+        """
+        assert self.state.uidvalidity is not None
+        refusals = 0
+        while True:
+            stored = self.progress.stored
+            try:
+                await self._bringing.bring(
+                    self.state.uidvalidity, letters, moving=moving, only_customers=self.wishes.only_customers
+                )
+                return
+            except MailError as error:
+                if self._session.closed or error.code != "server_refused":
+                    raise
+                refusals = refusals + 1 if self.progress.stored == stored else 1
+                if refusals == MOST_REFUSALS:
+                    raise MailError(
+                        error.code, error.message, error.advice, temporary=True, server_text=error.server_text
+                    ) from None
+            first = min(one.uid for one in (*letters.fetch, *letters.recognise))
+            letters = letters.without(
+                await self._store.run(store.met, self.folder, self.state.uidvalidity, first)
+            )
 
 
 def _day(moment: datetime | None) -> date:

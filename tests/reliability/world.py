@@ -201,10 +201,10 @@ class World:
     # What happens in Postern
 
     def sync(self, times: int = 1) -> None:
-        """Visit as the watcher does, remembering what it remembers; no doubt lasts longer than a visit."""
+        """Visit as the watcher does, remembering what it remembers; doubts and the wait for flags are over each time."""
         for _ in range(times):
             for memory in self.box.memories.folders.values():
-                memory.listing_after = 0.0
+                memory.listing_after = memory.flags_after = 0.0
             self.box.visit()
 
     def sync_afresh(self) -> None:
@@ -307,9 +307,8 @@ class World:
 
     def _sighting(self, row: Sighting) -> str:
         subject = row.message.subject if row.message else "nothing"
-        return (
-            f"ledger {row.folder.role}: {row.outcome} {row.reason} {subject}, gone {row.gone_at is not None}"
-        )
+        state = "gone" if row.gone_at else f"flags {row.flags}"
+        return f"ledger {row.folder.role}: {row.outcome} {row.reason} {subject}, {state}"
 
     def accounted(self) -> list[str]:
         """I1: each UID of the server is in the ledger exactly once, or lies before the beginning; else the faults."""

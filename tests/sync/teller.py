@@ -42,7 +42,8 @@ async def nothing(_: Talk) -> None:
 @dataclass
 class Teller:
     """Letters by folder; a letter's UID is its place there. `asked` counts the commands, `refused` are some by name,
-    `drops` are folders at whose opening the connection ends, which it also does behind `breaks_after` letters.
+    `drops` are folders at whose opening the connection ends, which it also does behind `breaks_after`
+    letters; `withholds` are items by UID that FETCH leaves out and then says NO.
 
     `tells` is what it does in IDLE, which is over when that ends. `before_idle` happens when IDLE was asked for and
     has not begun: its argument counts the IDLEs since a folder was opened.
@@ -53,6 +54,7 @@ class Teller:
     refused: Mapping[str, bytes] = field(default_factory=dict)
     drops: set[str] = field(default_factory=set)
     breaks_after: int = 0
+    withholds: dict[int, bytes] = field(default_factory=dict)
     before_idle: Callable[[int], None] = lambda _: None
     folders: dict[str, list[bytes]] = field(default_factory=lambda: {"INBOX": [], "Sent": []})
     asked: Counter[str] = field(default_factory=Counter)
@@ -120,7 +122,7 @@ class Teller:
             self.asked[name] += 1
             refusal = self.refused.get(name, b"")
             if not refusal:
-                await getattr(self, f"_{name.lower()}")(talk, words)
+                refusal = await getattr(self, f"_{name.lower()}")(talk, words) or b""
             await talk.say(tag + b" " + (refusal or b"OK done"))
 
     async def _login(self, talk: Talk, _: bytes) -> None:
@@ -154,16 +156,28 @@ class Teller:
     async def _search(self, talk: Talk, words: bytes) -> None:
         await talk.say(b"* SEARCH" + b"".join(b" %d" % uid for uid in self._among(talk, words)))
 
-    async def _fetch(self, talk: Talk, words: bytes) -> None:
-        whole = b"BODY.PEEK[]" in words
-        for uid in self._among(talk, words.split(b" (")[0]):
+    async def _fetch(self, talk: Talk, words: bytes) -> bytes:
+        refusal = b""
+        uids, _, items = words.partition(b" (")
+        for uid in self._among(talk, uids):
             raw = self.folders[talk.opened][uid - 1]
-            facts = b"* %d FETCH (UID %d FLAGS () INTERNALDATE %s" % (uid, uid, _DATE)
-            size = b" BODY[] {%d}\r\n%s)" % (len(raw), raw) if whole else b" RFC822.SIZE %d)" % len(raw)
-            await talk.say(facts + size)
+            if self.withholds.get(uid, b"-") in items:
+                refusal = b"NO Some messages could not be FETCHed (Failure)"
+                continue
+            line = b"* %d FETCH (UID %d FLAGS () INTERNALDATE %s" % (uid, uid, _DATE)
+            whole = b"BODY.PEEK[]" in items
+            if whole:
+                line += b" BODY[] {%d}\r\n%s" % (len(raw), raw)
+            elif b"HEADER" in items:
+                head = raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+                line += b" BODY[HEADER]<0> {%d}\r\n%s" % (len(head), head)
+            else:
+                line += b" RFC822.SIZE %d" % len(raw)
+            await talk.say(line + b")")
             talk.handed_over += whole
             if talk.handed_over == self.breaks_after > 0:
                 raise EOFError
+        return refusal
 
     def _among(self, talk: Talk, words: bytes) -> list[int]:
         """The UIDs there are of the ranges in a command."""

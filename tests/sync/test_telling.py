@@ -263,3 +263,30 @@ def test_a_sent_folder_that_brings_letters_between_breaks_is_not_parked(story, m
         assert server.asked["LOGIN"] >= 6
 
     story(server, scene, backoff=quick())
+
+
+@pytest.mark.rule("R-022")
+@pytest.mark.parametrize(
+    ("withheld", "outcome"), [(b"BODY.PEEK[]", "imported"), (b"BODY.PEEK[", "skipped")], ids=["body", "all"]
+)
+def test_a_letter_that_the_server_refuses_to_hand_over_holds_no_other_up(story, withheld, outcome):
+    """Gmail, 2026 as for years: “NO Some messages could not be FETCHed”; the connection lives on."""
+    server = Teller(withholds={2: withheld})
+    server.tells = server.honestly
+
+    async def scene(box, watcher):
+        await until(in_sync(box))
+        for n in range(1, 5):
+            server.add(letter(f"number {n}"))
+        watcher.wake.set()
+        await until(lambda: len(box.ledger()) == 4)
+        await until(in_sync(box))
+        assert await asyncio.to_thread(box.ledger) == {
+            1: "imported",
+            2: outcome,
+            3: "imported",
+            4: "imported",
+        }
+        assert watcher.backoff.failures <= 4
+
+    story(server, scene, backoff=quick())
