@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+
+from django.db import connection
 
 from postern.mail.access import viewing_as
 from postern.mail.intake import Arrival, take_in
@@ -119,6 +122,21 @@ def arrive(
     arrivals = [Arrival(next(_uids), flags, at, raw) for raw in raws]
     with acting_as("sync"):
         return take_in(folder=folder, uidvalidity=7, arrivals=arrivals, **options)  # type: ignore[arg-type]
+
+
+def run_filing(acting_as) -> None:
+    """Do the jobs about filing that wait, in their order, as the worker would."""
+    from postern.outbox import tasks
+
+    with acting_as("superuser"), connection.cursor() as cursor:
+        cursor.execute(
+            "WITH gone AS (DELETE FROM procrastinate_jobs WHERE task_name = 'file_mail' RETURNING id, args)"
+            " SELECT args::text FROM gone ORDER BY id"
+        )
+        jobs = [json.loads(args) for (args,) in cursor.fetchall()]
+    with acting_as("send"):
+        for args in jobs:
+            tasks.file_mail(**args)
 
 
 def subjects(viewer: Staff) -> set[str]:
