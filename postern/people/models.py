@@ -14,16 +14,25 @@ from django.utils.crypto import salted_hmac
 from postern.mime.addresses import normalise
 
 
+def sign_in_address(typed: str) -> str:
+    """Return an address as people sign in with it; raises ValueError, in words, when it is none."""
+    address = normalise(typed)
+    if not address:
+        raise ValueError("Type a full e-mail address, like name@company.example.")
+    return address
+
+
 class StaffManager(BaseUserManager["Staff"]):
     """Makes and finds staff by their sign-in address."""
 
     def create_staff(
         self, *, email: str, name: str, password: str | None, role: str = "admin", **more: Any
     ) -> Staff:
-        """Return a new, saved member of staff; raises ValueError for a bad address."""
-        address = normalise(email)
-        if not address:
-            raise ValueError("Type a full e-mail address, like name@company.example.")
+        """Return a new, saved member of staff; raises ValueError for a bad address.
+
+        As the owner of the tables: the pages go through postern.people.staff.
+        """
+        address = sign_in_address(email)
         staff = self.model(email=address, name=name.strip() or address, role=role, **more)
         staff.set_password(password)
         staff.save()

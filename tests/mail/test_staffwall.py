@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.db import DatabaseError, connection, transaction
@@ -91,9 +93,76 @@ def test_only_a_super_administrator_manages_and_never_the_last_one_away(world):
         manage(world.boss, world.owner, "x", None, None, None)
 
 
-def test_two_who_step_down_at_the_same_moment(world, acting_as):
-    from concurrent.futures import ThreadPoolExecutor
+def make(viewer: Staff | None, function: str, *values: object) -> int:
+    marks = ", ".join(["%s"] * len(values))
+    with transaction.atomic(), connection.cursor() as cursor:
+        set_viewer(viewer.pk if viewer else None)
+        cursor.execute(f"SELECT app.{function}({marks})", values)
+        return cursor.fetchone()[0]
 
+
+@pytest.mark.rule("S-134")
+def test_s134_no_page_writes_a_row_of_staff_itself(world):
+    """Not even a super-administrator's: SQL that came in at a page makes neither an account nor a super-administrator."""
+    for viewer in (world.boss, world.owner, None):
+        with (
+            transaction.atomic(),
+            pytest.raises(DatabaseError, match="permission denied"),
+            transaction.atomic(),
+        ):
+            set_viewer(viewer.pk if viewer else None)
+            Staff.objects.create_staff(email="new@isp.example", name="New", password="known", role="super")
+    assert Staff.objects.count() == 5
+
+
+@pytest.mark.rule("S-134")
+def test_s134_only_a_super_administrator_adds_somebody_and_only_with_a_password_to_change(world):
+    new = ("new@isp.example", "New")
+    for viewer, role in ((world.owner, "admin"), (None, "admin"), (world.boss, "emperor")):
+        with pytest.raises(DatabaseError, match="not allowed"):
+            make(viewer, "add_staff", *new, role, make_password("known"))
+    for role in ("admin", "super"):
+        number = make(world.boss, "add_staff", f"{role}-{new[0]}", "New", role, make_password("known"))
+        row = Staff.objects.get(pk=number)
+        assert (row.role, row.is_active, row.must_change_password) == (role, True, True)
+
+
+def test_who_was_a_super_administrator_adds_nobody(world, acting_as):
+    for change_of in ({"role": "admin"}, {"role": "super", "is_active": False}):
+        with acting_as("superuser"):
+            Staff.objects.filter(pk=world.boss.pk).update(**change_of)
+        with pytest.raises(DatabaseError, match="not allowed"):
+            make(world.boss, "add_staff", "new@isp.example", "New", "admin", "!")
+
+
+@pytest.mark.parametrize("role", ["sync", "send"])
+def test_workers_add_nobody(world, acting_as, role):
+    for name, values in (
+        ("add_staff", ("new@isp.example", "New", "super", "!")),
+        ("first_staff", ("new@isp.example", "New", "!")),
+    ):
+        with acting_as(role), pytest.raises(DatabaseError, match="permission denied"):
+            make(world.boss, name, *values)
+
+
+def test_the_first_of_all_comes_once_also_of_two_at_the_same_moment(db):
+    def come(name: str) -> str:
+        try:
+            make(None, "first_staff", f"{name}@isp.example", name, make_password("of their own"))
+        except DatabaseError as error:
+            return str(error).split("\n")[0]
+        finally:
+            connection.close()
+        return name
+
+    with ThreadPoolExecutor(2) as both:
+        told = set(both.map(come, ("ada", "bob")))
+    row = Staff.objects.get()
+    assert told == {row.name, "not allowed"}
+    assert (row.role, row.must_change_password) == ("super", False)
+
+
+def test_two_who_step_down_at_the_same_moment(world, acting_as):
     with acting_as("superuser"):
         Staff.objects.filter(pk=world.owner.pk).update(role="super")
 

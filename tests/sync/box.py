@@ -22,6 +22,7 @@ from postern.sync.store import Store
 from postern.sync.visit import open_visit
 from postern.sync.watcher import Watcher
 from postern.wire.imap import open_session
+from tests.roles import hire
 from tests.servers.dovecot import Dovecot
 
 USER = "marta@example.test"
@@ -136,7 +137,7 @@ class Box:
 
 def make_box(server: Any, host: str = "localhost", port: int | None = None, **settings: Any) -> Box:
     """Save a mailbox for USER, as web does."""
-    owner = Staff.objects.create_staff(email="marta@isp.example", name="Marta", password=None)
+    owner = hire(email="marta@isp.example", name="Marta", password=None)
     data = {
         "address": USER,
         "imap_username": USER,

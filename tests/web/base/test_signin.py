@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from postern.people.models import Staff
 from postern.web.base import throttle
 from postern.web.base.signin import TOO_MANY, WRONG
+from tests.roles import hire
 from tests.web.browser import Browser
 
 PASSWORD = "a long pass phrase"  # conftest.py
@@ -45,9 +46,7 @@ def test_the_session_number_changes(client: Browser, marta: Staff) -> None:
 
 
 def test_every_refusal_is_the_same(client: Browser, marta: Staff) -> None:
-    Staff.objects.create_staff(
-        email="gone@northlink.example", name="Gone", password=PASSWORD, is_active=False
-    )
+    hire(email="gone@northlink.example", name="Gone", password=PASSWORD, is_active=False)
     bodies = set()
     for email, password in (
         (EMAIL, "wrong"),
