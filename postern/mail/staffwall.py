@@ -5,7 +5,9 @@ before anything else; or as the first of all. Nobody's password, sign-in address
 (rule S-134). Applied with the rest of the wall (postern.mail.wall); told in docs/decisions/0016-forgotten-passwords.md.
 """
 
-FUNCTIONS = """
+from postern.people.models import ONE_TIME_HOURS
+
+FUNCTIONS = f"""
 -- A super-administrator changes somebody's name, title, role, or whether they may sign in; NULL leaves it as it is.
 -- Who no longer may is offboarded (app.offboard); whose account comes back, what was handed over ends. Returns '',
 -- or why nothing was done: last_super.
@@ -29,17 +31,31 @@ BEGIN
 END $$;
 
 -- A super-administrator adds somebody, with the hash of a first password. Whoever makes an account knows that one: it
--- opens nothing but the page to choose another. Returns the new id.
+-- opens nothing but the page to choose another, and ends. Returns the new id.
 CREATE OR REPLACE FUNCTION app.add_staff(new_email text, new_name text, new_role text, hash text) RETURNS bigint
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE made bigint;
 BEGIN
   IF NOT app.is_super() OR new_role NOT IN ('super', 'admin') THEN
     RAISE EXCEPTION 'not allowed' USING ERRCODE = 'insufficient_privilege'; END IF;
-  INSERT INTO people_staff (email, name, role, password, must_change_password, is_active, title, single_keys,
-      has_notice, sign_ins, created_at)
-    VALUES (new_email, new_name, new_role, hash, true, true, '', true, false, 0, now()) RETURNING id INTO made;
+  INSERT INTO people_staff (email, name, role, password, must_change_password, one_time_until, is_active, title,
+      single_keys, has_notice, sign_ins, created_at)
+    VALUES (new_email, new_name, new_role, hash, true, now() + interval '{ONE_TIME_HOURS} hours', true, '',
+      true, false, 0, now()) RETURNING id INTO made;
   RETURN made;
+END $$;
+
+-- A super-administrator gives another first password to who never chose one of their own: nobody's mail hangs on it.
+-- False for everybody else, and for who was reset at the server's shell: they had one before.
+CREATE OR REPLACE FUNCTION app.renew_first(who bigint, hash text) RETURNS boolean
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF NOT app.is_super() THEN RAISE EXCEPTION 'not allowed' USING ERRCODE = 'insufficient_privilege'; END IF;
+  UPDATE people_staff SET password = hash, one_time_until = now() + interval '{ONE_TIME_HOURS} hours'
+    WHERE id = who AND is_active AND must_change_password
+      AND NOT EXISTS (SELECT FROM people_handover WHERE owner_id = who AND ground = 'password')
+      AND NOT EXISTS (SELECT FROM mailboxes_mailbox WHERE owner_id = who);
+  RETURN FOUND;
 END $$;
 
 -- The first of all, who makes the account for themselves: only while nobody is here. Returns the new id.
@@ -55,11 +71,12 @@ BEGIN
     VALUES (new_email, new_name, 'super', hash, false, true, '', true, false, 0, now()) RETURNING id INTO made;
   RETURN made;
 END $$;
-"""
+"""  # noqa: S608  the number above is ours
 
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.manage_staff(bigint, text, text, text, boolean)": ("web",),
     "app.add_staff(text, text, text, text)": ("web",),
+    "app.renew_first(bigint, text)": ("web",),
     "app.first_staff(text, text, text)": ("web",),
 }
 

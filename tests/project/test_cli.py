@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from argparse import Namespace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_every_command_the_pages_name_exists(page):
 
 def admin(email: str = "ada@example.com", role: str = "super") -> Namespace:
     """What the parser makes of `create-admin EMAIL --password-stdin`."""
-    return Namespace(email=email, name="Ada", role=role, password_stdin=True)
+    return Namespace(email=email, name="Ada", role=role, password_stdin=True, one_time=False, hours=None)
 
 
 def test_create_admin_makes_one_who_can_sign_in(db, monkeypatch, capsys, acting_as):
@@ -97,6 +98,35 @@ def test_create_admin_makes_one_who_can_sign_in(db, monkeypatch, capsys, acting_
     staff = Staff.objects.get(email="ada@example.com")
     assert staff.is_super and staff.check_password("correct horse battery")
     assert "correct horse" not in capsys.readouterr().out
+
+
+def test_create_admin_makes_a_password_to_be_changed(db, capsys, acting_as):
+    from postern.people.models import Staff
+    from postern.project.cli import parser
+    from postern.project.commands.create_admin import create_admin
+
+    with acting_as("owner"):
+        assert create_admin(parser().parse_args(["create-admin", "Ada@example.com", "--one-time"])) == 0
+    said = capsys.readouterr()
+    ada = Staff.objects.get()
+    assert ada.check_password(said.out.strip()) and ada.must_change_password and ada.is_super
+    assert "within 72 hours" in said.err
+    assert abs(ada.one_time_until - ada.created_at - timedelta(hours=72)) < timedelta(minutes=1)
+    for email, says in (("ada@example.com", "already has an account"), ("ada", "address")):
+        with acting_as("owner"):
+            assert create_admin(parser().parse_args(["create-admin", email, "--one-time"])) == 1
+        assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("typed", ["0", "721", "-1", "x", "1.5"])
+def test_a_one_time_password_always_ends(typed, capsys):
+    from postern.project.cli import parser
+
+    for verb in ("password", "create-admin"):
+        with pytest.raises(SystemExit):
+            parser().parse_args([verb, "ada@example.com", "--hours", typed])
+        assert "--hours" in capsys.readouterr().err
+        assert parser().parse_args([verb, "ada@example.com", "--hours", "720"]).hours == 720
 
 
 @pytest.mark.parametrize(
@@ -149,12 +179,12 @@ def test_a_one_time_password_is_printed_alone_and_only_its_hash_stays(db, capsys
 
     hire(email="ada@example.com", name="Ada", password="a long pass phrase")
     with acting_as("owner"):
-        assert password(Namespace(email="ADA@example.com")) == 0
+        assert password(Namespace(email="ADA@example.com", hours=None)) == 0
         said = capsys.readouterr()
         ada = Staff.objects.get()
         assert ada.check_password(said.out.strip()) and not ada.check_password("a long pass phrase")
         assert "Ada is told at the next sign-in" in said.err and said.out.strip() not in said.err
-        assert password(Namespace(email="nobody@example.com")) == 1
+        assert password(Namespace(email="nobody@example.com", hours=None)) == 1
         Staff.objects.update(is_active=False)
         assert password(Namespace(email="ada@example.com")) == 1
     assert capsys.readouterr().out == ""
