@@ -166,7 +166,8 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
   EXECUTE FUNCTION app.follow_message();
 """
 
-SOURCES = (FUNCTIONS, leaving.FUNCTIONS, logwall.FUNCTIONS, sharewall.FUNCTIONS, staffwall.FUNCTIONS)
+SOURCES = (FUNCTIONS, *(part.FUNCTIONS for part in (leaving, logwall, outwall, sharewall, staffwall)))
+TRIGGERS = {("mail_message", "follow_message"), ("outbox_delivery", "keep_letter")}
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.me()": ("web",),
     "app.is_super()": ("web",),
@@ -185,6 +186,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.follow_message()": (),
     **leaving.FUNCTION_RIGHTS,
     **logwall.FUNCTION_RIGHTS,
+    **outwall.FUNCTION_RIGHTS,
     **sharewall.FUNCTION_RIGHTS,
     **staffwall.FUNCTION_RIGHTS,
     "app.tidy()": ("send",),
