@@ -34,7 +34,6 @@ ALLOWED = {
 MAY_GIVE = {
     ("mailboxes_reader", "staff_id"): "that is what a grant is",
     ("mail_conversationshare", "staff_id"): "that is what sharing is",
-    ("outbox_delivery", "author_id"): "the owner of a mailbox answers for all that leaves it",
 }
 SUPERS = ("mailboxes_systememail", "mailboxes_systemsecret")
 """The company's mail account is the super-administrators' to set."""
