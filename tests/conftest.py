@@ -13,14 +13,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import hypothesis
 import pytest
-from psycopg.pq import TransactionStatus
+
+from tests import roles
 
 HERE = Path(__file__).parent
 NO_DATABASE = ("wire", "mime")
@@ -30,8 +30,6 @@ hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, d
 if not os.environ.get("POSTERN_SOAK"):
     hypothesis.settings.load_profile("fixed")
 _home: Path | None = None
-_here: ContextVar[str | None] = ContextVar("role of this thread", default=None)
-_everywhere = "web"
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> None:
@@ -119,11 +117,11 @@ def database() -> Iterator[None]:
         migrate(verbosity=0)
         connections.close_all()
         connections.databases["default"].update(connection_settings("superuser"))
-        connection_created.connect(_watch_role)
+        connection_created.connect(roles.watch)
         _remember_seed()
         yield
         connections.close_all()
-        connection_created.disconnect(_watch_role)
+        connection_created.disconnect(roles.watch)
 
 
 @contextlib.contextmanager
@@ -152,41 +150,6 @@ def _recreate(base: str, name: str) -> None:
         prepare()
 
 
-@contextlib.contextmanager
-def _acting_as(role: str, *, everywhere: bool = True) -> Iterator[None]:
-    """Let database work happen as `role`: in this context, and in threads that have not chosen one.
-
-    everywhere=False leaves other threads alone: for a thread that serves pages while the test syncs.
-    """
-    global _everywhere
-    token, before = _here.set(role), _everywhere
-    if everywhere:
-        _everywhere = role
-    try:
-        yield
-    finally:
-        _here.reset(token)
-        _everywhere = before
-
-
-def _watch_role(connection: Any, **_: Any) -> None:
-    """Make each new connection, in whatever thread, take on the role wanted at each statement."""
-
-    def take_on(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        role = _here.get() or _everywhere
-        session = connection.connection.info
-        # Asked each time: a rollback also takes the change back. The server tells every change by itself.
-        if session.transaction_status != TransactionStatus.INERROR:
-            wanted = session.user if role == "superuser" else f"postern_{role}"
-            if session.parameter_status("session_authorization") != wanted:
-                connection.connection.execute(f"SET SESSION AUTHORIZATION {wanted}")
-        return execute(sql, params, many, context)
-
-    if not any(getattr(w, "of_tests", False) for w in connection.execute_wrappers):
-        take_on.of_tests = True  # type: ignore[attr-defined]
-        connection.execute_wrappers.append(take_on)
-
-
 _reset_statements = ""
 
 
@@ -196,7 +159,7 @@ def _remember_seed() -> None:
     from django.db import connection
 
     statements = ["SET LOCAL session_replication_role = replica", "SET LOCAL lock_timeout = '5s'"]
-    with _acting_as("superuser"), connection.cursor() as cursor:
+    with roles.acting_as("superuser"), connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA testing")
         cursor.execute(
             "SELECT format('%I.%I', schemaname, tablename), tablename FROM pg_tables WHERE schemaname NOT IN"
@@ -223,7 +186,7 @@ def _reset() -> None:
     """Bring the database back to what the migrations left. Deleting few rows is far cheaper than TRUNCATE."""
     from django.db import OperationalError, connection, transaction
 
-    with _acting_as("superuser"):
+    with roles.acting_as("superuser"):
         for attempt in (1, 2):
             try:
                 with transaction.atomic(), connection.cursor() as cursor:
@@ -251,4 +214,4 @@ def db(database: None) -> Iterator[None]:
 @pytest.fixture
 def acting_as() -> Callable[..., AbstractContextManager[None]]:
     """`with acting_as("sync"): ...` does database work as that role: web sync send owner superuser."""
-    return _acting_as
+    return roles.acting_as

@@ -18,7 +18,7 @@ from postern.mailboxes.probe import start_probe
 from postern.mailboxes.save import save_system_email
 from postern.mailboxes.sections import SYSTEM_FIELDS
 from postern.people.models import Staff
-from postern.people.staff import add_staff, change_staff
+from postern.people.staff import add_staff, change_staff, renew_first
 
 router = Router(tags=["Config"])
 
@@ -47,7 +47,7 @@ class SystemProbe(Body):
 
 
 class Administrator(Schema):
-    """A member of staff."""
+    """A member of staff. With `must_change_password` they never chose one, and theirs works until `one_time_until`."""
 
     id: int
     email: str
@@ -55,6 +55,8 @@ class Administrator(Schema):
     title: str
     role: str
     is_active: bool
+    must_change_password: bool
+    one_time_until: datetime | None
     created_at: datetime
 
 
@@ -139,6 +141,19 @@ def add_administrator(request: HttpRequest, data: AdministratorNew) -> Status[di
     """The first password is in the answer, this once."""
     staff, first = add_staff(by=must_be_super(request), **data.dict())
     return Status(201, {"administrator": staff, "first_password": first})
+
+
+@router.post(
+    "/administrators/{int:pk}/first-password",
+    response={201: AdministratorMade},
+    operation_id="renew_first_password",
+    summary="Make another first password",
+)
+def renew_first_password(request: HttpRequest, pk: int) -> Status[dict[str, Any]]:
+    """For who never chose one of their own (else 409, own_password); the one before it ends."""
+    by = must_be_super(request)
+    first = renew_first(by=by, staff=get_object_or_404(Staff, pk=pk))
+    return Status(201, {"administrator": Staff.objects.get(pk=pk), "first_password": first})
 
 
 @router.patch(

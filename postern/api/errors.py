@@ -45,6 +45,7 @@ CONFLICTS = frozenset(
         "not_offered",
         "not_paired",
         "number_taken",
+        "own_password",
         "too_late",
     ]
 )

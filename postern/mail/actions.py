@@ -18,6 +18,7 @@ from postern.mail.models import Action, Errand, Message, MessageRead, Party
 from postern.mail.pairing import (
     PairingRefused,
     add_address,
+    ask_to_unmake,
     file_by_hand,
     follow,
     is_shared,
@@ -120,13 +121,7 @@ class Add(MessageAction):
 
     def undo(self, staff: Staff, data: dict[str, Any]) -> None:
         _unpair(staff, data)
-        customer = Customer.objects.filter(pk=data["made"]).first()
-        if (
-            customer
-            and not customer.addresses.exists()
-            and not Party.objects.filter(customer=customer).exists()
-        ):
-            customer.delete()
+        ask_to_unmake(data["made"])
 
 
 class Block(MessageAction):

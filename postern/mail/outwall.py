@@ -1,7 +1,34 @@
 """The second lock of letters on their way out: who may write one, in whose name, and who sees it.
 
-Applied with the rest of the wall (postern.mail.wall).
+Who wrote one, and what went out, stays as it was: a trigger, since the pages save whole rows. Applied with the rest
+of the wall (postern.mail.wall).
 """
+
+FUNCTIONS = """
+-- Nobody becomes the author of another's letter. What is on its way or out, the pages' role no longer changes; of a letter in
+-- somebody's name, the owner of the mailbox changes only what becomes of it. The customer may be deleted at any time.
+CREATE OR REPLACE FUNCTION app.keep_letter() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+  fate text[] := '{state,code,problem,advice,server_text,send_at,give_up_at,date,raw,message_id,key,key_digest,customer_id,updated_at}';
+  changes boolean := false;
+BEGIN
+  IF current_user NOT IN ('postern_web', 'postern_sync', 'postern_send') THEN RETURN NEW; END IF;
+  IF (NEW.author_id, NEW.created_at) <> (OLD.author_id, OLD.created_at) THEN changes := true;
+  ELSIF current_user = 'postern_web' THEN
+    IF OLD.state IN ('sending', 'accepted') THEN
+      changes := to_jsonb(NEW) - '{customer_id,updated_at}'::text[] <> to_jsonb(OLD) - '{customer_id,updated_at}'::text[];
+    ELSIF OLD.author_id IS DISTINCT FROM app.me() THEN
+      changes := to_jsonb(NEW) - fate <> to_jsonb(OLD) - fate OR NEW.state NOT IN ('held', OLD.state)
+        OR NEW.raw <> OLD.raw OR (OLD.raw IS NULL AND NEW.raw IS NOT NULL) OR NEW.message_id NOT IN ('', OLD.message_id);
+    END IF;
+  END IF;
+  IF changes THEN RAISE EXCEPTION 'not allowed' USING ERRCODE = 'insufficient_privilege'; END IF;
+  RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER keep_letter BEFORE UPDATE ON outbox_delivery FOR EACH ROW EXECUTE FUNCTION app.keep_letter();
+"""
+
+FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {"app.keep_letter()": ()}
 
 _OWNED = "mailbox_id = ANY ((SELECT app.owned())::bigint[])"
 _BOX = "mailbox_id = (SELECT app.box())"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from postern.mail.access import at_mailbox
@@ -111,16 +112,38 @@ def follow(*, staff: Staff, customer_ids: Collection[int], put: str = "") -> int
         return 0
     mailboxes = Mailbox.objects.filter(owner=staff)
     changed = sum(refile(customer_ids=customer_ids, mailbox=b, by_owner=True, put=put) for b in mailboxes)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT app.defer('file_mail', %s::jsonb, 'file_mail', NULL)",
-            [json.dumps({"customer_ids": sorted(customer_ids)})],
-        )
+    _defer(customer_ids=sorted(customer_ids))
     return changed
+
+
+def ask_to_unmake(customer_id: int) -> None:
+    """Have a customer removed that was added by mistake, as soon as nobody's mail is filed there.
+
+    By a job after the one that files: whether a customer can go at once would tell of colleagues' letters.
+    """
+    _defer(customer_ids=[], unmade=[customer_id])
+
+
+def _defer(**args: list[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app.defer('file_mail', %s::jsonb, 'file_mail', NULL)", [json.dumps(args)])
+
+
+def unmake(customer_ids: Collection[int]) -> None:
+    """The job: remove these customers, but those that have an address or mail that somebody filed there by hand."""
+    for pk in customer_ids:
+        with (
+            suppress(IntegrityError),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):  # filed this moment
+            cursor.execute("SELECT app.unmake(%s)", [pk])
 
 
 def file_mail(customer_ids: Collection[int]) -> None:
     """The job: file the mail of every mailbox about these customers anew, one mailbox a transaction."""
+    if not customer_ids:
+        return
     for mailbox in Mailbox.objects.order_by("pk"):
         with at_mailbox(mailbox.pk):
             refile(customer_ids=customer_ids, mailbox=mailbox, by_owner=False)

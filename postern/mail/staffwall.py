@@ -1,10 +1,13 @@
 """The second lock of the table of who may sign in: a person changes their own row, a super-administrator four columns.
 
-Nobody's password, sign-in address or sign-ins are within reach of a super-administrator, whatever the pages do
+A row comes in by two functions alone: added by a super-administrator, with a password that its person must change
+before anything else; or as the first of all. Nobody's password, sign-in address or sign-ins are within reach of a super-administrator, whatever the pages do
 (rule S-134). Applied with the rest of the wall (postern.mail.wall); told in docs/decisions/0016-forgotten-passwords.md.
 """
 
-FUNCTIONS = """
+from postern.people.models import ONE_TIME_HOURS
+
+FUNCTIONS = f"""
 -- A super-administrator changes somebody's name, title, role, or whether they may sign in; NULL leaves it as it is.
 -- Who no longer may is offboarded (app.offboard); whose account comes back, what was handed over ends. Returns '',
 -- or why nothing was done: last_super.
@@ -26,10 +29,55 @@ BEGIN
     role = coalesce(new_role, before.role), is_active = coalesce(active, before.is_active) WHERE id = who;
   RETURN '';
 END $$;
-"""
+
+-- A super-administrator adds somebody, with the hash of a first password. Whoever makes an account knows that one: it
+-- opens nothing but the page to choose another, and ends. Returns the new id.
+CREATE OR REPLACE FUNCTION app.add_staff(new_email text, new_name text, new_role text, hash text) RETURNS bigint
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE made bigint;
+BEGIN
+  IF NOT app.is_super() OR new_role NOT IN ('super', 'admin') THEN
+    RAISE EXCEPTION 'not allowed' USING ERRCODE = 'insufficient_privilege'; END IF;
+  INSERT INTO people_staff (email, name, role, password, must_change_password, one_time_until, is_active, title,
+      single_keys, has_notice, sign_ins, created_at)
+    VALUES (new_email, new_name, new_role, hash, true, now() + interval '{ONE_TIME_HOURS} hours', true, '',
+      true, false, 0, now()) RETURNING id INTO made;
+  RETURN made;
+END $$;
+
+-- A super-administrator gives another first password to who never chose one of their own: nobody's mail hangs on it.
+-- False for everybody else, and for who was reset at the server's shell: they had one before.
+CREATE OR REPLACE FUNCTION app.renew_first(who bigint, hash text) RETURNS boolean
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF NOT app.is_super() THEN RAISE EXCEPTION 'not allowed' USING ERRCODE = 'insufficient_privilege'; END IF;
+  UPDATE people_staff SET password = hash, one_time_until = now() + interval '{ONE_TIME_HOURS} hours'
+    WHERE id = who AND is_active AND must_change_password
+      AND NOT EXISTS (SELECT FROM people_handover WHERE owner_id = who AND ground = 'password')
+      AND NOT EXISTS (SELECT FROM mailboxes_mailbox WHERE owner_id = who);
+  RETURN FOUND;
+END $$;
+
+-- The first of all, who makes the account for themselves: only while nobody is here. Returns the new id.
+CREATE OR REPLACE FUNCTION app.first_staff(new_email text, new_name text, hash text) RETURNS bigint
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE made bigint;
+BEGIN
+  PERFORM pg_advisory_xact_lock(7008);  -- two at the same moment
+  IF EXISTS (SELECT FROM people_staff) THEN
+    RAISE EXCEPTION 'not allowed' USING ERRCODE = 'insufficient_privilege'; END IF;
+  INSERT INTO people_staff (email, name, role, password, must_change_password, is_active, title, single_keys,
+      has_notice, sign_ins, created_at)
+    VALUES (new_email, new_name, 'super', hash, false, true, '', true, false, 0, now()) RETURNING id INTO made;
+  RETURN made;
+END $$;
+"""  # noqa: S608  the number above is ours
 
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
-    "app.manage_staff(bigint, text, text, text, boolean)": ("web",)
+    "app.manage_staff(bigint, text, text, text, boolean)": ("web",),
+    "app.add_staff(text, text, text, text)": ("web",),
+    "app.renew_first(bigint, text)": ("web",),
+    "app.first_staff(text, text, text)": ("web",),
 }
 
 _SELF = "id = (SELECT app.me())"
@@ -37,7 +85,6 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     # Everybody at work here may know who else is; of one's own row, web changes the columns below.
     "people_staff": {
         ("web", "SELECT"): "true",
-        ("web", "INSERT"): "true",
         ("web", "UPDATE"): _SELF,
         ("worker", "SELECT"): "true",
     }

@@ -22,6 +22,16 @@ BEGIN
     ARRAY[ROW(task, task, 0, lock, NULL, args, at)::procrastinate_job_to_defer_v1]);
 END $$;
 
+-- A customer whose making was undone goes, unless it has an address or mail that somebody filed there by hand.
+CREATE OR REPLACE FUNCTION app.unmake(customer bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = public, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM people_address WHERE customer_id = customer)
+    OR EXISTS (SELECT FROM mail_party WHERE customer_id = customer) THEN RETURN; END IF;
+  UPDATE outbox_delivery SET customer_id = NULL WHERE customer_id = customer;
+  DELETE FROM people_customer WHERE id = customer;
+END $$;
+
 -- How many administrators there are, for the first-run page.
 CREATE OR REPLACE FUNCTION app.is_empty() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
   SET search_path = public, pg_temp AS $$ SELECT NOT EXISTS (SELECT FROM people_staff) $$;
@@ -85,20 +95,20 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
 SOURCES = (
     keys.FUNCTIONS,
     FUNCTIONS,
-    leaving.FUNCTIONS,
-    logwall.FUNCTIONS,
-    sharewall.FUNCTIONS,
-    staffwall.FUNCTIONS,
+    *(part.FUNCTIONS for part in (leaving, logwall, outwall, sharewall, staffwall)),
 )
+TRIGGERS = {("mail_message", "follow_message"), ("outbox_delivery", "keep_letter")}
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     **keys.FUNCTION_RIGHTS,
     "app.defer(text, jsonb, text, timestamptz)": ("web", "send", "sync"),
     "app.is_empty()": ("web",),
+    "app.unmake(bigint)": ("send",),
     "app.search(text, boolean, timestamptz, bigint, bigint)": ("web",),
     "app.follow_message()": (),
     "app.take_stock()": ("sync",),
     **leaving.FUNCTION_RIGHTS,
     **logwall.FUNCTION_RIGHTS,
+    **outwall.FUNCTION_RIGHTS,
     **sharewall.FUNCTION_RIGHTS,
     **staffwall.FUNCTION_RIGHTS,
     "app.tidy()": ("send",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from django.db import connection
@@ -46,10 +46,11 @@ def send_digests(timestamp: int) -> None:
 
 
 @app.task(name="file_mail", queue="file_mail")
-def file_mail(customer_ids: list[int]) -> None:
-    """File the mail of every mailbox about these customers anew."""
+def file_mail(customer_ids: list[int], unmade: Collection[int] = ()) -> None:
+    """File the mail of every mailbox about these customers anew; remove those whose making was undone."""
     with _own_connection():
         pairing.file_mail(customer_ids)
+        pairing.unmake(unmade)
 
 
 @app.periodic(cron="*/5 * * * *")

@@ -8,10 +8,22 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import check_password, get_hasher, identify_hasher
 from django.db import connection, models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils.crypto import salted_hmac
 
 from postern.mime.addresses import normalise
+
+ONE_TIME_HOURS = 72
+"""How long a password works that somebody else knows, by the database's clock."""
+ENDED = Q(must_change_password=True, one_time_until__lte=Now())
+
+
+def sign_in_address(typed: str) -> str:
+    """Return an address as people sign in with it; raises ValueError, in words, when it is none."""
+    address = normalise(typed)
+    if not address:
+        raise ValueError("Type a full e-mail address, like name@company.example.")
+    return address
 
 
 class StaffManager(BaseUserManager["Staff"]):
@@ -20,14 +32,19 @@ class StaffManager(BaseUserManager["Staff"]):
     def create_staff(
         self, *, email: str, name: str, password: str | None, role: str = "admin", **more: Any
     ) -> Staff:
-        """Return a new, saved member of staff; raises ValueError for a bad address."""
-        address = normalise(email)
-        if not address:
-            raise ValueError("Type a full e-mail address, like name@company.example.")
+        """Return a new, saved member of staff; raises ValueError for a bad address.
+
+        As the owner of the tables: the pages go through postern.people.staff.
+        """
+        address = sign_in_address(email)
         staff = self.model(email=address, name=name.strip() or address, role=role, **more)
         staff.set_password(password)
         staff.save()
         return staff
+
+    def with_ended(self) -> models.QuerySet[Staff]:
+        """Say of each whether their one-time password has ended (`one_time_ended`), by the database's clock."""
+        return self.annotate(one_time_ended=ENDED)
 
     def get_by_natural_key(self, username: str | None) -> Staff:
         """Find by sign-in address in whatever case it was typed."""
@@ -53,6 +70,10 @@ class Staff(AbstractBaseUser):
     must_change_password = models.BooleanField(
         default=False, help_text="Somebody else knows it: whoever made the account."
     )
+    one_time_until = models.DateTimeField(
+        null=True,
+        help_text="When the password that somebody else knows ends. Says nothing once it is another.",
+    )
     has_notice = models.BooleanField(default=False, help_text="A notice waits that cannot be skipped.")
     sign_ins = models.PositiveIntegerField(
         default=0, help_text="Counted up when everything that is signed in must end, for good."
@@ -60,6 +81,14 @@ class Staff(AbstractBaseUser):
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StaffManager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(must_change_password=False) | Q(one_time_until__isnull=False),
+                name="one_time_password_ends",
+            )
+        ]
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

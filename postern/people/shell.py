@@ -6,10 +6,12 @@ Runs as the owner of the tables. The role that serves the pages can do none of t
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
-from postern.people.models import Handover, Staff, Token
+from postern.people.models import ONE_TIME_HOURS, Handover, Staff, Token
 from postern.people.tokens import make_token
 
 _WAS_RESET = (
@@ -24,8 +26,8 @@ _WAS_MADE = (
 )
 
 
-def reset_password(staff: Staff) -> str:
-    """Return a one-time password that opens nothing but the page to choose another; shown this once.
+def reset_password(staff: Staff, hours: int = ONE_TIME_HOURS) -> str:
+    """Return a one-time password that opens nothing but the page to choose another, for so long; shown this once.
 
     Everything of the person's that is signed in ends, and their API tokens are deleted; access given and had stays.
     Raises Staff.DoesNotExist for somebody who may not sign in.
@@ -34,12 +36,29 @@ def reset_password(staff: Staff) -> str:
     with transaction.atomic():
         row = Staff.objects.select_for_update().get(pk=staff.pk, is_active=True)
         row.set_password(first)
-        row.must_change_password = True
-        row.save(update_fields=["password", "must_change_password"])  # every sign-in hangs on the password
+        row.save(update_fields=["password"])  # every sign-in hangs on it
+        _must_change(row, hours)
         Token.objects.filter(staff=row).delete()
         _log_and_tell(row, Handover.Ground.PASSWORD, _WAS_RESET)
         _let_open_pages_go(row)
     return first
+
+
+def engage(*, email: str, name: str, role: str, hours: int = ONE_TIME_HOURS) -> tuple[Staff, str]:
+    """Return (new administrator, one-time password), as a super-administrator adds somebody on the page.
+
+    Raises ValueError for a bad address, IntegrityError for one in use.
+    """
+    first = secrets.token_urlsafe(12)
+    with transaction.atomic():
+        staff = Staff.objects.create_staff(email=email, name=name, password=first, role=role)
+        _must_change(staff, hours)
+    return staff, first
+
+
+def _must_change(staff: Staff, hours: int) -> None:
+    until = Now() + timedelta(hours=hours)
+    Staff.objects.filter(pk=staff.pk).update(must_change_password=True, one_time_until=until)
 
 
 def token_for(staff: Staff, name: str) -> str:

@@ -6,10 +6,11 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
 
-from postern.people.models import Staff
+from postern.people.models import ENDED, Staff, sign_in_address
 
 CHANGEABLE = ("name", "title", "role", "is_active")
 
@@ -31,16 +32,52 @@ def add_staff(*, by: Staff, name: str, email: str, role: str = Staff.Role.ADMIN)
     must_be_super(by)
     first = secrets.token_urlsafe(12)
     try:
-        with transaction.atomic():
-            # Whoever made the account knows this password: before it is another, nothing can be set up (S-134).
-            staff = Staff.objects.create_staff(
-                email=email, name=name[:120], password=first, role=role, must_change_password=True
-            )
+        address = sign_in_address(email)
+        # Whoever made the account knows this password: before it is another, nothing can be set up (S-134).
+        pk = _asked("add_staff", address, name[:120].strip() or address, role, make_password(first))
     except IntegrityError as error:
         raise StaffRefused("address_taken", "email", "Somebody with this address is here already.") from error
     except ValueError as error:
         raise StaffRefused("bad_address", "email", str(error)) from error
-    return staff, first
+    return Staff.objects.get(pk=pk), first
+
+
+def renew_first(*, by: Staff, staff: Staff) -> str:
+    """Return another first password for somebody who never chose one of their own; the one before it ends.
+
+    Raises StaffRefused (own_password), PermissionDenied for anybody but a super-administrator.
+    """
+    must_be_super(by)
+    first = secrets.token_urlsafe(12)
+    if not _asked("renew_first", staff.pk, make_password(first)):
+        raise StaffRefused(
+            "own_password",
+            "password",
+            f"{staff.name} had a password of their own. Only postern password, at the server’s shell, makes another.",
+        )
+    return first
+
+
+def one_time_ended(staff: Staff) -> bool:
+    """True when the password that somebody else made for them has ended before they chose their own."""
+    return Staff.objects.filter(ENDED, pk=staff.pk).exists()
+
+
+def first_of_all(*, name: str, email: str, password: str) -> Staff:
+    """Return the first super-administrator, who chose the password. Raises ValueError for a bad address.
+
+    Refused by the database (DatabaseError) as soon as somebody is here.
+    """
+    address = sign_in_address(email)
+    pk = _asked("first_staff", address, name[:120].strip() or address, make_password(password))
+    return Staff.objects.get(pk=pk)
+
+
+def _asked(function: str, *values: str | int) -> Any:
+    """Web's role writes no row of people_staff itself (postern.mail.staffwall)."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SELECT app.{function}({', '.join(['%s'] * len(values))})", values)
+        return cursor.fetchone()[0]
 
 
 def change_staff(*, by: Staff, staff: Staff, changes: Mapping[str, Any]) -> Staff:

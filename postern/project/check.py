@@ -21,6 +21,7 @@ from postern.mail.wall import (
     OPEN,
     SECRET_COLUMNS,
     SOURCES,
+    TRIGGERS,
     WALLED,
     policies,
     rights,
@@ -249,6 +250,12 @@ def _code() -> Iterator[str]:
     for name in sorted(here.keys() & listed):
         if not any(here[name].strip() in source for source in SOURCES):
             yield f"function {name} was changed"
+    query = (
+        "SELECT t.tgrelid::regclass::text, t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+        " WHERE p.pronamespace = 'app'::regnamespace AND t.tgenabled IN ('O', 'A')"
+    )
+    for table, name in sorted(TRIGGERS - {tuple(row) for row in _ask(query)}):
+        yield f"trigger {name} on {table} is missing"
     query = (
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
         " WHERE p.prosecdef AND n.nspname NOT IN ('app', 'pg_catalog', 'information_schema')"

@@ -92,11 +92,14 @@ def parser() -> argparse.ArgumentParser:
     admin.add_argument("email")
     admin.add_argument("--name", default="", help="the name colleagues see")
     admin.add_argument("--role", choices=["super", "admin"], default="super")
+    admin.add_argument("--one-time", action="store_true", help="print a one-time password instead of asking")
+    admin.add_argument("--hours", type=_hours, help="how long that works; 72 unless told")
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     customers = verbs.add_parser("import-customers", help="customers and leads from a CSV file")
     customers.add_argument("file", type=Path)
     password = verbs.add_parser("password", help="a one-time password for somebody, who is told; shown once")
     password.add_argument("email", help="who forgot theirs: their sign-ins and API tokens end")
+    password.add_argument("--hours", type=_hours, help="how long it works; 72 unless told")
     token = verbs.add_parser("token", help="a token for the API, shown once")
     token.add_argument("email", help="whose token: it can do what this administrator can")
     token.add_argument("--name", default="command line", help="what it is for")
@@ -111,6 +114,14 @@ def parser() -> argparse.ArgumentParser:
     letter = verbs.add_parser("letter", help="what Postern makes of raw letters, one JSON object a line")
     letter.add_argument("files", type=Path, nargs="+", metavar="FILE")
     return top
+
+
+def _hours(typed: str) -> int:
+    """Return how long a one-time password works; it always ends."""
+    hours = int(typed)
+    if not 1 <= hours <= 720:
+        raise argparse.ArgumentTypeError("choose from 1 to 720 hours")
+    return hours
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -246,6 +246,11 @@ def test_administrators(scene):
     refused(scene.boss.post("/config/administrators", {**body, "email": "x"}), 422, "bad_address")
     path = f"/config/administrators/{told['administrator']['id']}"
     assert ok(scene.boss.patch(path, {"role": "super"}))["role"] == "super"
+    assert told["administrator"]["must_change_password"] and told["administrator"]["one_time_until"]
+    again = ok(scene.boss.post(f"{path}/first-password", {}), 201)
+    assert again["first_password"] != told["first_password"]
+    owners = f"/config/administrators/{scene.world.owner.pk}/first-password"
+    refused(scene.boss.post(owners, {}), 409, "own_password")
     ok(scene.boss.patch(path, {"is_active": False}))
     mine = f"/config/administrators/{scene.world.boss.pk}"
     refused(scene.boss.patch(mine, {"role": "admin"}), 409, "last_super")

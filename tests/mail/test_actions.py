@@ -5,9 +5,10 @@ import pytest
 from postern.mail.access import viewing_as
 from postern.mail.actions import ActionRefused, actions_for, perform, undo
 from postern.mail.models import Errand, Message, Party
+from postern.mail.pairing import file_by_hand
 from postern.mailboxes.models import DenyEntry
 from postern.people.models import Address, Customer
-from tests.world import World, arrive, letter, make_world
+from tests.world import World, arrive, letter, make_world, run_filing
 
 
 @pytest.fixture
@@ -70,14 +71,29 @@ def test_a_shared_address_files_only_the_one_message(world):
 
 
 @pytest.mark.parametrize("kind", ["customer", "lead"])
-def test_adding_makes_the_customer_and_pairs_and_undo_removes_both(world, kind):
+def test_adding_makes_the_customer_and_pairs_and_undo_removes_both(world, acting_as, kind):
     with viewing_as(world.owner):
         action = act(world, "add", kind=kind, name="Hoffmann Tiling")
         made = Customer.objects.get(name="Hoffmann Tiling")
         assert (made.kind, known(world)) == (kind, [True, True])
         undo(staff=world.owner, action_id=action.pk)
-        assert not Customer.objects.filter(name="Hoffmann Tiling").exists()
         assert known(world) == [False, False]
+    run_filing(acting_as)
+    assert not Customer.objects.filter(name="Hoffmann Tiling").exists()
+
+
+def test_a_customer_with_whom_somebody_did_something_outlives_the_undoing(world, acting_as):
+    for what in ("an address", "a letter filed by hand"):
+        with viewing_as(world.owner):
+            action = act(world, "add", name=what)
+            made = Customer.objects.get(name=what)
+            if what == "an address":
+                Address.objects.create(customer=made, email="more@tiling.example")
+            else:
+                file_by_hand(message=mine(world, "second"), customer=made)
+            undo(staff=world.owner, action_id=action.pk)
+        run_filing(acting_as)
+        assert Customer.objects.filter(pk=made.pk).exists(), what
 
 
 def test_adding_with_nonsense_is_refused(world):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.db import DatabaseError, connection, transaction
@@ -9,6 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from postern.mail.access import set_viewer
 from postern.mail.staffwall import UPDATE_COLUMNS
 from postern.people.models import Staff
+from postern.people.shell import reset_password
 from postern.people.staff import StaffRefused, change_staff
 from tests.world import World, make_world
 
@@ -16,11 +20,18 @@ OWN = {
     "name": "Renamed",
     "title": "Care",
     "single_keys": False,
-    "must_change_password": True,
+    "must_change_password": False,
     "has_notice": True,
     "password": make_password(None),
 }
-NEVER = {"email": "else@isp.example", "role": "super", "is_active": False, "sign_ins": 7, "id": 999}
+NEVER = {
+    "email": "else@isp.example",
+    "role": "super",
+    "is_active": False,
+    "sign_ins": 7,
+    "one_time_until": datetime(2040, 1, 1, tzinfo=UTC),
+    "id": 999,
+}
 
 
 @pytest.fixture
@@ -91,9 +102,116 @@ def test_only_a_super_administrator_manages_and_never_the_last_one_away(world):
         manage(world.boss, world.owner, "x", None, None, None)
 
 
-def test_two_who_step_down_at_the_same_moment(world, acting_as):
-    from concurrent.futures import ThreadPoolExecutor
+def make(viewer: Staff | None, function: str, *values: object) -> int:
+    marks = ", ".join(["%s"] * len(values))
+    with transaction.atomic(), connection.cursor() as cursor:
+        set_viewer(viewer.pk if viewer else None)
+        cursor.execute(f"SELECT app.{function}({marks})", values)
+        return cursor.fetchone()[0]
 
+
+@pytest.mark.rule("S-134")
+def test_s134_no_page_writes_a_row_of_staff_itself(world):
+    """Not even a super-administrator's: SQL that came in at a page makes neither an account nor a super-administrator."""
+    for viewer in (world.boss, world.owner, None):
+        with (
+            transaction.atomic(),
+            pytest.raises(DatabaseError, match="permission denied"),
+            transaction.atomic(),
+        ):
+            set_viewer(viewer.pk if viewer else None)
+            Staff.objects.create_staff(email="new@isp.example", name="New", password="known", role="super")
+    assert Staff.objects.count() == 5
+
+
+@pytest.mark.rule("S-134")
+def test_s134_only_a_super_administrator_adds_somebody_and_only_with_a_password_to_change(world):
+    new = ("new@isp.example", "New")
+    for viewer, role in ((world.owner, "admin"), (None, "admin"), (world.boss, "emperor")):
+        with pytest.raises(DatabaseError, match="not allowed"):
+            make(viewer, "add_staff", *new, role, make_password("known"))
+    for role in ("admin", "super"):
+        number = make(world.boss, "add_staff", f"{role}-{new[0]}", "New", role, make_password("known"))
+        row = Staff.objects.get(pk=number)
+        assert (row.role, row.is_active, row.must_change_password) == (role, True, True)
+
+
+@pytest.mark.rule("S-134")
+def test_s134_a_first_password_ends_after_three_days_whatever_the_pages_do(world):
+    number = make(world.boss, "add_staff", "new@isp.example", "New", "admin", make_password("known"))
+    row = Staff.objects.get(pk=number)
+    assert row.one_time_until - row.created_at == timedelta(hours=72)
+    with pytest.raises(DatabaseError, match="one_time_password_ends"):
+        change(world.owner, world.owner, must_change_password=True)
+
+
+@pytest.mark.rule("S-134")
+def test_s134_another_first_password_only_for_who_never_had_one_of_their_own(world, acting_as):
+    """Else it would be a super-administrator's way into somebody's mail."""
+    number = make(world.boss, "add_staff", "new@isp.example", "New", "admin", make_password("known"))
+    for viewer in (world.owner, None):
+        with pytest.raises(DatabaseError, match="not allowed"):
+            make(viewer, "renew_first", number, "!")
+    assert make(world.boss, "renew_first", number, "another") is True
+    assert Staff.objects.get(pk=number).password == "another"
+    with acting_as("owner"):
+        reset_password(world.owner)
+        reset_password(world.reader_without_imap)  # has no mailbox, and had a password
+        kept = Staff.objects.get(pk=world.owner.pk).password
+    for whose in (world.owner, world.reader_without_imap, world.colleague, world.boss):
+        assert make(world.boss, "renew_first", whose.pk, "another") is False
+    assert Staff.objects.get(pk=world.owner.pk).password == kept
+    for left in ({"is_active": False}, {"must_change_password": False, "is_active": True}):
+        with acting_as("superuser"):
+            Staff.objects.filter(pk=number).update(**left)
+        assert make(world.boss, "renew_first", number, "third") is False
+
+
+@pytest.mark.rule("S-134")
+def test_s134_nor_where_a_mailbox_hangs_on_it(world, acting_as):
+    with acting_as("superuser"):
+        until = datetime(2040, 1, 1, tzinfo=UTC)
+        Staff.objects.filter(pk=world.owner.pk).update(must_change_password=True, one_time_until=until)
+    assert make(world.boss, "renew_first", world.owner.pk, "another") is False
+
+
+def test_who_was_a_super_administrator_adds_nobody(world, acting_as):
+    for change_of in ({"role": "admin"}, {"role": "super", "is_active": False}):
+        with acting_as("superuser"):
+            Staff.objects.filter(pk=world.boss.pk).update(**change_of)
+        with pytest.raises(DatabaseError, match="not allowed"):
+            make(world.boss, "add_staff", "new@isp.example", "New", "admin", "!")
+
+
+@pytest.mark.parametrize("role", ["sync", "send"])
+def test_workers_add_nobody(world, acting_as, role):
+    for name, values in (
+        ("add_staff", ("new@isp.example", "New", "super", "!")),
+        ("first_staff", ("new@isp.example", "New", "!")),
+        ("renew_first", (world.owner.pk, "!")),
+    ):
+        with acting_as(role), pytest.raises(DatabaseError, match="permission denied"):
+            make(world.boss, name, *values)
+
+
+def test_the_first_of_all_comes_once_also_of_two_at_the_same_moment(db):
+    def come(name: str) -> str:
+        try:
+            make(None, "first_staff", f"{name}@isp.example", name, make_password("of their own"))
+        except DatabaseError as error:
+            return str(error).split("\n")[0]
+        finally:
+            connection.close()
+        return name
+
+    with ThreadPoolExecutor(2) as both:
+        told = set(both.map(come, ("ada", "bob")))
+    row = Staff.objects.get()
+    assert told == {row.name, "not allowed"}
+    assert (row.role, row.must_change_password) == ("super", False)
+
+
+def test_two_who_step_down_at_the_same_moment(world, acting_as):
     with acting_as("superuser"):
         Staff.objects.filter(pk=world.owner.pk).update(role="super")
 

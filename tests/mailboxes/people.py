@@ -6,6 +6,7 @@ from postern.mail.access import viewing_as
 from postern.mailboxes.models import Mailbox
 from postern.mailboxes.save import save_mailbox
 from postern.people.models import Staff
+from tests.roles import hire
 
 SETTINGS: dict[str, Any] = {
     "address": "marta@northlink.example",
@@ -22,9 +23,7 @@ SETTINGS: dict[str, Any] = {
 
 def make_staff(name: str, role: str = "admin") -> Staff:
     """A member of staff who can sign in."""
-    return Staff.objects.create_staff(
-        email=f"{name}@northlink.example", name=name.title(), password=None, role=role
-    )
+    return hire(email=f"{name}@northlink.example", name=name.title(), password=None, role=role)
 
 
 def make_mailbox(staff: Staff, **changes: Any) -> Mailbox:

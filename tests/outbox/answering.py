@@ -9,13 +9,14 @@ from postern.mailboxes.readers import grant
 from postern.outbox import behalf, compose, deliver
 from postern.outbox.models import Delivery
 from postern.people.models import Staff
+from tests.roles import hire
 
 MINE = "<p>We come on Tuesday.</p>"
 
 
 def person(name: str, *, own_mailbox: bool = True) -> Staff:
     """Somebody of the staff, with a mailbox that counts as set up unless told otherwise."""
-    staff = Staff.objects.create_staff(email=f"{name}@northlink.example", name=name.title(), password=None)
+    staff = hire(email=f"{name}@northlink.example", name=name.title(), password=None)
     if own_mailbox:
         with viewing_as(staff):
             Mailbox.objects.create(

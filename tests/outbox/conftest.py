@@ -37,9 +37,9 @@ def server(monkeypatch):
 
 @pytest.fixture
 def marta(db):
-    from postern.people.models import Staff
+    from tests.roles import hire
 
-    return Staff.objects.create_staff(email="marta@northlink.example", name="Marta Lindqvist", password=None)
+    return hire(email="marta@northlink.example", name="Marta Lindqvist", password=None)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from postern.mime.read import read
 from postern.outbox import compose
 from postern.outbox.compose import ComposeError
 from postern.outbox.models import Delivery, OutgoingFile
-from postern.people.models import Staff
+from tests.roles import hire
 
 
 def jobs(acting_as) -> list[tuple]:
@@ -229,7 +229,7 @@ def test_twice_without_a_key_is_refused(marta, mailbox, acting_as):
 
 
 def test_two_people_may_use_the_same_key(marta, mailbox, acting_as):
-    elena = Staff.objects.create_staff(email="elena@northlink.example", name="Elena", password=None)
+    elena = hire(email="elena@northlink.example", name="Elena", password=None)
     with viewing_as(elena):
         other = save_mailbox(
             staff=elena,
@@ -300,7 +300,7 @@ SYSTEM = {
     ],
 )
 def test_through_the_companys_server_from_is_the_senders_email(marta, mailbox, reply_to, answers_to):
-    sue = Staff.objects.create_staff(email="sue@northlink.example", name="Sue", password=None, role="super")
+    sue = hire(email="sue@northlink.example", name="Sue", password=None, role="super")
     with viewing_as(sue):
         save_system_email(staff=sue, data=SYSTEM)
     with viewing_as(marta):
@@ -353,7 +353,7 @@ def test_a_forward_carries_everything_and_answers_nobody(marta, mailbox, message
 
 
 def test_nobody_answers_in_anothers_name(marta, mailbox, message):
-    elena = Staff.objects.create_staff(email="elena@northlink.example", name="Elena", password=None)
+    elena = hire(email="elena@northlink.example", name="Elena", password=None)
     with viewing_as(elena):
         for act in (compose.reply, compose.forward):
             with pytest.raises(Message.DoesNotExist):
@@ -365,7 +365,7 @@ def test_nobody_answers_in_anothers_name(marta, mailbox, message):
 
 def test_anothers_draft_is_not_there(marta, mailbox):
     draft = written(marta, mailbox)
-    elena = Staff.objects.create_staff(email="elena@northlink.example", name="Elena", password=None)
+    elena = hire(email="elena@northlink.example", name="Elena", password=None)
     with viewing_as(elena):
         for act in (
             lambda: compose.save(delivery=draft, to="x@y.example"),

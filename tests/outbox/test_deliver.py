@@ -16,6 +16,7 @@ from postern.mailboxes.save import save_mailbox, save_system_email
 from postern.outbox import compose, deliver, fate
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Staff
+from tests.roles import hire
 
 from .conftest import arrive
 
@@ -69,7 +70,7 @@ def test_bcc_is_nowhere_but_with_its_owner(outbox, server, marta, acting_as):
         assert Bcc.objects.get().addresses == [["Hidden", "hidden@h.example"]]
         assert b"hidden" not in Raw.objects.get(message=row.sent).letter().lower()
         assert "hidden" not in json.dumps([row.sent.to, row.sent.cc])
-    elena = Staff.objects.create_staff(email="elena@northlink.example", name="Elena", password=None)
+    elena = hire(email="elena@northlink.example", name="Elena", password=None)
     with viewing_as(elena):
         assert not Bcc.objects.exists() and not Delivery.objects.exists()
 
@@ -218,7 +219,7 @@ def test_a_host_changed_under_the_password_gets_neither_it_nor_the_letter(outbox
 
 
 def use_system(outbox, server, **changes):
-    sue = Staff.objects.create_staff(email="sue@northlink.example", name="Sue", password=None, role="super")
+    sue = hire(email="sue@northlink.example", name="Sue", password=None, role="super")
     data = {
         "sender_email": "office@northlink.example",
         "smtp_host": "127.0.0.1",

@@ -21,6 +21,7 @@ from postern.mailboxes.readers import grant
 from postern.mailboxes.save import save_mailbox, save_system_email
 from postern.outbox import digest
 from postern.people.models import Staff
+from tests.roles import hire
 
 from .conftest import arrive
 from .server import DROP
@@ -33,7 +34,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 @pytest.fixture
 def elena(db, mailbox, marta):
     """A colleague with a mailbox of her own, who reads Marta's."""
-    staff = Staff.objects.create_staff(email="elena@northlink.example", name="Elena Ruiz", password=None)
+    staff = hire(email="elena@northlink.example", name="Elena Ruiz", password=None)
     data = {"address": staff.email, "imap_username": "e", "imap_password": "y", "imap_host": "127.0.0.1"}
     with viewing_as(staff):
         save_mailbox(staff=staff, mailbox=None, data=data)
@@ -224,9 +225,7 @@ def test_who_left_gets_none_and_neither_does_a_mailbox_that_cannot_send(
 def test_subjects_do_not_pass_the_companys_server_unless_the_owners_letters_do(
     wanted, marta, elena, message, mailbox, server, at, acting_as
 ):
-    boss = Staff.objects.create_staff(
-        email="ruth@northlink.example", name="Ruth", password=None, role="super"
-    )
+    boss = hire(email="ruth@northlink.example", name="Ruth", password=None, role="super")
     data = {"sender_email": "office@northlink.example", "smtp_host": "127.0.0.1", "smtp_port": server.port}
     with viewing_as(boss):
         save_system_email(

@@ -25,6 +25,7 @@ from postern.people.models import Consent, Handover, Notice, Staff, Token
 from postern.people.staff import StaffRefused, change_staff
 from postern.people.tokens import make_token, verify_token
 from postern.sync import store
+from tests.roles import hire
 
 from .test_tasks import run_worker
 
@@ -32,7 +33,7 @@ WHY = "Her customers wait for answers since Monday."
 
 
 def person(name, role="admin"):
-    return Staff.objects.create_staff(
+    return hire(
         email=f"{name}@northlink.example", name=name.title(), password="a long pass phrase", role=role
     )
 
@@ -228,7 +229,7 @@ def test_whom_and_until_when(outbox, marta, boss, elena):
     with pytest.raises(StaffRefused, match="can sign in"):
         hand_over(boss, marta, elena)
     active(boss, marta, False)
-    gone = Staff.objects.create(email="gone@northlink.example", name="Gone", is_active=False)
+    gone = hire(email="gone@northlink.example", name="Gone", is_active=False)
     for successor, days, code in (
         (boss, 30, "bad_successor"),
         (marta, 30, "bad_successor"),

@@ -199,6 +199,7 @@ WEB: dict[str, list[Row]] = {
     ],
     "administrator-disable": [get(SUPER, "colleague"), post(SUPER, "colleague")],
     "administrator-enable": [post(SUPER, "gone")],
+    "administrator-first-password": [post(SUPER, "fresh"), post(SUPER_REFUSED, "colleague")],
     "handover": [
         post(SUPER, "gone", successor="{colleague}", until=SOON, reason=WHY),
         post(SUPER_REFUSED, "gone", successor="{boss}", until=SOON, reason=WHY),
@@ -342,6 +343,7 @@ API: dict[str, list[Row]] = {
     ],
     "list_administrators": [get(SUPER)],
     "add_administrator": [post(SUPER, name="New", email="new@isp.example")],
+    "renew_first_password": [post(SUPER, "fresh"), post(SUPER_REFUSED, "colleague")],
     "change_administrator": [send("PATCH", SUPER, "colleague", title="Care")],
     "list_handovers": [get(SUPER)],
     "hand_over": [

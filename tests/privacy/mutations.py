@@ -36,6 +36,9 @@ class Mutant:
 
 ACCESS, CHECKS = "tests/mail/test_access.py", "tests/privacy/test_checks.py"
 MESSAGE = "mail/models/message.py"
+WALL, MODEL = "mail/wall.py", ("tests/privacy/test_model.py",)
+_OWN_MAILBOX = "EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready)"
+_INCOMING, _CUSTOMERS = "(n < 2 OR NOT r.incoming_only)", "(n % 2 = 0 OR NOT r.customers_only)"
 ACTIONS, DELIVERY = "mail/actions.py", "outbox/models.py"
 BEHALF = ("tests/outbox/test_behalf.py", "tests/outbox/test_behalf_endings.py", "tests/api/test_behalf.py")
 MUTANTS = [
@@ -145,6 +148,20 @@ MUTANTS = [
         (LOCK,),
         "access-remove",
     ),
+    # Each condition of a grant and of a share by name, in the functions that both locks ask.
+    Mutant(WALL, " AND (r.ends_at IS NULL OR r.ends_at > statement_timestamp())", " AND true", MODEL),
+    Mutant(WALL, " AND (s.ends_at IS NULL OR s.ends_at > statement_timestamp())", " AND true", MODEL),
+    Mutant(WALL, "o.id = b.owner_id AND o.is_active = (r.handover_id IS NULL)", "o.id = b.owner_id", MODEL),
+    Mutant(WALL, "o.id = b.owner_id AND o.is_active\n", "o.id = b.owner_id\n", MODEL),
+    Mutant(WALL, f"AND {_OWN_MAILBOX} $$;\n\n-- Conv", "$$;\n\n-- Conv", MODEL),
+    Mutant(WALL, f"AND {_OWN_MAILBOX} $$;\n\n-- Every", "$$;\n\n-- Every", MODEL),
+    Mutant(WALL, f"WHERE {_INCOMING} AND {_CUSTOMERS})\n   SELECT", f"WHERE {_CUSTOMERS})\n   SELECT", MODEL),
+    Mutant(WALL, f"WHERE {_INCOMING} AND {_CUSTOMERS})\n   SELECT", f"WHERE {_INCOMING})\n   SELECT", MODEL),
+    Mutant(WALL, "WHERE s.id = staff AND s.is_active),\n", "WHERE s.id = staff),\n", MODEL),
+    Mutant(WALL, f"r.may_reply AND {_INCOMING} AND", f"{_INCOMING} AND", MODEL),
+    Mutant(WALL, f"r.may_reply AND {_INCOMING} AND", "r.may_reply AND", MODEL),
+    Mutant(WALL, f"r.may_reply AND {_INCOMING} AND {_CUSTOMERS}", f"r.may_reply AND {_INCOMING}", MODEL),
+    Mutant(WALL, "WHERE s.is_active AND s.id = (", "WHERE s.id = (", ("tests/privacy/test_context.py",)),
 ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from copy import copy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.cookies import SimpleCookie
 from typing import Any
@@ -231,6 +231,10 @@ class Scene:
             "gone": Staff.objects.create(email="gone@isp.example", name="Gone", is_active=False),
         }
         make_mailbox(made["gone"])
+        soon = datetime.now(UTC) + timedelta(days=1)
+        made["fresh"] = Staff.objects.create(
+            email="fresh@isp.example", name="Fresh", must_change_password=True, one_time_until=soon
+        )
         ids.update({name: row.pk for name, row in made.items()})
 
     def _make_answers(self) -> None:

@@ -54,6 +54,27 @@ def test_s069_without_a_good_context_nothing_is_there_and_nothing_can_be_written
         mail.MessageRead.objects.create(staff=world.owner, message_id=1, mailbox=world.mailbox)
 
 
+@pytest.mark.rule("S-066")
+def test_s066_who_may_no_longer_sign_in_is_nobody_to_the_policies(world, acting_as):
+    """Whatever of theirs is still there: their own mailbox and settings too."""
+    tables = (
+        "mail_message",
+        "mail_conversation",
+        "mailboxes_mailbox",
+        "mailboxes_folder",
+        "mailboxes_reader",
+    )
+    for active in (True, False):
+        with acting_as("superuser"):
+            Staff.objects.filter(pk=world.owner.pk).update(is_active=active)
+        with viewing_as(world.owner), connection.cursor() as cursor:
+            for table in tables:
+                cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
+                assert cursor.fetchone() == (active,), table
+            cursor.execute("UPDATE mailboxes_mailbox SET reply_to = 'x@y.example'")
+            assert (cursor.rowcount > 0) == active
+
+
 def _raise(owner: Staff) -> None:
     with viewing_as(owner):
         assert seen() == ["secret"]

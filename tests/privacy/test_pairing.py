@@ -10,10 +10,11 @@ from django.db import connection
 from postern.mail.access import viewing_as
 from postern.mail.models import Message
 from postern.mail.pairing import add_address, file_mail, remove_address
+from postern.outbox.models import Delivery
 from postern.people.models import Address, Customer
 from tests.api.caller import Caller, ok, refused
 from tests.privacy.watching import digests, words_of
-from tests.world import World, arrive, letter, make_folder, make_world, subjects, widen
+from tests.world import World, arrive, letter, make_folder, make_world, run_filing, subjects, widen
 
 
 @pytest.fixture
@@ -79,6 +80,32 @@ def test_s135_whoever_pairs_learns_nothing_of_others_mail_from_that_address(worl
             pages.append(caller.get(f"/customers/{customer.pk}/communication").content.decode())
         told.append([words_of(text).replace(sender, "S") for text in (str(said), *pages)] + [undone])
     assert told[0] == told[1]
+
+
+@pytest.mark.rule("S-135")
+@pytest.mark.parametrize("when", ["at once", "after the job", "after the owner wrote"])
+def test_s135_whoever_adds_a_customer_and_undoes_it_learns_nothing_of_others_mail(world, acting_as, when):
+    """The same answers, and the customer is gone, whether a colleague has mail from that address or not."""
+    mine = make_inbox(acting_as, world.colleague_mailbox)
+    caller, told = Caller(world.colleague), []
+    for sender in ("a@b.example", "x@nobody-else.example"):
+        [message] = arrive(acting_as, mine, letter(sender=f"Mole <{sender}>", to="colleague@isp.example"))
+        said = ok(caller.post(f"/messages/{message.pk}/actions/add", {"name": "New", "kind": "lead"}))
+        made = Customer.objects.get(name="New").pk
+        if when != "at once":
+            run_filing(acting_as)
+        if when == "after the owner wrote" and not told:
+            with viewing_as(world.owner):
+                Delivery.objects.create(mailbox=world.mailbox, author=world.owner, customer_id=made)
+        undone = caller.post(f"/actions/{said['id']}/undo")
+        still = caller.get(f"/customers/{made}").status_code
+        run_filing(acting_as)
+        gone = caller.get(f"/customers/{made}")
+        told.append((still, *(words_of(one.content.decode()) for one in (undone, gone))))
+        assert (undone.status_code, gone.status_code) == (200, 404)
+    assert told[0] == told[1]
+    with acting_as("superuser"):
+        assert not Message.objects.get(subject="private").known
 
 
 @pytest.mark.rule("S-135")

@@ -86,6 +86,16 @@ def test_a_connection_that_is_not_the_roles_own_is_refused(db, monkeypatch):
             "function app.is_super() was changed",
         ),
         (
+            "DROP TRIGGER keep_letter ON outbox_delivery",
+            check.wall_findings,
+            "trigger keep_letter on outbox_delivery is missing",
+        ),
+        (
+            "ALTER TABLE mail_message DISABLE TRIGGER follow_message",
+            check.wall_findings,
+            "trigger follow_message on mail_message is missing",
+        ),
+        (
             "CREATE FUNCTION app.more() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
             check.wall_findings,
             "function app.more() is not ours",

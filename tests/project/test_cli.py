@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from argparse import Namespace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -84,41 +85,73 @@ def test_every_command_the_pages_name_exists(page):
 
 def admin(email: str = "ada@example.com", role: str = "super") -> Namespace:
     """What the parser makes of `create-admin EMAIL --password-stdin`."""
-    return Namespace(email=email, name="Ada", role=role, password_stdin=True)
+    return Namespace(email=email, name="Ada", role=role, password_stdin=True, one_time=False, hours=None)
 
 
-def test_create_admin_makes_one_who_can_sign_in(db, monkeypatch, capsys):
+def test_create_admin_makes_one_who_can_sign_in(db, monkeypatch, capsys, acting_as):
     from postern.people.models import Staff
     from postern.project.commands.create_admin import create_admin
 
     monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
-    assert create_admin(admin("Ada@Example.com")) == 0
+    with acting_as("owner"):
+        assert create_admin(admin("Ada@Example.com")) == 0
     staff = Staff.objects.get(email="ada@example.com")
     assert staff.is_super and staff.check_password("correct horse battery")
     assert "correct horse" not in capsys.readouterr().out
+
+
+def test_create_admin_makes_a_password_to_be_changed(db, capsys, acting_as):
+    from postern.people.models import Staff
+    from postern.project.cli import parser
+    from postern.project.commands.create_admin import create_admin
+
+    with acting_as("owner"):
+        assert create_admin(parser().parse_args(["create-admin", "Ada@example.com", "--one-time"])) == 0
+    said = capsys.readouterr()
+    ada = Staff.objects.get()
+    assert ada.check_password(said.out.strip()) and ada.must_change_password and ada.is_super
+    assert "within 72 hours" in said.err
+    assert abs(ada.one_time_until - ada.created_at - timedelta(hours=72)) < timedelta(minutes=1)
+    for email, says in (("ada@example.com", "already has an account"), ("ada", "address")):
+        with acting_as("owner"):
+            assert create_admin(parser().parse_args(["create-admin", email, "--one-time"])) == 1
+        assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("typed", ["0", "721", "-1", "x", "1.5"])
+def test_a_one_time_password_always_ends(typed, capsys):
+    from postern.project.cli import parser
+
+    for verb in ("password", "create-admin"):
+        with pytest.raises(SystemExit):
+            parser().parse_args([verb, "ada@example.com", "--hours", typed])
+        assert "--hours" in capsys.readouterr().err
+        assert parser().parse_args([verb, "ada@example.com", "--hours", "720"]).hours == 720
 
 
 @pytest.mark.parametrize(
     ("email", "password", "says"),
     [("ada@example.com", "short", "short"), ("ada", "correct horse battery", "address")],
 )
-def test_create_admin_refuses_what_cannot_be(db, monkeypatch, capsys, email, password, says):
+def test_create_admin_refuses_what_cannot_be(db, monkeypatch, capsys, acting_as, email, password, says):
     from postern.people.models import Staff
     from postern.project.commands.create_admin import create_admin
 
     monkeypatch.setattr(sys, "stdin", io.StringIO(password + "\n"))
-    assert create_admin(admin(email)) == 1
+    with acting_as("owner"):
+        assert create_admin(admin(email)) == 1
     assert says in capsys.readouterr().err
     assert not Staff.objects.exists()
 
 
-def test_create_admin_refuses_an_address_in_use(db, monkeypatch, capsys):
+def test_create_admin_refuses_an_address_in_use(db, monkeypatch, capsys, acting_as):
     from postern.people.models import Staff
     from postern.project.commands.create_admin import create_admin
 
     for wanted in (0, 1):
         monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
-        assert create_admin(admin()) == wanted
+        with acting_as("owner"):
+            assert create_admin(admin()) == wanted
     assert "already has an account" in capsys.readouterr().err
     assert Staff.objects.count() == 1
 
@@ -126,10 +159,11 @@ def test_create_admin_refuses_an_address_in_use(db, monkeypatch, capsys):
 def test_a_token_is_printed_once_and_only_its_digest_stays(db, capsys, acting_as):
     import hashlib
 
-    from postern.people.models import Staff, Token
+    from postern.people.models import Token
     from postern.project.commands.token import token
+    from tests.roles import hire
 
-    Staff.objects.create_staff(email="ada@example.com", name="Ada", password=None)
+    hire(email="ada@example.com", name="Ada", password=None)
     with acting_as("owner"):
         assert token(Namespace(email="ADA@example.com", name="backup")) == 0
         printed = capsys.readouterr().out.strip()
@@ -141,15 +175,16 @@ def test_a_token_is_printed_once_and_only_its_digest_stays(db, capsys, acting_as
 def test_a_one_time_password_is_printed_alone_and_only_its_hash_stays(db, capsys, acting_as):
     from postern.people.models import Staff
     from postern.project.commands.password import password
+    from tests.roles import hire
 
-    Staff.objects.create_staff(email="ada@example.com", name="Ada", password="a long pass phrase")
+    hire(email="ada@example.com", name="Ada", password="a long pass phrase")
     with acting_as("owner"):
-        assert password(Namespace(email="ADA@example.com")) == 0
+        assert password(Namespace(email="ADA@example.com", hours=None)) == 0
         said = capsys.readouterr()
         ada = Staff.objects.get()
         assert ada.check_password(said.out.strip()) and not ada.check_password("a long pass phrase")
         assert "Ada is told at the next sign-in" in said.err and said.out.strip() not in said.err
-        assert password(Namespace(email="nobody@example.com")) == 1
+        assert password(Namespace(email="nobody@example.com", hours=None)) == 1
         Staff.objects.update(is_active=False)
         assert password(Namespace(email="ada@example.com")) == 1
     assert capsys.readouterr().out == ""
@@ -202,15 +237,15 @@ def test_mailbox_list_says_how_they_are_and_sync_wakes_the_supervisor(db, acting
     import psycopg
 
     from postern.mailboxes.models import Mailbox
-    from postern.people.models import Staff
     from postern.project.commands.mailbox import mailbox
     from postern.project.database import libpq
+    from tests.roles import hire
 
     with acting_as("sync"):
         assert mailbox(Namespace(action="list", id=None)) == 0
         assert "No mailbox" in capsys.readouterr().out
     with acting_as("superuser"):
-        ada = Staff.objects.create_staff(email="ada@example.com", name="Ada", password=None)
+        ada = hire(email="ada@example.com", name="Ada", password=None)
         box = Mailbox.objects.create(owner=ada)
     with acting_as("sync"), psycopg.connect(**libpq("sync"), autocommit=True) as listener:
         listener.execute("LISTEN postern_mailboxes")

@@ -47,10 +47,10 @@ def outbox(db: None, line: Between, acting_as: Any, monkeypatch: pytest.MonkeyPa
 
     from postern.mail.access import viewing_as
     from postern.mailboxes.save import save_mailbox
-    from postern.people.models import Staff
+    from tests.roles import hire
 
     monkeypatch.setattr(settings, "MAIL_HOSTS", "127.0.0.1")
-    marta = Staff.objects.create_staff(email="marta@northlink.example", name="Marta", password=None)
+    marta = hire(email="marta@northlink.example", name="Marta", password=None)
     data = {
         "address": "marta@northlink.example",
         "imap_username": "marta",

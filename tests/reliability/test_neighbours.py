@@ -21,9 +21,9 @@ from postern.mail.access import viewing_as
 from postern.mail.models import Message
 from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.mailboxes.save import save_mailbox
-from postern.people.models import Staff
 from postern.sync.store import Store
 from postern.sync.supervisor import Supervisor
+from tests.roles import hire
 from tests.servers.pocket import Pocket
 from tests.sync.box import letter
 
@@ -125,7 +125,7 @@ def _today() -> bytes:
 
 def save(user: str, password: str, port: int, **settings: Any) -> Mailbox:
     """Save a mailbox of somebody new."""
-    owner = Staff.objects.create_staff(email=f"isp.{user}", name=user, password=None)
+    owner = hire(email=f"isp.{user}", name=user, password=None)
     data = {"address": user, "imap_username": user, "imap_password": password, "imap_host": "127.0.0.1"}
     data |= {"imap_port": str(port), "imap_security": "none", "sent_folder": "", "sending": ""}
     with viewing_as(owner):

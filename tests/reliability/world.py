@@ -28,9 +28,10 @@ from postern.mail.intake import record_sent
 from postern.mail.models import Errand, Message, Sighting
 from postern.mailboxes.models import DenyEntry, Folder, Mailbox
 from postern.mailboxes.save import save_mailbox
-from postern.people.models import Address, Customer, Staff
+from postern.people.models import Address, Customer
 from postern.sync.run import sync_once
 from postern.wire.imap.mutf7 import encode_mutf7
+from tests.roles import hire
 from tests.servers.looking import Looking
 from tests.sync.box import Box
 
@@ -75,7 +76,7 @@ class World:
 
     @staticmethod
     def _box(server: Any, kind: str, user: str, port: int) -> Box:
-        owner = Staff.objects.create_staff(email=f"{kind}.{user}", name=kind, password=None)
+        owner = hire(email=f"{kind}.{user}", name=kind, password=None)
         data = {
             "address": user,
             "imap_username": user,

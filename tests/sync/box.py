@@ -22,6 +22,7 @@ from postern.sync.store import Store
 from postern.sync.visit import open_visit
 from postern.sync.watcher import Watcher
 from postern.wire.imap import open_session
+from tests.roles import hire
 from tests.servers.dovecot import Dovecot
 
 USER = "marta@example.test"
@@ -139,7 +140,7 @@ def make_box(
 ) -> Box:
     """Save a mailbox for a user of the server, as web does."""
     name = user.partition("@")[0]
-    owner = Staff.objects.create_staff(email=f"{name}@isp.example", name=name.title(), password=None)
+    owner = hire(email=f"{name}@isp.example", name=name.title(), password=None)
     data = {
         "address": user,
         "imap_username": user,

@@ -273,10 +273,10 @@ def test_two_processes_share_the_mailboxes_and_one_takes_all_when_the_other_ends
 def second_mailbox(box, dovecot, acting_as):
     from postern.mail.access import viewing_as
     from postern.mailboxes.save import save_mailbox
-    from postern.people.models import Staff
+    from tests.roles import hire
 
     with acting_as("web"):
-        owner = Staff.objects.create_staff(email="tom@isp.example", name="Tom", password=None)
+        owner = hire(email="tom@isp.example", name="Tom", password=None)
         data = {
             "address": "tom@example.test",
             "imap_username": "tom@example.test",

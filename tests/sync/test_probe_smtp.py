@@ -15,6 +15,7 @@ from postern.mailboxes.probe import start_probe
 from postern.people.models import Staff
 from postern.sync import probe
 from postern.sync.store import Store, waiting
+from tests.roles import hire
 from tests.servers import dovecot, postfix
 from tests.servers.dovecot import Dovecot
 from tests.servers.postfix import FULL, LATER, Postfix
@@ -203,7 +204,7 @@ def test_the_test_email_arrives_and_says_what_it_is(desk):
 
 def test_the_companys_server_is_tested_with_its_refusals(desk):
     with desk.acting_as("web"):
-        sue = Staff.objects.create_staff(email="sue@isp.example", name="Sue", password=None, role="super")
+        sue = hire(email="sue@isp.example", name="Sue", password=None, role="super")
     before = len(desk.imap.uids(USER))
     done = desk.tries("system", who=sue, recipient=USER, **desk.company())
     assert done.state == "works", (done.steps, done.result)

@@ -9,8 +9,8 @@ from postern.mail.models import Message, Sighting
 from postern.mailboxes.comparing import compare_now
 from postern.mailboxes.health import comparison
 from postern.mailboxes.models import Mailbox
-from postern.people.models import Staff
 from postern.sync.reconcile import FolderReport, Report, reconcile
+from tests.roles import hire
 
 from .box import USER, letter
 from .test_supervisor import supervising
@@ -104,7 +104,7 @@ def test_asked_for_on_the_page_it_compares_at_once_and_tells_what_it_repaired(bo
 
 def test_nobody_else_asks(box, acting_as):
     with acting_as("web"):
-        stranger = Staff.objects.create_staff(email="tom@isp.example", name="Tom", password=None)
+        stranger = hire(email="tom@isp.example", name="Tom", password=None)
         with viewing_as(stranger), pytest.raises(Mailbox.DoesNotExist):
             compare_now(staff=stranger, mailbox=box.mailbox)
 

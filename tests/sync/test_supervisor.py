@@ -118,11 +118,11 @@ def test_a_probe_is_heard(box, acting_as):
 
 @pytest.mark.rule("I4")
 def test_a_broken_mailbox_does_not_harm_another(box, dovecot, acting_as, monkeypatch):
-    from postern.people.models import Staff
     from postern.sync.reading import Reading
+    from tests.roles import hire
 
     with acting_as("web"):
-        other = Staff.objects.create_staff(email="tom@isp.example", name="Tom", password=None)
+        other = hire(email="tom@isp.example", name="Tom", password=None)
         with viewing_as(other):
             data = {
                 "address": "tom@example.test",

@@ -10,6 +10,7 @@ from django.db import connection
 
 from postern.people.models import Staff
 from tests.api.caller import Caller, ok, refused
+from tests.roles import hire
 from tests.web.browser import Browser
 
 pytestmark = pytest.mark.rule("R-008")
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.rule("R-008")
 
 @pytest.fixture
 def marta(db: None) -> Staff:
-    return Staff.objects.create_staff(email="marta@isp.example", name="Marta", password=None, role="super")
+    return hire(email="marta@isp.example", name="Marta", password=None, role="super")
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ VERBS: dict[str, Verb] = {
     "restore": alone(f"{HERE}.backup:restore"),
     "rotate-keys": one_shot(f"{HERE}.keys:rotate_keys", "owner"),
     "check": one_shot("postern.project.check:check", "web"),
-    "create-admin": one_shot(f"{HERE}.create_admin:create_admin", "web"),
+    "create-admin": one_shot(f"{HERE}.create_admin:create_admin", "owner"),
     "import-customers": one_shot(f"{HERE}.customers:import_customers", "web"),
     "file-mail": one_shot(f"{HERE}.customers:file_mail", "send"),
     "password": one_shot(f"{HERE}.password:password", "owner"),

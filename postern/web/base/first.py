@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import SetPasswordForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from postern.mailboxes.ids import typed_id
 from postern.people.handover import notices_of, read_notices
 from postern.people.models import Staff
+from postern.people.staff import one_time_ended
 
 OPEN = frozenset({"first-password", "notices", "sign-in", "sign-out", "theme", "font"})
 """Pages that open nevertheless."""
@@ -67,6 +68,9 @@ def first_password(request: HttpRequest) -> HttpResponse:
     staff = request.user
     if not isinstance(staff, Staff) or not staff.must_change_password:
         return redirect("home")
+    if one_time_ended(staff):  # since they signed in
+        logout(request)
+        return redirect("sign-in")
     form = OwnPasswordForm(staff, request.POST or None)
     if request.method == "POST" and form.is_valid():
         form.save(commit=False)

@@ -12,9 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from postern.mail.access import set_viewer
 from postern.mail.events import notify
 from postern.people.models import Staff
+from postern.people.staff import one_time_ended
 from postern.web.base import throttle
 
 WRONG = "E-mail or password is wrong."
+ENDED = "Your one-time password has ended. Ask whoever gave it to you for another."
 TOO_MANY = "Too many attempts. Wait 15 minutes, then try again."
 
 
@@ -69,6 +71,10 @@ def _try(request: HttpRequest, form: SignInForm) -> int:
     if staff is None:
         throttle.failed(ip, account)
         form.add_error(None, WRONG)
+        return 422
+    if isinstance(staff, Staff) and one_time_ended(staff):  # told to nobody who does not know it
+        throttle.failed(ip, account)
+        form.add_error(None, ENDED)
         return 422
     throttle.succeeded(ip, account)
     set_viewer(staff.pk)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from postern.mailboxes.models import SystemEmail
 from postern.people.handover import consent_of, end_handover, hand_over, in_force
 from postern.people.models import Handover, Staff
-from postern.people.staff import StaffRefused, add_staff, change_staff
+from postern.people.staff import StaffRefused, add_staff, change_staff, one_time_ended, renew_first
 from postern.web.base.toast import toast
 from postern.web.config.views import for_super
 from postern.web.inbox.views import person
@@ -56,9 +56,7 @@ def everybody(request: HttpRequest) -> HttpResponse:
             form = NewForm()
         except StaffRefused as refusal:
             form.add_error(refusal.field, str(refusal))
-    rows = Staff.objects.order_by("-is_active", "name")
-    context = {"rows": rows, "form": form, "made": made}
-    return _render(request, "config/administrators.html", bool(form.errors), page_title="Config", **context)
+    return _list(request, form, made)
 
 
 @for_super
@@ -70,6 +68,20 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and _changed(request, staff, form.cleaned_data, form):
         return _back(request, f"{staff.name} saved")
     return _page_of(request, staff, form)
+
+
+@for_super
+@require_POST
+def first_password(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give another first password, shown once, to somebody who never chose one of their own."""
+    staff = get_object_or_404(Staff, pk=pk)
+    try:
+        first = renew_first(by=person(request), staff=staff)
+    except StaffRefused as refusal:
+        form = ChangeForm({"name": staff.name, "title": staff.title, "role": staff.role}, instance=staff)
+        form.add_error(None, str(refusal))
+        return _page_of(request, staff, form)
+    return _list(request, NewForm(), (Staff.objects.get(pk=pk), first))
 
 
 @for_super
@@ -135,6 +147,12 @@ def _changed(request: HttpRequest, staff: Staff, changes: dict[str, Any], form: 
     return True
 
 
+def _list(request: HttpRequest, form: NewForm, made: tuple[Staff, str] | None) -> HttpResponse:
+    rows = Staff.objects.with_ended().order_by("-is_active", "name")
+    context = {"rows": rows, "form": form, "made": made}
+    return _render(request, "config/administrators.html", bool(form.errors), page_title="Config", **context)
+
+
 def _handover_form(by: Staff, owner: Staff, data: QueryDict | None = None) -> HandoverForm:
     form = HandoverForm(data)
     choice = form.fields["successor"]
@@ -147,6 +165,7 @@ def _page_of(
     request: HttpRequest, staff: Staff, form: forms.BaseForm, handing: HandoverForm | None = None
 ) -> HttpResponse:
     system = SystemEmail.current()
+    log = Handover.objects.filter(owner=staff).select_related("by", "successor")
     context = {
         "page_title": staff.name,
         "one": staff,
@@ -154,7 +173,9 @@ def _page_of(
         "handing": handing or _handover_form(person(request), staff),
         "consent": consent_of(staff),
         "in_force": in_force(staff),
-        "log": Handover.objects.filter(owner=staff).select_related("by", "successor"),
+        "log": log,
+        "was_reset": any(line.ground == Handover.Ground.PASSWORD for line in log),
+        "ended": one_time_ended(staff),
         "mails": system.sending and bool(system.smtp_host),
     }
     return _render(request, "config/administrator.html", bool((handing or form).errors), **context)

@@ -11,6 +11,11 @@ urlpatterns = [
     path("config/administrators/<int:pk>/", administrators.one, name="administrator"),
     path("config/administrators/<int:pk>/disable/", administrators.disable, name="administrator-disable"),
     path("config/administrators/<int:pk>/enable/", administrators.enable, name="administrator-enable"),
+    path(
+        "config/administrators/<int:pk>/first-password/",
+        administrators.first_password,
+        name="administrator-first-password",
+    ),
     path("config/administrators/<int:pk>/handover/", administrators.handover, name="handover"),
     path("config/administrators/<int:pk>/handover/end/", administrators.handover_end, name="handover-end"),
 ]

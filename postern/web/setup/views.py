@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from postern.people.models import Staff
+from postern.people.staff import first_of_all
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 DEMO_SALT = "postern demo sign-in"
@@ -58,7 +59,7 @@ def first_run(request: HttpRequest) -> HttpResponse:
         raise Http404
     form = FirstForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        staff = Staff.objects.create_staff(role=Staff.Role.SUPER, **form.cleaned_data)
+        staff = first_of_all(**form.cleaned_data)
         login(request, staff, backend=BACKEND)
         return redirect("profile-email")
     context = {"form": form, "page_title": "Welcome"}

@@ -16,11 +16,9 @@ PASSWORD = "a long pass phrase"
 
 @pytest.fixture
 def marta(db: None) -> Staff:
-    from postern.people.models import Staff
+    from tests.roles import hire
 
-    return Staff.objects.create_staff(
-        email="marta@northlink.example", name="Marta Lindqvist", password=PASSWORD
-    )
+    return hire(email="marta@northlink.example", name="Marta Lindqvist", password=PASSWORD)
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """Signing in: who gets in, who does not, and that a refusal tells a stranger nothing (S-097, S-098, S-103)."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.http import HttpResponse
 
 from postern.people.models import Staff
+from postern.people.shell import reset_password
 from postern.web.base import throttle
-from postern.web.base.signin import TOO_MANY, WRONG
+from postern.web.base.signin import ENDED, TOO_MANY, WRONG
+from tests.roles import hire
 from tests.web.browser import Browser
 
 PASSWORD = "a long pass phrase"  # conftest.py
@@ -45,9 +49,7 @@ def test_the_session_number_changes(client: Browser, marta: Staff) -> None:
 
 
 def test_every_refusal_is_the_same(client: Browser, marta: Staff) -> None:
-    Staff.objects.create_staff(
-        email="gone@northlink.example", name="Gone", password=PASSWORD, is_active=False
-    )
+    hire(email="gone@northlink.example", name="Gone", password=PASSWORD, is_active=False)
     bodies = set()
     for email, password in (
         (EMAIL, "wrong"),
@@ -61,6 +63,54 @@ def test_every_refusal_is_the_same(client: Browser, marta: Staff) -> None:
         bodies.add(re.sub(r'value="\w{64}"', "", text.replace(email, "")))
         assert not signed_in(client)
     assert len(bodies) == 1
+
+
+@pytest.fixture
+def one_time(client: Browser, marta: Staff, acting_as: Any) -> str:
+    """Marta's one-time password, of which the three days are over."""
+    with acting_as("owner"):
+        first = reset_password(marta)
+    with acting_as("superuser"):
+        Staff.objects.filter(pk=marta.pk).update(one_time_until=Now() - timedelta(seconds=1))
+    return first
+
+
+@pytest.mark.rule("S-097")
+def test_s097_only_who_knows_it_is_told_that_a_one_time_password_has_ended(
+    client: Browser, marta: Staff, one_time: str
+) -> None:
+    told = attempt(client, password=one_time)
+    assert told.status_code == 422 and ENDED in told.content.decode() and not signed_in(client)
+    bodies = set()
+    for email, password in ((EMAIL, "wrong"), (EMAIL, PASSWORD), ("nobody@northlink.example", one_time)):
+        answer = attempt(client, email, password)
+        text = answer.content.decode()
+        assert answer.status_code == 422 and WRONG in text and "one-time" not in text.lower()
+        bodies.add(re.sub(r'value="\w{64}"', "", text.replace(email, "")))
+        assert not signed_in(client)
+    assert len(bodies) == 1
+
+
+@pytest.mark.rule("S-097")
+def test_s097_one_that_has_ended_counts_among_the_guesses(client: Browser, one_time: str) -> None:
+    statuses = [attempt(client, password=one_time).status_code for _ in range(throttle.BY_BOTH.failures + 1)]
+    assert statuses == [422] * throttle.BY_BOTH.failures + [429]
+
+
+def test_until_then_it_opens_the_page_to_choose_another(
+    client: Browser, marta: Staff, one_time: str, acting_as: Any
+) -> None:
+    def ends_in(seconds: int) -> None:
+        with acting_as("superuser"):
+            Staff.objects.filter(pk=marta.pk).update(one_time_until=Now() + timedelta(seconds=seconds))
+
+    ends_in(60)
+    assert attempt(client, password=one_time).status_code == 302 and signed_in(client)
+    assert client.get("/first-password/").status_code == 200
+    ends_in(-1)  # the page stayed open
+    assert client.get("/messages/inbox/").headers["Location"] == "/first-password/"
+    assert client.get("/first-password/").headers["Location"] == "/sign-in/" and not signed_in(client)
+    assert Staff.objects.get(pk=marta.pk).check_password(one_time)
 
 
 @pytest.mark.parametrize("email", [EMAIL, "nobody@northlink.example"])
