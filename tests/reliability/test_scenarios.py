@@ -1,5 +1,8 @@
 """The same scenarios on four servers end in equal state (R-025), each by the capabilities it has.
 
+Among the rows are folders made anew (R-013), letters under two labels (R-019), shared and missing Message-IDs (R-020),
+wishes about dates and flags (R-021) and names of folders (R-023).
+
 Every row runs on the demo's own server. `./dev test` adds every eighth on Dovecot and every thirtieth on each other;
 `.ci/run` another share each time (POSTERN_SHARE=k/n); `./dev soak` all on all.
 """
