@@ -121,6 +121,10 @@ def open_folder(
     if folder.uidvalidity is None and not folder.rematching:
         fresh = Remembered(said.uidvalidity, following, following, exists=said.exists)
         return Opening(Case.FIRST, _history(fresh, wishes))
+    if folder.uidvalidity != said.uidvalidity and _never_held_a_letter(folder):
+        # Courier 5.0 numbers such an INBOX anew at each look. Nothing is to be matched; all that lies there is new,
+        # whatever its date: a letter moved here from elsewhere, or a server whose clock is late.
+        return Opening(Case.KNOWN, _history(replace(folder, uidvalidity=said.uidvalidity, modseq=0), wishes))
     if anew or folder.uidvalidity != said.uidvalidity:
         since = min(window, wishes.historic_since) if wishes.historic_since else window
         fresh = Remembered(said.uidvalidity, following, following, since, False, said.exists, True)
@@ -130,6 +134,15 @@ def open_folder(
         back = replace(folder, next_uid=following, first_uid=min(folder.first_uid, following), modseq=0)
         return Opening(Case.REWOUND, _history(back, wishes))
     return Opening(Case.KNOWN, _history(folder, wishes))
+
+
+def _never_held_a_letter(folder: Remembered) -> bool:
+    return (
+        folder.uidvalidity is not None
+        and folder.next_uid == 1
+        and not folder.exists
+        and not folder.rematching
+    )
 
 
 def numbered_anew(

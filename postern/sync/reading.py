@@ -56,6 +56,7 @@ class Reading:
         self._store = keeper
         self._bringing = Bringing(session, keeper, place.row, self.memory, self.progress)
         self._following = Following(session, keeper, place.row, self.memory, self.fetch_missing)
+        self._readonly = True
         self._history: list[int] | None = None
         self._pass = HISTORY_PASS
         self._not_before: datetime | None = None
@@ -81,9 +82,19 @@ class Reading:
         return same and (said.highestmodseq or 0) <= self.seen[3]
 
     async def look(self) -> Selected:
-        """Open the folder read-only: not even \\Recent is touched. A server with QRESYNC tells the changes."""
+        """Open the folder read-only: not even \\Recent is touched. A server with QRESYNC tells the changes.
+
+        Some servers do not know EXAMINE (Dovecot's imapc has a workaround for them); they are asked by SELECT.
+        """
         known = Known(self.state.uidvalidity, self.state.modseq) if self.state.uidvalidity else None
-        return await self._session.select(self.name, readonly=True, known=known)
+        try:
+            return await self._session.select(self.name, readonly=self._readonly, known=known)
+        except MailError as error:
+            if self._session.closed or error.code != "server_refused" or not self._readonly:
+                raise
+        selected = await self._session.select(self.name, known=known)
+        self._readonly = False
+        return selected
 
     def as_left(self, selected: Selected) -> bool:
         """True when nothing happened since the last `read`."""

@@ -1,7 +1,11 @@
 """The same scenarios on four servers end in equal state (R-025), each by the capabilities it has.
 
+Among the rows are folders made anew (R-013), letters under two labels (R-019), shared and missing Message-IDs (R-020),
+wishes about dates and flags (R-021) and names of folders (R-023).
+
 Every row runs on the demo's own server. `./dev test` adds every eighth on Dovecot and every thirtieth on each other;
-`.ci/run` another share each time (POSTERN_SHARE=k/n); `./dev soak` all on all.
+`.ci/run` another share each time (POSTERN_SHARE=k/n); `./dev soak` all on all, and prints for each row which way of
+learning changes each server was asked by.
 """
 
 from __future__ import annotations
@@ -62,7 +66,8 @@ def _play(
         record_property("not run", f"{row.name} on {kind}: {reason}")
         return None
     user = f"s{number:03}@example.test"
-    record_property("ladder", f"{kind}: {_rung(server, kind, acting_as)}")
+    rung = _rung(server, kind, acting_as)
+    record_property("ladder", f"{row.name:56} {kind:8} {rung}" if SOAK else f"{kind}: {rung}")
     world = World.open(server, kind, user, acting_as)
     try:
         row.do(world)

@@ -308,7 +308,8 @@ class World:
 
     def _sighting(self, row: Sighting) -> str:
         subject = row.message.subject if row.message else "nothing"
-        state = "gone" if row.gone_at else f"flags {row.flags}"
+        # The flags of what was left out are nobody's business: not every server tells them again.
+        state = "gone" if row.gone_at else f"flags {row.flags if row.message else ''}"
         return f"ledger {row.folder.role}: {row.outcome} {row.reason} {subject}, {state}"
 
     def accounted(self) -> list[str]:

@@ -162,6 +162,38 @@ def test_a_uidnext_that_lags_costs_no_second_download(box, liar, read):
     assert box.subjects(gone_at=None) == numbered(1, 2)
 
 
+@pytest.mark.rule("R-013")
+def test_an_inbox_that_never_held_a_letter_may_be_numbered_anew_at_each_look(box, liar, read):
+    """Courier 5.0: the letters that come are new, also one from years ago that somebody moved here."""
+    for uidvalidity in range(7, 15):  # oftener than three times a day
+        liar.uidvalidity = uidvalidity
+        read()
+    liar.uidvalidity = 15
+    liar.add(1, letter("number 1"), date=TODAY - timedelta(days=4000))
+    liar.add(2, letter("number 2"))
+    read()
+    assert box.subjects() == numbered(1, 2)
+    liar.uidvalidity = 16
+    read()
+    assert box.subjects() == box.subjects(gone_at=None) == numbered(1, 2)
+
+
+@pytest.mark.rule("R-013")
+def test_an_emptied_inbox_that_is_numbered_anew_is_matched_from_its_beginning_only(box, liar, read):
+    """It held letters before: what an administrator restores from years ago is no news."""
+    read()
+    liar.add(1, letter("number 1"))
+    read()
+    del liar.letters[1]
+    liar.uidnext = 2
+    read()
+    read()
+    liar.uidvalidity, liar.uidnext = 8, -1
+    liar.add(1, letter("from years ago"), date=TODAY - timedelta(days=4000))
+    read()
+    assert box.subjects() == numbered(1)
+
+
 @pytest.mark.rule("I7")
 def test_a_listing_that_contradicts_the_count_marks_nothing(box, liar, read):
     read()

@@ -290,3 +290,31 @@ def test_a_letter_that_the_server_refuses_to_hand_over_holds_no_other_up(story, 
         assert watcher.backoff.failures <= 4
 
     story(server, scene, backoff=quick())
+
+
+@pytest.mark.parametrize("words", [b"BAD what is EXAMINE?", b"NO not here"])
+def test_a_server_without_examine_is_asked_by_select(story, words):
+    server = Teller(refused={"EXAMINE": words})
+    server.tells = server.honestly
+
+    async def scene(box, watcher):
+        await until(in_sync(box))
+        assert server.asked["EXAMINE"] == 2, "once for each folder of a connection"
+        server.add(letter("in"))
+        server.add(letter("out"), "Sent")
+        watcher.wake.set()
+        await until(lambda: sorted(box.subjects()) == ["in", "out"])
+        assert server.asked["EXAMINE"] == 2
+        assert watcher.backoff.failures == 0
+
+    story(server, scene)
+
+
+def test_a_folder_that_opens_neither_way_is_told(story):
+    server = Teller(refused={"EXAMINE": b"NO not here", "SELECT": b"NO nor so"})
+
+    async def scene(box, watcher):
+        await until(lambda: box.health.code == "server_refused")
+        assert (await asyncio.to_thread(lambda: box.health.server_text)) == "nor so"
+
+    story(server, scene)
