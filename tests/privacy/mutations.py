@@ -39,6 +39,12 @@ MESSAGE = "mail/models/message.py"
 WALL, MODEL = "mail/wall.py", ("tests/privacy/test_model.py",)
 _OWN_MAILBOX = "EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready)"
 _INCOMING, _CUSTOMERS = "(n < 2 OR NOT r.incoming_only)", "(n % 2 = 0 OR NOT r.customers_only)"
+STAFF, _STAFF_TESTS = "mail/staffwall.py", ("tests/mail/test_staffwall.py",)
+OUT, AUTHORS, SIGN_IN = (
+    "mail/outwall.py",
+    ("tests/outbox/test_authors.py",),
+    ("tests/web/base/test_signin.py",),
+)
 ACTIONS, DELIVERY = "mail/actions.py", "outbox/models.py"
 BEHALF = ("tests/outbox/test_behalf.py", "tests/outbox/test_behalf_endings.py", "tests/api/test_behalf.py")
 MUTANTS = [
@@ -162,6 +168,20 @@ MUTANTS = [
     Mutant(WALL, f"r.may_reply AND {_INCOMING} AND", "r.may_reply AND", MODEL),
     Mutant(WALL, f"r.may_reply AND {_INCOMING} AND {_CUSTOMERS}", f"r.may_reply AND {_INCOMING}", MODEL),
     Mutant(WALL, "WHERE s.is_active AND s.id = (", "WHERE s.id = (", ("tests/privacy/test_context.py",)),
+    # Who makes an account and whose password ends, and who wrote what in whose name.
+    Mutant(
+        STAFF, "made bigint;\nBEGIN\n  IF NOT app.is_super() OR", "made bigint;\nBEGIN\n  IF", _STAFF_TESTS
+    ),
+    Mutant(STAFF, "IF EXISTS (SELECT FROM people_staff) THEN", "IF false THEN", _STAFF_TESTS),
+    Mutant(STAFF, "BEGIN\n  IF NOT app.is_super() THEN", "BEGIN\n  IF false THEN", _STAFF_TESTS),
+    Mutant(STAFF, "is_active AND must_change_password\n", "is_active\n", _STAFF_TESTS),
+    Mutant(STAFF, "owner_id = who AND ground = 'password')", "false)", _STAFF_TESTS),
+    Mutant(STAFF, "AND NOT EXISTS (SELECT FROM mailboxes_mailbox WHERE owner_id = who)", "", _STAFF_TESTS),
+    Mutant(OUT, "IF (NEW.author_id, NEW.created_at) <> (OLD.author_id, OLD.created_at)", "IF false", AUTHORS),
+    Mutant(OUT, "IF OLD.state IN ('sending', 'accepted') THEN", "IF false THEN", AUTHORS),
+    Mutant(OUT, "ELSIF OLD.author_id IS DISTINCT FROM app.me() THEN", "ELSIF false THEN", AUTHORS),
+    Mutant("web/base/signin.py", "one_time_ended(staff):", "not staff:", SIGN_IN),
+    Mutant("web/base/first.py", "if one_time_ended(staff):", "if False:", SIGN_IN),
 ]
 
 

@@ -16,6 +16,7 @@ from postern.mailboxes.models import Folder, Mailbox
 from postern.people.models import Address, Customer, Staff
 from tests.api.caller import Caller
 from tests.web.browser import Browser
+from tests.world import make_folder, make_mailbox
 
 WORD = "fjord"
 """Is in every letter."""
@@ -34,6 +35,19 @@ class Person:
     deny: set[str] = field(default_factory=set)
     browser: Browser = field(default_factory=Browser)
     program: Caller = field(default_factory=Caller)
+
+
+def enter(name: str, place: str) -> Person:
+    """Somebody new with a mailbox of their own, signed in; dora is a super-administrator. The caller is the superuser."""
+    role = "super" if name == "dora" else "admin"
+    staff = Staff.objects.create_staff(
+        email=f"{name}@{place}.isp.example", name=name.title(), password=None, role=role
+    )
+    box = make_mailbox(staff)
+    person = Person(staff, box, make_folder(box), make_folder(box, Folder.Role.SENT))
+    person.browser.force_login(staff)
+    person.program = Caller(staff)
+    return person
 
 
 @dataclass(eq=False)
