@@ -118,11 +118,7 @@ def test_s066_sync_lets_go_of_a_disabled_persons_mailbox_at_once(box, dovecot, a
         async with supervising() as supervisor:
             await until(in_sync(box))
             await asyncio.to_thread(disable)
-<<<<<<< HEAD
             await until(lambda: not (supervisor._watchers or supervisor.leases.held), 8)
-=======
-            await until(lambda: not supervisor._watchers and not supervisor.leases.held, 8)
->>>>>>> h-sync
 
     asyncio.run(story())
     assert box.health.code == "disabled" and "Enter the password again" in in_words(box.health).fix
