@@ -9,10 +9,13 @@ from postern.mime.charset import decode
 from postern.mime.words import decode_words
 
 MAX_PARAMETERS = 200
-_TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+*-]{1,100})\s*/\s*([A-Za-z0-9!#$&^_.+*-]{1,100})")
+_TYPE_TEXT = r"\s*+([A-Za-z0-9!#$&^_.+*-]{1,100}+)\s*+/\s*+([A-Za-z0-9!#$&^_.+*-]{1,100}+)"
+_TYPE = re.compile(_TYPE_TEXT)
 _PARAMETER = re.compile(r""";\s*([^\s=;"]{1,100})\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))""", re.DOTALL)
 # A type with one plain parameter: nearly all of them.
-_ONE = re.compile(r"""[^;"]*+; *+([A-Za-z-]{1,30}+)=(?:"([^"\\]++)"|([A-Za-z0-9._-]++)) *+""")
+_ONE_TEXT = r"""[^;"]*+; *+([A-Za-z-]{1,30}+)=(?:"([^"\\]++)"|([A-Za-z0-9._-]++)) *+"""
+_ONE = re.compile(_ONE_TEXT)
+_TYPE_AND_ONE = re.compile(_TYPE_TEXT + _ONE_TEXT)
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*?)$")
 _BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -25,6 +28,9 @@ def content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def _content_type(header: str) -> tuple[str, dict[str, str]]:
+    if both := _TYPE_AND_ONE.fullmatch(header):
+        first, second, name, quoted, bare = both.groups()
+        return f"{first}/{second}".lower(), {name.lower(): quoted if bare is None else bare}
     found = _TYPE.match(header)
     kind = f"{found[1]}/{found[2]}".lower() if found else ""
     return kind, parameters(header) if ";" in header else {}

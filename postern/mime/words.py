@@ -11,6 +11,8 @@ _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _WORD = re.compile(r"=\?([^?*\s]{1,60}+)(?:\*[^?\s]{0,20}+)?\?([bBqQ])\?([^?\s]*+)\?=")
 _B64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 _NOT_B64 = re.compile(r"[^A-Za-z0-9+/]")
+_CUT = re.compile(r"=[^?]?\?|==")  # an escape that ends in the middle, in texts of Q joined by question marks
+_MANY = 4  # from so many words on it pays to decode those of one kind together
 
 
 def one_line(text: str) -> str:
@@ -56,6 +58,8 @@ def _words(value: str) -> tuple[list[tuple[str, str, bytes]], str]:
     """(what stands before it, charset, bytes) of each encoded word, found without going back; and the rest."""
     usual = _WORD.split(value)
     if len(usual) // 4 == value.count("=?"):  # every one is as it should be
+        if len(usual) > 4 * _MANY and (text := _one_text(usual)):
+            return [(usual[0], usual[1], _payload(text, "Q", usual[1]))], usual[-1]
         cut = zip(usual[0::4], usual[1::4], usual[2::4], usual[3::4], strict=False)
         return [
             (between, charset, _payload(text, coding, charset)) for between, charset, coding, text in cut
@@ -82,6 +86,14 @@ def _words(value: str) -> tuple[list[tuple[str, str, bytes]], str]:
             position = end + 2
         start = value.find("=?", end + 2)
     return found, value[position:]
+
+
+def _one_text(usual: list[str]) -> str:
+    """The text of all words in one, if they are of one charset, in Q, and neighbours; else ''."""
+    if len(set(usual[1::4])) > 1 or not set(usual[2::4]) <= {"q", "Q"} or "".join(usual[4:-1:4]).strip():
+        return ""
+    texts = "?".join(usual[3::4])  # none of them holds one
+    return texts.replace("?", "") if texts.isascii() and not _CUT.search(f"{texts}?") else ""
 
 
 def _payload(text: str, coding: str, charset: str) -> bytes:
