@@ -6,12 +6,12 @@ from functools import lru_cache
 
 import idna
 
-from postern.mime.words import decode_words, one_line
+from postern.mime.words import BLANK, decode_words, one_line
 
 # One recipient of a plain list, with its comma: bare, named, named in quotes without backslashes, or only a name.
 _BARE = r'[^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++'
 _ANGLE = r'[^\s<>@"(),;:\\]++@[^\s<>@"(),;:\\]++'
-_NAME = r'(?:[^"(),;:<>@\\=]++|=\?[^?\s]{1,75}+\?[bBqQ]\?[^?\s]*+\?=|=)'
+_NAME = rf'(?:[^"(),;:<>@\\=]++|=\?[^?{BLANK}]{{1,75}}+\?[bBqQ]\?[^?{BLANK}]*+\?=|=)'
 _LISTED = re.compile(
     rf'\s*+(?:({_BARE})|"([^"\\]*+)"\s*+<({_ANGLE})>|({_NAME}*+)(?:<({_ANGLE})>)?+)\s*+(?:,|\Z)', re.DOTALL
 )

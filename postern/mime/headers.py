@@ -43,16 +43,11 @@ class Headers:
     __slots__ = ("_first", "fallback", "repeated")
 
     def __init__(self, fields: list[tuple[str, str]] | None = None, fallback: str = "") -> None:
-        self._first = {name.lower(): value for name, value in fields} if fields else {}
+        self._first: dict[str, str] = {}
         self.fallback = fallback
         self.repeated: dict[str, list[str]] = {}  # every value of each name that more than one field has
-        if fields and len(self._first) < len(fields):
-            self._repeat(fields)
-
-    def _repeat(self, fields: list[tuple[str, str]]) -> None:
         first, repeated = self._first, self.repeated
-        first.clear()
-        for name, value in fields:
+        for name, value in fields or ():
             name = name.lower()
             if name not in first:
                 first[name] = value

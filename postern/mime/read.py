@@ -105,13 +105,13 @@ def _head(headers: Headers, defects: list[str]) -> dict[str, Any]:
     if not headers.names():
         defects.append("no headers")
     date_text = headers.get("date")
-    sender = _people(headers, "sender")
+    author, sender = headers.text("from"), _people(headers, "sender")
     date = read_date(date_text)
     if date_text and date is None:
         defects.append("date unreadable")
     return {
         "subject": headers.get("subject"),
-        "from_": tuple(parse_addresses(headers.text("from"))),
+        "from_": tuple(parse_addresses(author)),
         "sender": sender[0] if sender else None,
         "reply_to": _people(headers, "reply-to"),
         "to": _people(headers, "to"),
@@ -122,7 +122,7 @@ def _head(headers: Headers, defects: list[str]) -> dict[str, Any]:
         "message_id": next(iter(_ids(headers.text("message-id"))), ""),
         "in_reply_to": _ids(headers.text("in-reply-to")),
         "references": _ids(" ".join(headers.texts("references")) if "references" in headers else ""),
-        "automatic": _automatic(headers),
+        "automatic": _automatic(headers, author),
     }
 
 
@@ -157,7 +157,7 @@ def _ids(value: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _automatic(headers: Headers) -> str:
+def _automatic(headers: Headers, author: str) -> str:
     """Why nothing should answer this letter by itself (RFC 3834); '' for a person's letter."""
     if headers.any_of(_TELLING):
         submitted = headers.get("auto-submitted").partition(";")[0].strip().lower()
@@ -170,9 +170,8 @@ def _automatic(headers: Headers) -> str:
                 return reason
     if headers.text("return-path").strip() == "<>":
         return "empty return path"
-    sender = headers.text("from")
-    folded = sender.casefold()  # three names at every place of it are slow to look for
-    robot = ("daemon@" in folded or "postmaster@" in folded) and _ROBOT.search(sender)
+    folded = author.casefold()  # three names at every place of it are slow to look for
+    robot = ("daemon@" in folded or "postmaster@" in folded) and _ROBOT.search(author)
     return "mailer daemon" if robot else ""
 
 

@@ -98,6 +98,8 @@ def read_rtf(rtf: bytes) -> tuple[str, bool]:
     """(html or text, is html): html when Outlook wrapped html into the RTF, else the text alone. Never raises."""
     reader = _Reader(html=_HTML in rtf[:4096])
     for token in islice(_TOKEN.finditer(rtf), MAX_TOKENS):
+        if (word := token[1]) and word not in _KNOWN_WORDS and not reader.star:
+            continue
         reader.take(token)
         if len(reader.stack) > MAX_DEPTH:
             break
@@ -127,7 +129,7 @@ class _Reader:
             self._sign(token[4])
         elif kind == 3:
             self._bytes(bytes.fromhex(token[3].decode()))
-        elif kind and (star or token[1] in _KNOWN_WORDS):
+        elif kind:
             self._word(token[1], token[2], star)
 
     def _sign(self, sign: bytes) -> None:

@@ -203,6 +203,8 @@ def test_06_meta_bom_and_fallback() -> None:
     assert letter("Subject: x", "Überraschung für Köln, schöne Grüße".encode("cp1252")).text.startswith(
         "Überr"
     )
+    for text, charset in (("Intel® in Köln, größer: Nägel™.", "cp1252"), ("привет® мир, как дела", "cp1251")):
+        assert letter("Subject: x", text.encode(charset)).text == text
 
 
 # 7. Boundaries
