@@ -1,23 +1,19 @@
 """Yesterday's backup is put in place, and the mail server is as it is today: everything is here once (R-012)."""
 
-import shutil
-import tempfile
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from postern.mail.access import at_mailbox
 from postern.mail.models import Errand, Message
 from postern.project import backup
-from postern.project.database import Server, connection_settings, prepare
 from postern.project.processes import migrate_in_child
 from postern.sync.memory import Memories
 from postern.sync.reconcile import reconcile
 
 from .box import USER, letter
+from .elsewhere import second_installation
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.rule("R-012")]
 
@@ -25,24 +21,14 @@ pytestmark = [pytest.mark.dovecot, pytest.mark.rule("R-012")]
 @pytest.fixture
 def restored(monkeypatch):
     """Put a backup into a new installation and let everything after work there."""
-    place = Path(tempfile.mkdtemp(prefix="postern-"))
-    place.chmod(0o755)  # PostgreSQL is another user and must get through
-    before = dict(connections.databases["default"])
-    with Server(place / "data", fast=True) as server:
-        prepare(server)
+    with second_installation(monkeypatch, fast=True) as (_, turn):
 
-        def turn(file):
-            monkeypatch.delenv("POSTERN_DATABASE_URL", raising=False)
-            monkeypatch.setenv("POSTERN_DATA_DIR", str(place / "data"))
+        def put(file):
+            turn()
             backup.restore(file, force=False)
             migrate_in_child()
-            connections.close_all()
-            connections.databases["default"].update(connection_settings("superuser"))
 
-        yield turn
-        connections.close_all()
-        connections.databases["default"].update(before)
-    shutil.rmtree(place)
+        yield put
 
 
 def test_the_next_visit_brings_what_came_since_and_nothing_twice(box, dovecot, restored, tmp_path):
