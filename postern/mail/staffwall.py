@@ -5,7 +5,7 @@ before anything else; or as the first of all. Nobody's password, sign-in address
 (rule S-134). Applied with the rest of the wall (postern.mail.wall); told in docs/decisions/0016-forgotten-passwords.md.
 """
 
-from postern.people.models import ONE_TIME_HOURS
+from postern.people.onetime import ONE_TIME_HOURS
 
 FUNCTIONS = f"""
 -- A super-administrator changes somebody's name, title, role, or whether they may sign in; NULL leaves it as it is.

@@ -13,8 +13,6 @@ from django.utils.crypto import salted_hmac
 
 from postern.mime.addresses import normalise
 
-ONE_TIME_HOURS = 72
-"""How long a password works that somebody else knows, by the database's clock."""
 ENDED = Q(must_change_password=True, one_time_until__lte=Now())
 
 

@@ -11,7 +11,8 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from postern.people.models import ONE_TIME_HOURS, Handover, Staff, Token
+from postern.people.models import Handover, Staff, Token
+from postern.people.onetime import ONE_TIME_HOURS
 from postern.people.tokens import make_token
 
 _WAS_RESET = (

@@ -40,7 +40,8 @@ SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE mail_digest FORCE ROW LEVEL SECURITY;
 ALTER TABLE mail_opening FORCE ROW LEVEL SECURITY;
 ALTER TABLE outbox_delivery FORCE ROW LEVEL SECURITY;
-DELETE FROM procrastinate_jobs WHERE task_name IN ('send', 'recover', 'tidy', 'heal', 'digest');
+-- A notice that waited to be mailed may have been since; it stands as a page at the next sign-in anyhow.
+DELETE FROM procrastinate_jobs WHERE task_name IN ('send', 'tell', 'recover', 'tidy', 'heal', 'digest');
 UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL WHERE status = 'doing';
 DELETE FROM procrastinate_workers;
 """

@@ -131,6 +131,7 @@ def test_text_that_cannot_be_stored_is_refused_by_field(scene, mark):
     assert "html" in told["fields"]
 
 
+@pytest.mark.rule("S-120")
 @pytest.mark.parametrize(
     "query",
     [

@@ -344,6 +344,7 @@ def test_09_no_headers_at_all() -> None:
     assert read(b"") == Letter(defects=("no headers",))
 
 
+@pytest.mark.rule("S-046")
 def test_09_duplicates_use_the_first() -> None:
     found = letter(
         "From: a@b.c\nFrom: e@vil.org\nSubject: one\nSubject: two\nDate: 1 Jan 2020 00:00 +0000\nDate: x"

@@ -28,7 +28,7 @@ PASSWORD = "the password in the mailbox"
 def full(db, acting_as) -> Iterator[None]:
     """Two owners with mail, letters on their way, a saved password, a running test and a sign-in."""
     from django.contrib.sessions.models import Session
-    from django.db import connections
+    from django.db import connection, connections
 
     from postern.mailboxes.models import Mailbox, Probe, Secret
     from postern.mailboxes.secrets import store_probe_secret, store_secret
@@ -41,6 +41,7 @@ def full(db, acting_as) -> Iterator[None]:
             store_secret(box, Secret.Field.IMAP, PASSWORD)
             _mail(box, number * 3)
             _letters(box, staff)
+            connection.cursor().execute("SELECT app.tell(%s, 'A colleague reads along.')", [staff.pk])
         probe = Probe.objects.create(
             staff=staff,
             kind="imap",
@@ -102,6 +103,19 @@ def target(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[]
             monkeypatch.setenv("POSTERN_DATA_DIR", str(place / "data"))
 
         yield turn
+
+
+@pytest.mark.rule("R-012")
+def test_a_notice_is_not_mailed_again_and_still_stands_as_a_page(full, target, place):
+    file = place / "postern.backup"
+    waiting = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'tell'"
+    assert rows(waiting) == [(2,)]
+    backup.dump(file)
+    target()
+    backup.restore(file, force=False)
+    assert rows(waiting) == [(0,)]
+    shown = "SELECT n.text, s.has_notice FROM people_notice n JOIN people_staff s ON s.id = n.staff_id"
+    assert rows(shown) == [("A colleague reads along.", True)] * 2
 
 
 def as_sql(file: Path) -> str:

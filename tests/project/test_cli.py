@@ -25,6 +25,14 @@ def test_every_command_of_the_parser_is_carried_out_by_something():
     assert verbs() == set(VERBS)
 
 
+def test_the_commands_that_set_django_up_themselves_can_be_read_before():
+    """`postern up` cannot start where one of them touches a model while it is read."""
+    alone = ("migrate", "backup", "demo")
+    reading = "; ".join(f"import postern.project.commands.{name}" for name in alone)
+    done = subprocess.run([sys.executable, "-c", reading], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("argument", [[], ["--help"]])
 def test_help_names_each_command_and_where_things_are(argument, capsys):
     with pytest.raises(SystemExit) if argument else _nothing():

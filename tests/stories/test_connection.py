@@ -173,6 +173,7 @@ def test_row_10_load_selects_the_sent_folder_by_itself(marta, small):
     assert {"INBOX", "Drafts", "Trash", "Junk"}.isdisjoint(name for name, _ in offered)
 
 
+@pytest.mark.rule("R-023")
 @pytest.mark.story(10)
 @pytest.mark.parametrize("name", ["INBOX", "Drafts", "Trash", "Junk"])
 def test_row_10_a_folder_that_cannot_be_the_sent_one_is_refused(marta, name):
@@ -205,6 +206,7 @@ def test_row_11_no_encryption_only_for_a_host_the_operator_allows(marta):
     )
 
 
+@pytest.mark.rule("S-039")
 @pytest.mark.story(12)
 def test_row_12_an_unknown_certificate_is_refused_unless_it_is_pinned_and_a_change_stops(
     office, marta, small
@@ -238,6 +240,7 @@ def test_row_12_an_unknown_certificate_is_refused_unless_it_is_pinned_and_a_chan
     marta.sees("After the change")
 
 
+@pytest.mark.rule("S-039")
 @pytest.mark.story(12)
 def test_row_12_a_changed_certificate_of_the_smtp_server_stops_sending_and_is_accepted_by_hand(
     office, marta, greta

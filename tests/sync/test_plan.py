@@ -245,6 +245,7 @@ def test_read_elsewhere_is_skipped_and_said(unread_only, rematching, flags, expe
     assert (uids(done.fetch), uids(done.recognise), done.skipped) == expected
 
 
+@pytest.mark.rule("R-021")
 @pytest.mark.parametrize(
     ("moment", "inside"),
     [

@@ -1,6 +1,9 @@
 """Load and the tests of a connection: steps as they happen, one fix, the password forgotten."""
 
 import asyncio
+import contextlib
+import imaplib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +16,7 @@ from postern.sync.fixes import suggest
 from postern.sync.probe import suggested_sent
 from postern.sync.store import Store, waiting
 from postern.wire.errors import MailError
+from postern.wire.imap import Session
 
 from .box import USER, letter
 
@@ -91,6 +95,33 @@ def test_a_missing_sent_folder_offers_the_right_one(tried):
         "value": "Sent",
         "text": "“Sent” looks right.",
     }
+
+
+@pytest.mark.dovecot
+@pytest.mark.rule("R-023")
+@pytest.mark.parametrize(
+    ("use", "word"), [("\\Drafts", "drafts"), ("\\Trash", "deleted"), ("\\Junk", "junk"), ("\\All", "all")]
+)
+def test_a_folder_of_a_harmless_name_that_the_server_uses_otherwise_is_refused(
+    tried, dovecot, monkeypatch, use, word
+):
+    with contextlib.suppress(imaplib.IMAP4.error):  # a test before this one made it
+        dovecot.create_folder(USER, "Ablage")
+    list_folders = Session.list_folders
+
+    async def used(session):
+        return [
+            replace(one, special_use=use) if one.name == "Ablage" else one
+            for one in await list_folders(session)
+        ]
+
+    assert tried(sent_folder="Ablage").state == "works"
+    monkeypatch.setattr(Session, "list_folders", used)
+    done = tried(sent_folder="Ablage")
+    assert (done.state, done.result["code"]) == ("failed", "folder_missing"), done.result
+    assert word in done.result["message"] and "Load" in done.result["fix"]["text"]
+    offered = {row["name"]: row["refused"] for row in tried("load").result["folders"]}
+    assert word in offered["Ablage"] and not offered["Sent"]
 
 
 @pytest.mark.dovecot

@@ -253,6 +253,18 @@ def test_a_strangers_subject_is_no_formula_in_the_file(office: Office) -> None:
     assert row[4] == "'=HYPERLINK(1)" and row[5] == "'@cmd"
 
 
+@pytest.mark.rule("S-120")
+def test_a_file_ends_after_so_many_lines_and_says_so(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postern.web.profile.readerlog.MOST_LINES", 2)
+    for name in ("known", "unknown", "bare"):
+        browser_of(office.elena).get(f"/messages/inbox/{office.mail[name].pk}/")
+    answer = browser_of(office.marta).get("/profile/reader-log.csv").content.decode("utf-8-sig")
+    [_, *rows, last] = csv.reader(io.StringIO(answer))
+    assert len(rows) == 2 and last == [
+        "Older lines are left out after 2. Choose a shorter period to see them."
+    ]
+
+
 def _trap() -> bytes:
     from tests.web.office import letter
 

@@ -161,6 +161,7 @@ def test_a_setting_that_is_no_host_is_said_at_once() -> None:
         Policy.from_setting("mail lan")
 
 
+@pytest.mark.rule("R-031")
 @pytest.mark.parametrize(
     ("errno", "temporary"), [(socket.EAI_AGAIN, True), (socket.EAI_NONAME, False), (socket.EAI_FAIL, False)]
 )
@@ -173,6 +174,7 @@ def test_a_name_nobody_knows(monkeypatch: pytest.MonkeyPatch, errno: int, tempor
     assert (error.code, error.temporary) == ("host_not_found", temporary)
 
 
+@pytest.mark.rule("R-031")
 def test_a_slow_name_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(0.4))
     with pytest.raises(MailError) as caught:
@@ -206,6 +208,7 @@ def test_nobody_answers() -> None:
     assert (caught.value.code, caught.value.temporary) == ("connect_failed", True)
 
 
+@pytest.mark.rule("R-031")
 def test_a_dead_address_does_not_hold_up_the_next() -> None:
     async def scenario() -> str:
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
@@ -220,6 +223,7 @@ def test_a_dead_address_does_not_hold_up_the_next() -> None:
     assert asyncio.run(scenario()) == "127.0.0.1"
 
 
+@pytest.mark.rule("R-031")
 def test_a_silent_address_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     from postern.wire import endpoint as module
 

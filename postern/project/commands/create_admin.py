@@ -8,7 +8,8 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from postern.people.models import ONE_TIME_HOURS, Staff
+from postern.people.models import Staff
+from postern.people.onetime import ONE_TIME_HOURS
 from postern.people.shell import engage
 
 

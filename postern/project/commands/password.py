@@ -5,7 +5,8 @@ from argparse import Namespace
 
 from postern.mailboxes.models import SystemEmail
 from postern.mime.addresses import normalise
-from postern.people.models import ONE_TIME_HOURS, Staff
+from postern.people.models import Staff
+from postern.people.onetime import ONE_TIME_HOURS
 from postern.people.shell import reset_password
 
 

@@ -85,6 +85,7 @@ def test_names_in_many_languages(sent: str, trash: str, delimiter: str | None) -
     assert name(choose_trash_folder(listed)) == trash
 
 
+@pytest.mark.rule("R-023")
 @pytest.mark.parametrize(
     ("chosen", "word"),
     [

@@ -1,0 +1,65 @@
+"""What a mail server says is shown as its words: text, never a link or markup, wherever a page repeats it (S-041)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from postern.mailboxes.models import MailboxHealth, Probe
+from postern.outbox.models import Delivery
+from tests.web.browser import Browser
+from tests.web.office import Office, furnish
+
+pytestmark = pytest.mark.rule("S-041")
+SAYS = '[ALERT] click <a href="https://evil.example/pay">here</a> or https://evil.example/again'
+SHOWN = (
+    "click &lt;a href=&quot;https://evil.example/pay&quot;&gt;here&lt;/a&gt; or https://evil.example/again"
+)
+
+
+@pytest.fixture
+def office(db: None, acting_as: Any) -> Office:
+    return furnish(acting_as)
+
+
+def page(office: Office, path: str) -> str:
+    browser = Browser()
+    browser.force_login(office.marta)
+    answer = browser.get(path)
+    assert answer.status_code == 200, path
+    text = answer.content.decode()
+    assert 'href="https://evil' not in text and "href='https://evil" not in text and "href=https" not in text
+    return text
+
+
+@pytest.mark.parametrize("state", ["password_rejected", "failed", "reconnecting"])
+def test_in_the_health_of_a_mailbox(office: Office, state: str) -> None:
+    with office.acting_as("superuser"):
+        MailboxHealth.objects.update(state=state, server_text=SAYS, message="It was refused.")
+    assert SHOWN in page(office, "/profile/email/")
+
+
+def test_in_the_steps_of_a_connection_test(office: Office) -> None:
+    step = {
+        "key": "sign_in",
+        "label": "Sign in",
+        "ok": False,
+        "message": "Refused.",
+        "server_text": SAYS,
+        "milliseconds": 3,
+    }
+    with office.acting_as("superuser"):
+        probe = Probe.objects.create(
+            staff=office.marta, kind="imap", settings={}, state="failed", steps=[step], result={}
+        )
+    assert SHOWN in page(office, f"/profile/email/test/{probe.pk}/")
+
+
+def test_with_a_letter_that_was_refused(office: Office) -> None:
+    failed = office.out["failed"]
+    with office.acting_as("superuser"):
+        Delivery.objects.filter(pk=failed.pk).update(
+            server_text=SAYS, refused=[["greta@brandt-bakery.example", 550, SAYS]]
+        )
+    assert SHOWN in page(office, f"/compose/{failed.pk}/")
