@@ -15,7 +15,7 @@ from postern.mail.bulk import ask, column
 _PEOPLE = """
 SELECT DISTINCT m.conversation_id, a.address FROM mail_message m,
   LATERAL (SELECT m.from_address UNION SELECT e->>1 FROM jsonb_array_elements(m."to" || m.cc) e) a (address)
- WHERE m.mailbox_id = %s AND m.conversation_id = ANY (%s)"""
+ WHERE m.mailbox_id = (SELECT %s::bigint) AND m.conversation_id = ANY (%s)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ Measured against COPY into a temporary table and against one statement a row; CO
 with row security. The models stay the source of names and types.
 
 What a batch looks up goes through `unnest(...) one CROSS JOIN LATERAL (SELECT ... = one OFFSET 0)`: one step into
-the index for each. With `= ANY(...)` PostgreSQL reads every row of the mailbox as long as it has no statistics of
-the table, which is during the whole of a first sync (found in 2026, with 15 and 18).
+the index for each. And the mailbox is given as `(SELECT %s::bigint)`. Of a mailbox that is new since the last
+ANALYZE PostgreSQL believes that it has hardly a row, and reads all of it to find one by whichever index begins with
+the mailbox; of a value that it cannot see when it plans it believes the average (found in 2026, with 15 and 18).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _KNOWN = """
 SELECT r.id_hash, r.conversation_id,
   r.conversation_id = ANY (ARRAY(SELECT conversation_id FROM mail_conversationshare WHERE mailbox_id = %s))
   FROM unnest(%s) one CROSS JOIN LATERAL (
-    SELECT id_hash, conversation_id FROM mail_reference WHERE mailbox_id = %s AND id_hash = one OFFSET 0) r"""
+    SELECT id_hash, conversation_id FROM mail_reference WHERE mailbox_id = (SELECT %s::bigint) AND id_hash = one OFFSET 0) r"""
 
 
 def lock(mailbox_id: int) -> None:
@@ -155,9 +155,10 @@ def _remember(mailbox_id: int, new: dict[int, int]) -> None:
 
 
 def _merge(mailbox_id: int, others: list[int], chosen: int) -> None:
-    Message.objects.filter(mailbox_id=mailbox_id, conversation_id__in=others).update(conversation_id=chosen)
+    # Not by mailbox, whose every letter would be read for it (postern.mail.bulk); conversations have one only.
+    Message.objects.filter(conversation_id__in=others).update(conversation_id=chosen)
     for model in (Reference, Aside):
-        rows = model._default_manager.filter(mailbox_id=mailbox_id, conversation_id__in=others)
+        rows = model._default_manager.filter(conversation_id__in=others)
         rows.update(conversation_id=chosen)
     Aside.objects.filter(mailbox_id=mailbox_id, stood_in__in=others).update(stood_in=chosen)
     Conversation.objects.filter(pk__in=others).delete()

@@ -22,7 +22,7 @@ from postern.mail.events import tell, tell_all
 from postern.mail.letterstore import LetterStoreDown
 from postern.mail.models import Bcc, Errand, Message, Party, Sighting
 from postern.mail.preparing import Arrival, Prepared, prepare, reason_of
-from postern.mail.recognising import Here, Known
+from postern.mail.recognising import Here, Known, same_bytes
 from postern.mail.storing import create_all, quarantine
 from postern.mail.withholding import STRANGER
 from postern.mailboxes.denylist import DenyList
@@ -78,10 +78,8 @@ def record_sent(
     """
     one = prepare(Arrival(0, frozenset({"\\Seen"}), sent_at, raw), outgoing=True)
     lock(mailbox.pk)
-    message = Message.objects.filter(mailbox=mailbox, sha256=one.sha256).first()
-    if message is None:
-        (pk,) = create_all(mailbox, [one], outgoing=True)
-        message = Message.objects.get(pk=pk)
+    here = same_bytes(mailbox.pk, [one.sha256]).get(one.sha256)
+    message = Message.objects.get(pk=here.pk if here else create_all(mailbox, [one], outgoing=True)[0])
     if bcc:
         Bcc.objects.get_or_create(message=message, mailbox=mailbox, defaults={"addresses": bcc})
     if customer_id is not None:

@@ -291,6 +291,7 @@ def _told(one: Prepared) -> tuple[Any, ...]:
 
 def main() -> None:
     """Serve this process's owner, within the limits."""
+    os.nice(5)  # the process that stores letters, and mail that arrives just now, go first
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C: our owner closes the pipe
     serve(sys.stdin.buffer, sys.stdout.buffer, Tray(int(os.environ[TRAY])))

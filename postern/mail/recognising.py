@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,11 +14,11 @@ from postern.mime.addresses import normalise
 # Each letter is looked up by itself (postern.mail.bulk says why).
 _SAME = """
 SELECT m.sha256, m.id, m.gone FROM unnest(%s) one CROSS JOIN LATERAL (
-  SELECT sha256, id, gone_at IS NOT NULL gone FROM mail_message WHERE mailbox_id = %s AND sha256 = one OFFSET 0) m"""
+  SELECT sha256, id, gone_at IS NOT NULL gone FROM mail_message WHERE mailbox_id = (SELECT %s::bigint) AND sha256 = one OFFSET 0) m"""
 _NOWHERE = """
 SELECT m.* FROM unnest(%s) one CROSS JOIN LATERAL (
   SELECT message_id, id, gone_at IS NOT NULL, "to" || cc, from_address, received_at FROM mail_message m
-   WHERE mailbox_id = %s AND outgoing = %s AND message_id = one
+   WHERE mailbox_id = (SELECT %s::bigint) AND outgoing = %s AND message_id = one
      AND NOT EXISTS (SELECT FROM mail_sighting s WHERE s.message_id = m.id) OFFSET 0) m
  ORDER BY m.id"""
 
@@ -41,6 +41,12 @@ class _Nowhere:
     received_at: datetime
 
 
+def same_bytes(mailbox_id: int, hashes: Collection[bytes]) -> dict[bytes, Here]:
+    """Return the messages of a mailbox whose raw letters have these SHA-256."""
+    found = ask(_SAME, column("bytea", list(hashes)), mailbox_id) if hashes else []
+    return {bytes(sha256): Here(pk, gone) for sha256, pk, gone in found}
+
+
 class Known:
     """Messages that some letters of a batch are already.
 
@@ -49,9 +55,8 @@ class Known:
     """
 
     def __init__(self, mailbox_id: int, many: Sequence[Prepared], outgoing: bool) -> None:
-        same = ask(_SAME, column("bytea", [one.sha256 for one in many]), mailbox_id) if many else []
         self._outgoing = outgoing
-        self._same = {bytes(sha256): Here(pk, gone) for sha256, pk, gone in same}
+        self._same = same_bytes(mailbox_id, [one.sha256 for one in many])
         self._nowhere: dict[str, list[_Nowhere]] = {}
         ids = sorted({one.message_id for one in many if one.message_id})
         nowhere = ask(_NOWHERE, column("text", ids), mailbox_id, outgoing) if ids else []

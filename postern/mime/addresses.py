@@ -6,14 +6,14 @@ from functools import lru_cache
 
 import idna
 
-from postern.mime.words import decode_words, one_line
+from postern.mime.words import BLANK, decode_words, one_line
 
 # One recipient of a plain list, with its comma: bare, named, named in quotes without backslashes, or only a name.
 _BARE = r'[^\s<>@"(),;:\\=]++@[^\s<>@"(),;:\\=]++'
 _ANGLE = r'[^\s<>@"(),;:\\]++@[^\s<>@"(),;:\\]++'
-_NAME = r'(?:[^"(),;:<>@\\=]++|=\?[^?\s]{1,75}+\?[bBqQ]\?[^?\s]*+\?=|=)'
+_NAME = rf'(?:[^"(),;:<>@\\=]++|=\?[^?{BLANK}]{{1,75}}+\?[bBqQ]\?[^?{BLANK}]*+\?=|=)'
 _LISTED = re.compile(
-    rf'\s*+(?:({_BARE})|(?:"([^"\\]*+)"\s*+|({_NAME}*+))<({_ANGLE})>|({_NAME}++))\s*+(?:,|\Z)', re.DOTALL
+    rf'\s*+(?:({_BARE})|"([^"\\]*+)"\s*+<({_ANGLE})>|({_NAME}*+)(?:<({_ANGLE})>)?+)\s*+(?:,|\Z)', re.DOTALL
 )
 _TOKEN = re.compile(
     r'=\?[^?\s]{1,75}\?[bBqQ]\?[^?\r\n]*+\?=|"(?:[^"\\]|\\.)*+"|\\.|[^\s"(),;:<>\\=]++|\s++|.', re.DOTALL
@@ -47,15 +47,17 @@ def _plain_list(header: str) -> list[Mailaddr]:
     found = []
     position, end = 0, len(header)
     while position < end and (match := _LISTED.match(header, position)):
-        bare, quoted, name, address, alone = match.groups()
+        bare, quoted, beside, words, address = match.groups()
         if bare:
             found.append(Mailaddr("", one_line(bare)))
-        elif alone:
-            name = _phrase(alone)
-            word = "=?" not in alone and " " not in name  # `root` on some machine: rather an address
+        elif address or beside:
+            found.append(Mailaddr(_phrase(quoted or words or ""), one_line(address or beside)))
+        elif words:
+            name = _phrase(words)
+            word = "=?" not in words and " " not in name  # `root` on some machine: rather an address
             found.append(Mailaddr("", name) if word else Mailaddr(name, ""))
         else:
-            found.append(Mailaddr(_phrase(quoted or name or ""), one_line(address)))
+            return []
         position = match.end()
     return found if position == end else []
 

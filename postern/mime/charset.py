@@ -1,6 +1,7 @@
 # ruff: noqa: SIM905  (word lists read better as one string)
 """Bytes to text, whatever the letter claims about its charset. Nothing here raises on hostile input."""
 
+import codecs
 import encodings.aliases
 import re
 from functools import lru_cache
@@ -84,11 +85,15 @@ _BOM_STARTS = b"\xef\xff\xfe\0"
 _META = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
 # Single accented letters beside ASCII ones, and only such as latin-1, latin-2, cp1250 and cp1252 agree about, with
 # the quotation marks and dashes that all of Windows' charsets share:
-# no need to ask the detector, which takes longer than the rest of the letter.
+# no need to ask the detector, which takes longer than the rest of the letter. (R) and TM count after a small letter
+# or a digit only: there latin-2's capital Z with caron does not stand.
 _AGREED = rb"\xc1\xc2\xc4\xc7\xc9\xcb\xcd\xce\xd3\xd4\xd6\xda\xdc\xdd\xdf\xe1\xe2\xe4\xe7\xe9\xeb\xed\xee\xf3\xf4\xf6\xfa\xfc\xfd"
 _WESTERN = re.compile(
-    rb"(?:[\x00-\x7f\x85\x91-\x97\xa0]|(?<=[A-Za-z])[" + _AGREED + rb"]|[" + _AGREED + rb"](?=[A-Za-z]))*+"
+    rb"(?:[\x00-\x7f\x85\x91-\x97\xa0]++|(?<=[A-Za-z])[" + _AGREED + rb"]|[" + _AGREED + rb"](?=[A-Za-z])"
+    rb"|(?<=[a-z0-9])[\x99\xae](?=[\s.,;:!?)]|\Z))*+"
 )
+# cp1252 with the sign for what it leaves undefined: "replace" calls for help at each such byte, and a file has many.
+_CP1252 = bytes(range(256)).decode("cp1252", "replace")
 _SHIFTS = re.compile(rb"\x1b(?=\$[@B]|\([BJ])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAMPLE = 8192
@@ -207,7 +212,10 @@ def _undeclared(data: bytes, codec: str, weak: bool) -> str:
             return text
     if _WESTERN.fullmatch(data):
         return data.decode("cp1252")
-    return data.decode(_detected(data), "replace")
+    codec = _detected(data)
+    if codec == "cp1252":
+        return codecs.charmap_decode(data, "strict", _CP1252)[0]
+    return data.decode(codec, "replace")
 
 
 def _detected(data: bytes) -> str:

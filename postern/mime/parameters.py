@@ -9,10 +9,14 @@ from postern.mime.charset import decode
 from postern.mime.words import decode_words
 
 MAX_PARAMETERS = 200
-_TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+*-]{1,100})\s*/\s*([A-Za-z0-9!#$&^_.+*-]{1,100})")
+_TYPE_TEXT = r"\s*+([A-Za-z0-9!#$&^_.+*-]{1,100}+)\s*+/\s*+([A-Za-z0-9!#$&^_.+*-]{1,100}+)"
+_TYPE = re.compile(_TYPE_TEXT)
 _PARAMETER = re.compile(r""";\s*([^\s=;"]{1,100})\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))""", re.DOTALL)
 # A type with one plain parameter: nearly all of them.
-_ONE = re.compile(r"""[^;"]*+; *+([A-Za-z-]{1,30}+)=(?:"([^"\\]++)"|([A-Za-z0-9._-]++)) *+""")
+_ONE_TEXT = r"""[^;"]*+; *+([A-Za-z-]{1,30}+)=(?:"([^"\\]++)"|([A-Za-z0-9._-]++)) *+"""
+_ONE = re.compile(_ONE_TEXT)
+_TYPE_AND_ONE = re.compile(_TYPE_TEXT + _ONE_TEXT)
+_USUAL_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9 _-]{0,50}+(?:\.[A-Za-z0-9]{1,8}+)?+(?<! )")
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*?)$")
 _BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -25,6 +29,9 @@ def content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def _content_type(header: str) -> tuple[str, dict[str, str]]:
+    if both := _TYPE_AND_ONE.fullmatch(header):
+        first, second, name, quoted, bare = both.groups()
+        return f"{first}/{second}".lower(), {name.lower(): quoted if bare is None else bare}
     found = _TYPE.match(header)
     kind = f"{found[1]}/{found[2]}".lower() if found else ""
     return kind, parameters(header) if ";" in header else {}
@@ -44,7 +51,11 @@ def parameters(header: str) -> dict[str, str]:
         if count >= MAX_PARAMETERS:
             break
         key = found[1].lower()
-        value = _UNQUOTE.sub(r"\1", found[2]) if found[2] is not None else _uncommented(found[3].strip())
+        value = found[2]
+        if value is None:
+            value = _uncommented(found[3].strip())
+        elif "\\" in value:
+            value = _UNQUOTE.sub(r"\1", value)
         section = _SECTION.match(key) if "*" in key else None
         if section is None:
             plain.setdefault(key, value.strip('"'))
@@ -80,6 +91,8 @@ def file_name(disposition: dict[str, str], kind: dict[str, str]) -> str:
 
 def safe_name(name: str) -> str:
     """A bare file name: the last path component without control, format or direction characters."""
+    if _USUAL_NAME.fullmatch(name):
+        return name
     name = name[:4000]
     if not (name.isascii() and name.isprintable()):
         name = _BIDI.sub("", unicodedata.normalize("NFC", name))

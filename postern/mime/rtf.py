@@ -54,25 +54,33 @@ def _lzfu(data: bytes, size: int) -> bytes:
     """The references point into a ring of 4096 bytes that begins with _START; each is at most 17 bytes long."""
     out = bytearray(_START)
     position, end, wanted = 16, len(data), size + len(_START)
-    while position < end and len(out) < wanted:
+    have = len(_START)
+    while position < end and have < wanted:
         flags = data[position]
         position += 1
+        if not flags:  # eight signs as they are
+            out += data[position : position + 8]
+            position += 8
+            have = len(out)
+            continue
         for bit in _BITS:
             if position >= end:
                 break
             if not flags & bit:
                 out.append(data[position])
                 position += 1
+                have += 1
                 continue
             reference = data[position] << 8 | data[position + 1] if position + 1 < end else data[position]
             position += 2
             # the ring's write place is len(out) modulo 4096: how far back is this?
-            back = (len(out) - (reference >> 4)) % 4096
-            first = len(out) - back
+            back = (have - (reference >> 4)) % 4096
+            first = have - back
             if not back or first < 0:  # pointing at the write place means the end
                 return bytes(out[len(_START) : wanted])
             length = (reference & 15) + 2
             out += out[first : first + length] if back >= length else (out[first:] * length)[:length]
+            have += length
     return bytes(out[len(_START) : wanted])
 
 
@@ -90,6 +98,8 @@ def read_rtf(rtf: bytes) -> tuple[str, bool]:
     """(html or text, is html): html when Outlook wrapped html into the RTF, else the text alone. Never raises."""
     reader = _Reader(html=_HTML in rtf[:4096])
     for token in islice(_TOKEN.finditer(rtf), MAX_TOKENS):
+        if (word := token[1]) and word not in _KNOWN_WORDS and not reader.star:
+            continue
         reader.take(token)
         if len(reader.stack) > MAX_DEPTH:
             break
@@ -119,7 +129,7 @@ class _Reader:
             self._sign(token[4])
         elif kind == 3:
             self._bytes(bytes.fromhex(token[3].decode()))
-        elif kind and (star or token[1] in _KNOWN_WORDS):
+        elif kind:
             self._word(token[1], token[2], star)
 
     def _sign(self, sign: bytes) -> None:

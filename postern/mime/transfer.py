@@ -66,7 +66,8 @@ def undo_window(data: Raw, start: int, end: int, encoding: str, first: int, leng
         skipped, offset = divmod(first, each // 4 * 3)
         at = start + skipped * line
         stop = min(end, at + ((offset + length) * 4 // 3 // each + 1) * line)
-        if at < stop and _signs(data, start, at) == skipped * each and _signs(data, start, end):
+        clean = at < stop and data.find(b"=", start, at) < 0 and _signs(data, start, at) == skipped * each
+        if clean and _signs(data, at, end):
             window = _base64(data, at, stop)[offset : offset + length]
             if len(window) == length:
                 return window

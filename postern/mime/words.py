@@ -7,10 +7,14 @@ from postern.mime.charset import codec_for, decode, storable
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+# `\s` written out: such a set is looked up in a table, which takes three quarters of the time.
+BLANK = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # A word as RFC 2047 wants it, its language left out (RFC 2231).
-_WORD = re.compile(r"=\?([^?*\s]{1,60}+)(?:\*[^?\s]{0,20}+)?\?([bBqQ])\?([^?\s]*+)\?=")
+_WORD = re.compile(rf"=\?([^?*{BLANK}]{{1,60}}+)(?:\*[^?{BLANK}]{{0,20}}+)?\?([bBqQ])\?([^?{BLANK}]*+)\?=")
 _B64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 _NOT_B64 = re.compile(r"[^A-Za-z0-9+/]")
+_CUT = re.compile(r"=[^?]?\?|==")  # an escape that ends in the middle, in texts of Q joined by question marks
+_MANY = 4  # from so many words on it pays to decode those of one kind together
 
 
 def one_line(text: str) -> str:
@@ -28,6 +32,9 @@ def decode_words(value: str) -> str:
     """
     if "=?" not in value:
         return one_line(value)
+    if one := _WORD.fullmatch(value):
+        charset, coding, text = one.groups()
+        return one_line(decode(_payload(text, coding, charset), charset))
     out: list[str] = []
     pending: list[bytes] = []
     pending_charset = ""
@@ -56,6 +63,8 @@ def _words(value: str) -> tuple[list[tuple[str, str, bytes]], str]:
     """(what stands before it, charset, bytes) of each encoded word, found without going back; and the rest."""
     usual = _WORD.split(value)
     if len(usual) // 4 == value.count("=?"):  # every one is as it should be
+        if len(usual) > 4 * _MANY and (text := _one_text(usual)):
+            return [(usual[0], usual[1], _payload(text, "Q", usual[1]))], usual[-1]
         cut = zip(usual[0::4], usual[1::4], usual[2::4], usual[3::4], strict=False)
         return [
             (between, charset, _payload(text, coding, charset)) for between, charset, coding, text in cut
@@ -82,6 +91,14 @@ def _words(value: str) -> tuple[list[tuple[str, str, bytes]], str]:
             position = end + 2
         start = value.find("=?", end + 2)
     return found, value[position:]
+
+
+def _one_text(usual: list[str]) -> str:
+    """The text of all words in one, if they are of one charset, in Q, and neighbours; else ''."""
+    if len(set(usual[1::4])) > 1 or not set(usual[2::4]) <= {"q", "Q"} or "".join(usual[4:-1:4]).strip():
+        return ""
+    texts = "?".join(usual[3::4])  # none of them holds one
+    return texts.replace("?", "") if texts.isascii() and not _CUT.search(f"{texts}?") else ""
 
 
 def _payload(text: str, coding: str, charset: str) -> bytes:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from postern.mail.intake import Arrival, Prepared
-from postern.mail.preparers import MANY
 from postern.mail.withholding import STRANGER, header_of, header_only
 from postern.mailboxes.models import Folder
 from postern.sync import plan, store
 from postern.sync.memory import Memory, Progress
-from postern.sync.pipeline import Pipeline
+from postern.sync.pipeline import Pipeline, Stage
 from postern.sync.plan import Listed
 from postern.sync.store import Store
 from postern.wire.errors import MailError
@@ -87,7 +86,8 @@ class Bringing:
             self._progress.stored += await self._keep(uidvalidity, portion)
             return portion
 
-        async with Pipeline([self._prepare, keep]) as line:
+        stages = [Stage(self._prepare, store.letters.PREPARERS.most), Stage(keep)]
+        async with Pipeline(stages) as line:
             if skipped:
                 await line.put(Portion(skipped=skipped))
             for some, only_known in ((letters.fetch, ""), (letters.recognise, plan.READ_ELSEWHERE)):
@@ -104,21 +104,14 @@ class Bringing:
                 await self._fetch(line, batch, only_known=plan.READ_ELSEWHERE)
 
     async def _prepare(self, portion: Portion) -> Portion:
-        """Read the letters, halves of a large portion at the same time; no transaction is open meanwhile.
-
-        Their raw bytes are packed from here on.
-        """
-        half = len(portion.arrivals) // 2 if len(portion.arrivals) >= 2 * MANY else len(portion.arrivals)
-        parts = [some for some in (portion.arrivals[:half], portion.arrivals[half:]) if some]
-        done = await asyncio.gather(
-            *(asyncio.to_thread(store.letters.prepare, self._folder, some) for some in parts)
-        )
+        """Read the letters; no transaction is open meanwhile. Their raw bytes are packed from here on."""
+        done = await asyncio.to_thread(store.letters.prepare, self._folder, portion.arrivals)
         outgoing = self._folder.role == Folder.Role.SENT
         for arrival, size, reason in portion.headers:
             portion.letters.append(
                 await asyncio.to_thread(header_only, arrival, size=size, reason=reason, outgoing=outgoing)
             )
-        portion.letters += [one for some in done for one in some]
+        portion.letters += done
         portion.arrivals, portion.headers = [], []
         return portion
 

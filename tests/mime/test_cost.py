@@ -32,6 +32,7 @@ LETTERS: dict[str, Callable[[int], bytes]] = {
     "folds": lambda n: b"Subject: x\n" + b" y\n" * n + b"\nbody",
     "blank folds": lambda n: b"Subject: x\n" + b" \n" * n + b"\nbody",
     "spaces in header": lambda n: b"Content-Type: text/plain; a=b" + b" " * n * 4 + b"c\n\nbody",
+    "half a type": lambda n: b"Content-Type: a/" + b"b" * n * 4 + b"; c=" + b" " * n * 4 + b";\n\nbody",
     "semicolons": lambda n: b"Content-Type: text/plain" + b';a="' * n + b"\n\nbody",
     "sections": lambda n: (
         b"Content-Type: text/plain" + b";a*%d*=x" * 1 % n + b";name*99999*=x" * n + b"\n\nbody"

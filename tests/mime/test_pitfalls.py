@@ -40,6 +40,14 @@ SUBJECTS = [
     ("=?utf-8?x?what?=", "=?utf-8?x?what?="),
     ("Re: =?utf-8?q?=F0=9F=98=80?=!", "Re: 😀!"),
     ("=?utf-8?q??=", ""),
+    # many words of one kind: a character cut in two, an escape cut in two, a blank that is text, a charset that changes
+    ("=?utf-8?q?a=C3?=\n " + "=?utf-8?q?=BC_=C3?=\n " * 6 + "=?utf-8?Q?=9F?= b", "aü ü ü ü ü ü ß b"),
+    ("=?utf-8?q?a=?= =?utf-8?q?41?= " * 4, "a=41a=41a=41a=41"),
+    ("=?utf-8?q?a=4?= =?utf-8?q?1?= " * 4, "a=41a=41a=41a=41"),
+    ("=?utf-8?q?a=3D=?= =?utf-8?q?=41?= " * 4, "a==Aa==Aa==Aa==A"),
+    ("=?utf-8?q?a?= =?utf-8?q?b?= - " * 4, "ab - ab - ab - ab -"),
+    ("=?utf-8?q?=C3=A9?= =?iso-8859-1?q?=E9?= " * 4, "éééééééé"),
+    ("=?utf-8?q?YQ=?= =?utf-8?b?YQ==?= " * 4, "YQ=aYQ=aYQ=aYQ=a"),
     ("=?iso-2022-jp?b?GyRCJUYlOSVIGyhC?=", "テスト"),
     ("=?iso-2022-jp?B?GyRCJygnJS1iGyhCNDEgGyRCJ2AnZBsoQiAyOC4wOS4yMDE2?=", "ЖД№41 от 28.09.2016"),
 ]
@@ -195,6 +203,8 @@ def test_06_meta_bom_and_fallback() -> None:
     assert letter("Subject: x", "Überraschung für Köln, schöne Grüße".encode("cp1252")).text.startswith(
         "Überr"
     )
+    for text, charset in (("Intel® in Köln, größer: Nägel™.", "cp1252"), ("привет® мир, как дела", "cp1251")):
+        assert letter("Subject: x", text.encode(charset)).text == text
 
 
 # 7. Boundaries

@@ -159,6 +159,12 @@ def test_13_compressed_rtf(packed: str, rtf: bytes) -> None:
     assert unpacked(bytes.fromhex(packed)) == rtf
 
 
+@pytest.mark.parametrize("size", [0, 3, 9, 11, 50])
+def test_13_compressed_rtf_that_ends_among_eight_signs(size: int) -> None:
+    packed = struct.pack("<IIII", 0, size, 0x75465A4C, 0) + b"\0abcdefgh" + b"\0ijk"
+    assert unpacked(packed) == b"abcdefghijk"[:size]
+
+
 def test_s081_compressed_rtf_is_bounded() -> None:
     claims = struct.pack("<IIII", 0xFFFFFFFF, 0xFFFFFFFF, 0x75465A4C, 0)
     assert len(unpacked(claims + (b"\xff" + b"\x00\x1f" * 8) * 200_000)) <= MAX_SIZE + 20

@@ -15,6 +15,7 @@ from postern.mail.intake import Arrival, Prepared, prepare_all, take_in
 from postern.mail.models import Message, Sighting
 from postern.mail.preparers import MANY, Preparers
 from postern.mail.preparing import prepare as prepare_one
+from postern.mail.recognising import same_bytes
 from postern.mailboxes.models import Folder
 from postern.people.matching import match
 
@@ -109,10 +110,9 @@ def _take_stock() -> None:
         cursor.execute("SELECT app.take_stock()")
 
 
-def _known(mailbox_id: int, hashes: Collection[bytes]) -> set[bytes]:
+def _known(mailbox_id: int, hashes: Collection[bytes]) -> Collection[bytes]:
     with at_mailbox(mailbox_id):
-        rows = Message.objects.filter(mailbox=mailbox_id, sha256__in=list(hashes))
-        return {bytes(found) for found in rows.values_list("sha256", flat=True)}
+        return same_bytes(mailbox_id, hashes).keys()
 
 
 def mark_messages(ids: Sequence[int]) -> None:
