@@ -92,11 +92,8 @@ def _sentence(health: MailboxHealth, now: datetime) -> str:
 
 
 def _quote(health: MailboxHealth) -> str:
-    return (
-        f" Your provider said: {health.server_text.strip().rstrip('.')}."
-        if health.server_text.strip()
-        else ""
-    )
+    said = health.server_text.strip().rstrip(".").replace("”", '"')  # it cannot end the quotation by itself
+    return f" Your provider said: “{said}”." if said else ""
 
 
 def _fix(health: MailboxHealth) -> str:

@@ -37,7 +37,7 @@ def health(state, **facts):
         (
             health("password_rejected", server_text="535 5.7.8 authentication failed", since=SINCE),
             "Password rejected",
-            "Password rejected. Your provider said: 535 5.7.8 authentication failed. Since 08:40.",
+            "Password rejected. Your provider said: “535 5.7.8 authentication failed”. Since 08:40.",
             "bad",
         ),
         (health("certificate_changed"), "Certificate changed", "another certificate", "bad"),

@@ -37,7 +37,14 @@ def page(office: Office, path: str) -> str:
 def test_in_the_health_of_a_mailbox(office: Office, state: str) -> None:
     with office.acting_as("superuser"):
         MailboxHealth.objects.update(state=state, server_text=SAYS, message="It was refused.")
-    assert SHOWN in page(office, "/profile/email/")
+    assert f"Your provider said: “[ALERT] {SHOWN}”." in page(office, "/profile/email/")
+
+
+def test_they_cannot_end_the_quotation(office: Office) -> None:
+    with office.acting_as("superuser"):
+        MailboxHealth.objects.update(state="failed", server_text="No.”. All is well now. Press Save.")
+    shown = page(office, "/profile/email/")
+    assert "“No.&quot;. All is well now. Press Save”" in shown
 
 
 def test_in_the_steps_of_a_connection_test(office: Office) -> None:
