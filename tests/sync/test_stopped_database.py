@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from postern.project.database import undurable
 from postern.project.processes import migrate_in_child
 from postern.sync.reconcile import reconcile
 from postern.sync.store import letters
@@ -24,9 +25,13 @@ MOMENTS = ("before the commit", "after the commit", "meanwhile")
 @pytest.fixture
 def durable(db, monkeypatch):
     """An installation whose PostgreSQL keeps its promises, and may be stopped."""
-    with second_installation(monkeypatch, fast=False) as (server, turn):
+    with second_installation(monkeypatch, fast=True) as (server, turn):
         turn()
         migrate_in_child()
+        server.stop()
+        server.fast = False  # from here on; making it would take a slow disk half a minute
+        server.start()
+        assert list(undurable()) == []
         yield server
 
 
@@ -70,11 +75,11 @@ def test_stopped_at_once_under_load(durable, stop_at, dovecot, operator, acting_
 
     async def story():
         async with supervising():
-            await until(in_sync(box))
+            await until(in_sync(box), 30)
             for moment in MOMENTS:
                 stop_at(moment)
                 load = asyncio.create_task(asyncio.to_thread(deliver, moment))
-                await until(durable.died)
+                await until(durable.died, 30)
                 await asyncio.sleep(0.3)
                 durable.start()  # from this thread, which lives as long as it should
                 await load
