@@ -36,8 +36,9 @@ class Mutant:
 
 ACCESS, CHECKS = "tests/mail/test_access.py", "tests/privacy/test_checks.py"
 MESSAGE = "mail/models/message.py"
-WALL, MODEL = "mail/wall.py", ("tests/privacy/test_model.py",)
+KEYS, MODEL = "mail/keys.py", ("tests/privacy/test_model.py",)
 _OWN_MAILBOX = "EXISTS (SELECT FROM mailboxes_mailbox own WHERE own.owner_id = staff AND own.imap_ready)"
+_OWN = "\n  keys bigint[] := ARRAY(\n    SELECT b.id"
 _INCOMING, _CUSTOMERS = "(n < 2 OR NOT r.incoming_only)", "(n % 2 = 0 OR NOT r.customers_only)"
 STAFF, _STAFF_TESTS = "mail/staffwall.py", ("tests/mail/test_staffwall.py",)
 OUT, AUTHORS, SIGN_IN = (
@@ -155,19 +156,24 @@ MUTANTS = [
         "access-remove",
     ),
     # Each condition of a grant and of a share by name, in the functions that both locks ask.
-    Mutant(WALL, " AND (r.ends_at IS NULL OR r.ends_at > statement_timestamp())", " AND true", MODEL),
-    Mutant(WALL, " AND (s.ends_at IS NULL OR s.ends_at > statement_timestamp())", " AND true", MODEL),
-    Mutant(WALL, "o.id = b.owner_id AND o.is_active = (r.handover_id IS NULL)", "o.id = b.owner_id", MODEL),
-    Mutant(WALL, "o.id = b.owner_id AND o.is_active\n", "o.id = b.owner_id\n", MODEL),
-    Mutant(WALL, f"AND {_OWN_MAILBOX} $$;\n\n-- Conv", "$$;\n\n-- Conv", MODEL),
-    Mutant(WALL, f"AND {_OWN_MAILBOX} $$;\n\n-- Every", "$$;\n\n-- Every", MODEL),
-    Mutant(WALL, f"WHERE {_INCOMING} AND {_CUSTOMERS})\n   SELECT", f"WHERE {_CUSTOMERS})\n   SELECT", MODEL),
-    Mutant(WALL, f"WHERE {_INCOMING} AND {_CUSTOMERS})\n   SELECT", f"WHERE {_INCOMING})\n   SELECT", MODEL),
-    Mutant(WALL, "WHERE s.id = staff AND s.is_active),\n", "WHERE s.id = staff),\n", MODEL),
-    Mutant(WALL, f"r.may_reply AND {_INCOMING} AND", f"{_INCOMING} AND", MODEL),
-    Mutant(WALL, f"r.may_reply AND {_INCOMING} AND", "r.may_reply AND", MODEL),
-    Mutant(WALL, f"r.may_reply AND {_INCOMING} AND {_CUSTOMERS}", f"r.may_reply AND {_INCOMING}", MODEL),
-    Mutant(WALL, "WHERE s.is_active AND s.id = (", "WHERE s.id = (", ("tests/privacy/test_context.py",)),
+    Mutant(KEYS, " AND (r.ends_at IS NULL OR r.ends_at > statement_timestamp())", " AND true", MODEL),
+    Mutant(KEYS, " AND (s.ends_at IS NULL OR s.ends_at > statement_timestamp())", " AND true", MODEL),
+    Mutant(KEYS, "o.id = b.owner_id AND o.is_active = (r.handover_id IS NULL)", "o.id = b.owner_id", MODEL),
+    Mutant(KEYS, "o.id = b.owner_id AND o.is_active\n", "o.id = b.owner_id\n", MODEL),
+    Mutant(KEYS, f"AND {_OWN_MAILBOX};\nEND $$;\n\n-- Conv", ";\nEND $$;\n\n-- Conv", MODEL),
+    Mutant(KEYS, f"AND {_OWN_MAILBOX};\nEND $$;\n\n-- Every", ";\nEND $$;\n\n-- Every", MODEL),
+    Mutant(KEYS, f"WHERE {_INCOMING} AND {_CUSTOMERS});", f"WHERE {_CUSTOMERS});", MODEL),
+    Mutant(KEYS, f"WHERE {_INCOMING} AND {_CUSTOMERS});", f"WHERE {_INCOMING});", MODEL),
+    Mutant(KEYS, f"WHERE s.id = staff AND s.is_active);{_OWN}", f"WHERE s.id = staff);{_OWN}", MODEL),
+    Mutant(KEYS, f"r.may_reply AND {_INCOMING} AND", f"{_INCOMING} AND", MODEL),
+    Mutant(KEYS, f"r.may_reply AND {_INCOMING} AND", "r.may_reply AND", MODEL),
+    Mutant(KEYS, f"r.may_reply AND {_INCOMING} AND {_CUSTOMERS}", f"r.may_reply AND {_INCOMING}", MODEL),
+    Mutant(
+        KEYS,
+        "WHERE s.is_active AND s.id = v::bigint",
+        "WHERE s.id = v::bigint",
+        ("tests/privacy/test_context.py",),
+    ),
     # Who makes an account and whose password ends, and who wrote what in whose name.
     Mutant(
         STAFF, "made bigint;\nBEGIN\n  IF NOT app.is_super() OR", "made bigint;\nBEGIN\n  IF", _STAFF_TESTS

@@ -162,7 +162,7 @@ def test_a_full_disk_is_told_keeps_the_cursor_and_heals(box, dovecot, monkeypatc
     assert len(list(tmp_path.glob("*/*/*.zst"))) == 1
 
 
-MANY = 1200
+MANY = 4000
 
 
 @pytest.mark.rule("R-033")
