@@ -120,18 +120,6 @@ def binding_cursor() -> Iterator[Any]:
         yield wrapped
 
 
-@contextmanager
-def together() -> Iterator[None]:
-    """Send the statements of the block one after the other without waiting for what the database says to them.
-
-    For statements of `ask` and `pour` that return nothing: PostgreSQL works on one while we make the next ready
-    (libpq's pipeline mode). What it refuses comes out of one of those after it, or of the end of the block.
-    """
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline():
-        yield
-
-
 def ask(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """Run one statement with parameters bound by the server; return its rows."""
     with binding_cursor() as cursor:

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from postern.mail import rawstore
 from postern.mail.apart import Joining
-from postern.mail.bulk import ask, column, pour, together
+from postern.mail.bulk import ask, column, pour
 from postern.mail.conversations import Places, place_all
 from postern.mail.filing import Filer, Filing
 from postern.mail.models import Aside, Attachment, Bcc, Body, Message, MessageRead, Party
@@ -72,10 +72,9 @@ def create_all(mailbox: Mailbox, many: Sequence[Prepared], *, outgoing: bool) ->
     ids = _insert(rows, mailbox, outgoing)
     pairs = list(zip(ids, many, strict=True))
     note_places(mailbox, ids, places)
-    with together():
-        rawstore.put_many(mailbox.pk, [(pk, one.sha256, one.raw) for pk, one in pairs])
-        save_content(mailbox, pairs)
-        _save_around(mailbox, pairs, filings, outgoing)
+    rawstore.put_many(mailbox.pk, [(pk, one.sha256, one.raw) for pk, one in pairs])
+    save_content(mailbox, pairs)
+    _save_around(mailbox, pairs, filings, outgoing)
     return ids
 
 
