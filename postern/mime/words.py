@@ -62,7 +62,8 @@ def hides_controls(value: str) -> bool:
 def _words(value: str) -> tuple[list[tuple[str, str, bytes]], str]:
     """(what stands before it, charset, bytes) of each encoded word, found without going back; and the rest."""
     usual = _WORD.split(value)
-    if len(usual) // 4 == value.count("=?"):  # every one is as it should be
+    odd = value.count("=?") - len(usual) // 4
+    if not odd or (odd == 1 and _is_cut(usual[-1])):  # every one is as it should be
         if len(usual) > 4 * _MANY and (text := _one_text(usual)):
             return [(usual[0], usual[1], _payload(text, "Q", usual[1]))], usual[-1]
         cut = zip(usual[0::4], usual[1::4], usual[2::4], usual[3::4], strict=False)
@@ -91,6 +92,11 @@ def _words(value: str) -> tuple[list[tuple[str, str, bytes]], str]:
             position = end + 2
         start = value.find("=?", end + 2)
     return found, value[position:]
+
+
+def _is_cut(rest: str) -> bool:
+    """True when what follows the last word begins another and has no end, as where a long header was cut."""
+    return "=?" in rest and "?=" not in rest
 
 
 def _one_text(usual: list[str]) -> str:
