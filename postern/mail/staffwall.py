@@ -1,8 +1,8 @@
 """The second lock of the table of who may sign in: a person changes their own row, a super-administrator four columns.
 
 A row comes in by two functions alone: added by a super-administrator, with a password that its person must change
-before anything else; or as the first of all. Nobody's password, sign-in address or sign-ins are within reach of a super-administrator, whatever the pages do
-(rule S-134). Applied with the rest of the wall (postern.mail.wall); told in docs/decisions/0016-forgotten-passwords.md.
+before anything else; or as the first of all. Nobody's password, sign-in address or sign-ins are within reach of a
+super-administrator, whatever the pages do (rule S-134). Applied with the rest of the wall (postern.mail.wall); told in docs/decisions/0016-forgotten-passwords.md.
 """
 
 from postern.people.onetime import ONE_TIME_HOURS

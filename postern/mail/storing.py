@@ -69,7 +69,8 @@ def create_all(mailbox: Mailbox, many: Sequence[Prepared], *, outgoing: bool) ->
         (conversation, bool(filing.customers), filing.owner_party, *_told(one))
         for conversation, filing, one in zip(places.conversations, filings, many, strict=True)
     ]
-    ids = _insert(rows, mailbox, outgoing)
+    pk_of = _insert(rows, mailbox, outgoing)
+    ids = [pk_of[one.sha256] for one in many]
     pairs = list(zip(ids, many, strict=True))
     note_places(mailbox, ids, places)
     rawstore.put_many(mailbox.pk, [(pk, one.sha256, one.raw) for pk, one in pairs])
@@ -157,8 +158,8 @@ def save_content(mailbox: Mailbox, pairs: Sequence[tuple[int, Prepared]]) -> Non
     pour(Attachment, ("message_id", *_FILE), files, mailbox_id=mailbox.pk)
 
 
-def _insert(rows: Sequence[tuple[object, ...]], mailbox: Mailbox, outgoing: bool) -> list[int]:
-    """Write the messages' own rows; return their ids."""
+def _insert(rows: Sequence[tuple[object, ...]], mailbox: Mailbox, outgoing: bool) -> dict[bytes, int]:
+    """Write the messages' own rows; return their ids by SHA-256."""
     made = pour(
         Message,
         _COLUMNS,
@@ -169,5 +170,4 @@ def _insert(rows: Sequence[tuple[object, ...]], mailbox: Mailbox, outgoing: bool
         stored_at=datetime.now(UTC),
         quarantined="",
     )
-    pk_of = {bytes(sha256): pk for sha256, pk in made}
-    return [pk_of[row[_COLUMNS.index("sha256")]] for row in rows]  # type: ignore[index]
+    return {bytes(sha256): pk for sha256, pk in made}

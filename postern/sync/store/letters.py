@@ -67,11 +67,7 @@ def strangers(folder: Folder, headers: Mapping[int, bytes]) -> set[int]:
     letters = [
         prepare_one(Arrival(uid, frozenset(), epoch, raw), outgoing=outgoing) for uid, raw in headers.items()
     ]
-    deciding = {
-        one.uid: [address for _, address in (*one.to, *one.cc)] if outgoing else [one.from_address]
-        for one in letters
-        if not one.broken
-    }
+    deciding = {one.uid: one.deciding(outgoing) for one in letters if not one.broken}
     with at_mailbox(folder.mailbox_id):
         known = match(address for some in deciding.values() for address in some)
     return {uid for uid, some in deciding.items() if not any(address in known for address in some)}
