@@ -45,9 +45,13 @@ def send_digests(timestamp: int) -> None:
         digest.send_due()
 
 
-@app.task(name="file_mail", queue="file_mail")
+@app.task(name="file_mail", queue="file_mail", retry=RetryStrategy(max_attempts=9, exponential_wait=2))
 def file_mail(customer_ids: list[int], unmade: Collection[int] = ()) -> None:
-    """File the mail of every mailbox about these customers anew; remove those whose making was undone."""
+    """File the mail of every mailbox about these customers anew; remove those whose making was undone.
+
+    One that failed (a deadlock with a person who files the same letters, a database that restarts) is tried again
+    for a quarter of an hour; those behind it wait, since the order decides what is filed in the end.
+    """
     with _own_connection():
         pairing.file_mail(customer_ids)
         pairing.unmake(unmade)

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 CONCURRENCY = 4
 RESCUE_EVERY = 15.0  # seconds
+LOOKS_EVERY = 0.5
+"""Seconds between two looks for work. PostgreSQL tells the worker of what is new and due, but neither of what becomes
+due (the end of an undo window) nor of what waited for the job before it (its lock)."""
 STALLED_AFTER = 30.0  # seconds without a sign of life from the worker that took the job
 
 
@@ -77,6 +80,7 @@ async def work(
         try:
             await app.run_worker_async(
                 concurrency=concurrency,
+                fetch_job_polling_interval=LOOKS_EVERY,
                 wait=wait,
                 delete_jobs="successful",
                 shutdown_graceful_timeout=25,

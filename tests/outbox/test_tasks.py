@@ -4,10 +4,11 @@ import asyncio
 import re
 from pathlib import Path
 
-from django.db import connection
+from django.db import OperationalError, connection
+from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from postern.mail import wall
+from postern.mail import pairing, wall
 from postern.project.jobs import work
 
 from .test_compose import jobs
@@ -39,3 +40,23 @@ def test_the_worker_may_ask_itself_to_look_for_forgotten_letters(db, acting_as):
             "SELECT procrastinate_defer_periodic_job_v2('recover', NULL, 'recover', 'recover', 0, '', 1, '{}')"
         )
     assert [task for task, *_ in jobs(acting_as)] == ["recover"]
+
+
+def test_filing_that_fails_is_tried_again(db, acting_as, monkeypatch):
+    asked: list[list[int]] = []
+
+    def file_mail(customer_ids: list[int]) -> None:
+        asked.append(customer_ids)
+        if len(asked) == 1:
+            raise OperationalError("deadlock detected")
+
+    monkeypatch.setattr(pairing, "file_mail", file_mail)
+    with acting_as("web"):
+        pairing.ask_to_unmake(7)
+    run_worker(acting_as)
+    [(task, _, at, lock)] = jobs(acting_as)
+    assert (task, lock) == ("file_mail", "file_mail") and at > timezone.now()
+    with acting_as("superuser"), connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now()")
+    run_worker(acting_as)
+    assert len(asked) == 2 and jobs(acting_as) == []

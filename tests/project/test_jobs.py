@@ -75,6 +75,27 @@ def test_a_job_of_a_dead_worker_runs_again_and_one_of_a_living_worker_is_left_al
     assert done == [1]
 
 
+def test_what_waits_for_the_job_before_it_follows_at_once(db, acting_as):
+    """Nothing tells a worker that a lock is free: three jobs in a row are done before one that is due in 4 seconds."""
+    done: list[int] = []
+    app = app_of("send", done)
+
+    async def fill_and_work() -> None:
+        async with app.open_async():
+            await app.configure_task("note", schedule_in={"seconds": 4}).defer_async(number=99)
+            for number in (1, 2, 3):
+                await app.configure_task("note", lock="in a row").defer_async(number=number)
+        working = asyncio.create_task(jobs.work(app))
+        async with asyncio.timeout(60):
+            while 99 not in done:
+                await asyncio.sleep(0.05)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+    asyncio.run(fill_and_work())
+    assert done == [1, 2, 3, 99]
+
+
 def test_what_is_due_at_the_start_is_done_once(db, acting_as):
     done: list[str] = []
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(kwargs=libpq("send")))
