@@ -32,4 +32,12 @@ class Sighting(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["folder", "uidvalidity", "uid"], name="sighting_once")]
-        indexes = [models.Index(fields=["message"], name="sighting_message")]
+        indexes = [
+            models.Index(fields=["message"], name="sighting_message"),
+            # Who empties their INBOX every day has a hundred lines of letters that left for each that is there.
+            models.Index(
+                fields=["folder", "uidvalidity", "uid"],
+                condition=models.Q(gone_at=None),
+                name="sighting_here",
+            ),
+        ]
