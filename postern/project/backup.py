@@ -17,7 +17,7 @@ from typing import IO, Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from postern.project import pgbinaries
+from postern.project import pgbinaries, schema
 from postern.project.database import external_url, libpq
 from postern.project.processes import Refused
 
@@ -102,10 +102,9 @@ def read(file: Path) -> Contents:
     return Contents(version.partition(":")[2].strip(), done)
 
 
-def refuse_newer(contents: Contents, known: set[tuple[str, str]]) -> None:
+def refuse_newer(contents: Contents) -> None:
     """Raise Refused when the archive has had migrations that this program does not know."""
-    strange = sorted(f"{app}.{name}" for app, name in contents.migrations - known)
-    if strange:
+    if strange := schema.unknown(contents.migrations):
         raise Refused(
             f"this backup was made by a newer Postern ({strange[0]} is unknown here). "
             "Install that version, or a later one, and restore with it."

@@ -26,6 +26,7 @@ from postern.mail.wall import (
     policies,
     rights,
 )
+from postern.project import schema
 from postern.project.database import (
     DURABLE,
     DatabaseError,
@@ -73,6 +74,11 @@ def look() -> Iterator[Finding]:
         if any(finding.advice for finding in found):
             return  # what cannot be reached as itself cannot be looked at
     yield from database_findings()
+    try:
+        schema.require_known("web")
+    except DatabaseError as error:
+        yield Finding("the tables are of a newer version", str(error))
+        return  # its wall is another
     yield migration_finding()
     yield from wall_findings()
 

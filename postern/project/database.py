@@ -33,6 +33,7 @@ POOLED = (
 __all__ = [
     "DatabaseError",
     "Server",
+    "connected",
     "connection_settings",
     "data_dir",
     "external_url",
@@ -187,7 +188,7 @@ def require_role(role: str) -> None:
     unsaid where it has `ignore_startup_parameters = options`: then no row policy would hold. One that pools by
     transaction takes LISTEN and never delivers anything. Raises DatabaseError.
     """
-    with _connected(libpq(role)) as db, _connected(libpq(role)) as other:
+    with connected(libpq(role)) as db, connected(libpq(role)) as other:
         (user,) = db.execute("SELECT current_user").fetchone() or ("",)
         if user != f"postern_{role}":
             raise DatabaseError(
@@ -213,7 +214,7 @@ def require_pooler() -> None:
         " EXISTS (SELECT FROM pg_roles o WHERE o.rolname = ANY (%s) AND pg_has_role(session_user, o.oid, 'MEMBER'))"
         " FROM pg_roles WHERE rolname = session_user"
     )
-    with _connected(_in_libpqs_words(pooler_settings()), prepare_threshold=None) as db:
+    with connected(_in_libpqs_words(pooler_settings()), prepare_threshold=None) as db:
         user, member, more = db.execute(query, [ours]).fetchone() or ("", False, True)
     if more or not member:
         raise DatabaseError(
@@ -224,7 +225,8 @@ def require_pooler() -> None:
 
 
 @contextlib.contextmanager
-def _connected(parameters: dict[str, Any], **more: Any) -> Iterator[psycopg.Connection[Any]]:
+def connected(parameters: dict[str, Any], **more: Any) -> Iterator[psycopg.Connection[Any]]:
+    """A connection, until it is left. Raises psycopg.OperationalError, and DatabaseError for a pooler in the way."""
     try:
         db = psycopg.connect(**parameters, **more, autocommit=True)
     except psycopg.OperationalError as error:

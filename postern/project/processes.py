@@ -30,6 +30,7 @@ from postern.project.database import (
 )
 from postern.project.keyfile import ensure_key_file, key_file
 from postern.project.runas import drop
+from postern.project.schema import require_known
 
 log = logging.getLogger(__name__)
 
@@ -255,6 +256,7 @@ def worker() -> None:
         raise Refused("`postern worker` is for several machines with one database: set POSTERN_DATABASE_URL.")
     become_unprivileged()
     require_sessions("sync", "send")
+    require_known("sync")
     warn_of_the_server()
     with StopSignal() as stop, Tree(("sync", "send"), server=None) as tree:
         tend_until_stopped(tree, stop)

@@ -23,17 +23,38 @@ def in_process(target: str, role: str) -> Verb:
     return verb
 
 
-def one_shot(target: str, role: str) -> Verb:
-    """Return a verb that runs `module:function(chosen)` with Django and a running database, as `role`."""
+def process(target: str, role: str) -> Verb:
+    """Return a verb as `in_process` that first waits for the database, and refuses one of a newer Postern."""
+    run = in_process(target, role)
+
+    def verb(chosen: Namespace) -> int | None:
+        from postern.project import schema
+
+        os.environ.setdefault("POSTERN_ROLE", role)
+        end_with_my_parent()
+        schema.require_known(role, patience=schema.FOR_EVER)
+        return run(chosen)
+
+    return verb
+
+
+def one_shot(target: str, role: str, *, any_tables: bool = False) -> Verb:
+    """Return a verb that runs `module:function(chosen)` with Django and a running database, as `role`.
+
+    Unless `any_tables`, a database of a newer Postern is refused.
+    """
 
     def verb(chosen: Namespace) -> int | None:
         import django
 
+        from postern.project import schema
         from postern.project.processes import installation
 
         os.environ["POSTERN_ROLE"] = role
         with installation(share=True):
             django.setup()
+            if not any_tables:
+                schema.require_known(role)
             module, name = target.split(":")
             result: int | None = getattr(import_module(module), name)(chosen)
             return result
@@ -56,15 +77,15 @@ HERE = "postern.project.commands"
 VERBS: dict[str, Verb] = {
     "up": in_process("postern.project.processes:up", "owner"),
     "worker": in_process("postern.project.processes:worker", "owner"),
-    "web": in_process("postern.project.processes:serve_web", "web"),
-    "sync": in_process("postern.sync.run:main", "sync"),
-    "send": in_process("postern.project.jobs:main", "send"),
+    "web": process("postern.project.processes:serve_web", "web"),
+    "sync": process("postern.sync.run:main", "sync"),
+    "send": process("postern.project.jobs:main", "send"),
     "demo": alone(f"{HERE}.demo:demo"),
     "migrate": alone(f"{HERE}.migrate:run"),
     "backup": one_shot(f"{HERE}.backup:backup", "owner"),
     "restore": alone(f"{HERE}.backup:restore"),
     "rotate-keys": one_shot(f"{HERE}.keys:rotate_keys", "owner"),
-    "check": one_shot("postern.project.check:check", "web"),
+    "check": one_shot("postern.project.check:check", "web", any_tables=True),
     "create-admin": one_shot(f"{HERE}.create_admin:create_admin", "owner"),
     "import-customers": one_shot(f"{HERE}.customers:import_customers", "web"),
     "file-mail": one_shot(f"{HERE}.customers:file_mail", "send"),

@@ -31,7 +31,7 @@ def restore(chosen: Namespace) -> int:
     contents = archive.read(chosen.file)
     os.environ["POSTERN_ROLE"] = "owner"
     django.setup()
-    archive.refuse_newer(contents, _known_migrations())
+    archive.refuse_newer(contents)
     if external_url():
         prepare()
         _replace(chosen)
@@ -48,12 +48,6 @@ def _replace(chosen: Namespace) -> None:
     print(f"Restored from {chosen.file}. Everybody signs in anew.")
     print("Letters that were waiting to be sent are held: their authors find them under Drafts.")
     _say_about_the_key()
-
-
-def _known_migrations() -> set[tuple[str, str]]:
-    from django.db.migrations.loader import MigrationLoader
-
-    return set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
 
 
 def _say_about_the_key() -> None:

@@ -12,6 +12,7 @@ from django.db.utils import DEFAULT_DB_ALIAS
 from postern.mail.wall import raise_wall
 from postern.project.database import external_url, libpq
 from postern.project.processes import installation, migrate_in_child
+from postern.project.schema import require_known
 
 MIGRATION_LOCK = 7_367_001  # any number, the same for every Postern
 
@@ -20,10 +21,12 @@ def migrate(*, verbosity: int = 1) -> None:
     """Run all migrations, then apply rights and row policies, one process at a time.
 
     A second starter waits at the lock and then finds nothing to do. Needs a session of its own for the
-    lock, so not a transaction pooler. Call it in a process whose POSTERN_ROLE is owner.
+    lock, so not a transaction pooler. Call it in a process whose POSTERN_ROLE is owner. Raises DatabaseError for
+    one of a newer Postern, whose wall this one would take down.
     """
     with psycopg.connect(**libpq("owner"), autocommit=True) as lock:
         lock.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        require_known("owner")
         call_command("migrate", verbosity=verbosity, interactive=False)
         with transaction.atomic(DEFAULT_DB_ALIAS), transaction.get_connection().cursor() as cursor:
             raise_wall(cursor)
