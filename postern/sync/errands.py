@@ -9,6 +9,7 @@ from typing import NamedTuple
 from postern.mail.models import Errand
 from postern.mail.preparing import Arrival
 from postern.sync import store
+from postern.sync.sentfolder import require_sent_folder
 from postern.sync.store import Spot, Store, Task
 from postern.wire.errors import MailError
 from postern.wire.imap import Session, choose_trash_folder
@@ -149,6 +150,7 @@ async def _append(session: Session, keeper: Store, mailbox_id: int, task: Task, 
             "Choose it in My Profile → Email with Load.",
             temporary=False,
         )
+    await require_sent_folder(session, sent_folder)
     raw = await keeper.run(store.letter_of, mailbox_id, task.id)
     if raw is None or await _is_there(session, sent_folder, task.message_id):
         return

@@ -6,13 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from postern.wire.errors import MailError
+
 
 @dataclass(slots=True)
 class Memory:
     """What a watcher remembers of a folder from one connection to the next.
 
     `broke`: so often in a row the connection ended while this folder was read and brought nothing; `parked_until`: when
-    it may be opened again, in the loop's time.
+    it may be opened again, in the loop's time; `parked`: why not before.
     """
 
     suspected: bool = False
@@ -22,6 +24,7 @@ class Memory:
     recreations: list[datetime] = field(default_factory=list)
     broke: int = 0
     parked_until: float = 0.0
+    parked: MailError | None = None
 
 
 @dataclass(slots=True)

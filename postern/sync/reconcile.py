@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from postern.sync import store
 from postern.sync.leases import lease_of
 from postern.sync.reading import Reading
+from postern.sync.sentfolder import require_sent_folder
 from postern.sync.store import Store
 from postern.sync.visit import open_visit
 from postern.wire.imap import open_session
@@ -121,6 +122,8 @@ async def _reconcile(mailbox_id: int, repair: bool) -> Report:
             session = await open_session(account.endpoint, account.policy, account.login)
             try:
                 visit = await open_visit(session, mine, account.mailbox)
+                for reading in visit.readings[1:]:
+                    await require_sent_folder(session, reading.name)
                 return await reconcile_visit(mine, visit.readings, repair=repair)
             finally:
                 await session.logout()

@@ -11,6 +11,7 @@ from postern.sync import errands, store
 from postern.sync.memory import Memories, Memory, Progress
 from postern.sync.plan import Wishes
 from postern.sync.reading import Reading
+from postern.sync.sentfolder import USED_OTHERWISE, require_sent_folder
 from postern.sync.store import Store
 from postern.wire.errors import MailError
 from postern.wire.imap import Session
@@ -39,7 +40,7 @@ PARKED_SECONDS = 15 * 60.0
 LONGEST_PARKED = 6 * 3600.0
 
 # What the server may say of the sent folder without any harm to INBOX.
-_FOLDER_ONLY = {"folder_missing", "server_refused", "server_busy"}
+_FOLDER_ONLY = {"folder_missing", "server_refused", "server_busy", USED_OTHERWISE}
 
 
 def _named(error: MailError, folder: str) -> MailError:
@@ -55,7 +56,7 @@ def _named(error: MailError, folder: str) -> MailError:
     )
 
 
-def _parked(folder: str) -> MailError:
+def _ends_the_connection(folder: str) -> MailError:
     return MailError(
         "connection_lost",
         f"The mail server ends the connection whenever “{folder}” is opened; other mail is read.",
@@ -81,6 +82,7 @@ class Visit:
         self.trouble: MailError | None = None
         self._session = session
         self._left_inbox = False
+        self._is_sent_folder = False  # as the server said over this connection
         self._store = keeper
         self._mailbox_id = mailbox_id
         self.readings = readings
@@ -118,31 +120,39 @@ class Visit:
         return (self._left_inbox or worked.tried) and not await self._back_in_inbox()
 
     async def _read_sent(self, reading: Reading) -> bool:
-        if self._now() < reading.memory.parked_until:
-            self.trouble = _parked(reading.name)
+        memory, stored = reading.memory, self._progress.stored
+        if self._now() < memory.parked_until:
+            self.trouble = memory.parked
             return False
-        stored = self._progress.stored
         try:
+            if not self._is_sent_folder:
+                await require_sent_folder(self._session, reading.name)
+                self._is_sent_folder = True
             if await reading.unchanged():
                 return False
             self._left_inbox = True
             more = await reading.read()
         except MailError as error:
             if self._session.closed and self._progress.stored == stored:
-                self._broke(reading.memory)
+                self._broke(memory, reading.name)
             if self._session.closed or error.code not in _FOLDER_ONLY:
                 raise
             self.trouble = _named(error, reading.name)
+            if error.code == USED_OTHERWISE:
+                self._park(memory, PARKED_SECONDS, error)
             return False
-        reading.memory.broke = 0
+        memory.broke = 0
         return more
 
-    def _broke(self, memory: Memory) -> None:
+    def _broke(self, memory: Memory, folder: str) -> None:
         """The connection ended at the sent folder; when it does so each time, INBOX is read without it for a while."""
         memory.broke += 1
         if memory.broke >= PARKED_AFTER:
             longer = 2 ** min(memory.broke - PARKED_AFTER, 10)
-            memory.parked_until = self._now() + min(LONGEST_PARKED, PARKED_SECONDS * longer)
+            self._park(memory, min(LONGEST_PARKED, PARKED_SECONDS * longer), _ends_the_connection(folder))
+
+    def _park(self, memory: Memory, seconds: float, why: MailError) -> None:
+        memory.parked_until, memory.parked = self._now() + seconds, why
 
     async def _back_in_inbox(self) -> bool:
         """Open INBOX for the wait; False when something happened there meanwhile."""

@@ -41,9 +41,9 @@ async def nothing(_: Talk) -> None:
 
 @dataclass
 class Teller:
-    """Letters by folder; a letter's UID is its place there. `asked` counts the commands, `refused` are some by name,
-    `drops` are folders at whose opening the connection ends, which it also does behind `breaks_after`
-    letters; `withholds` are items by UID that FETCH leaves out and then says NO.
+    """Letters by folder; a letter's UID is its place there. `asked` counts the commands, `opened` are folders, `refused` are some by name,
+    `uses` what a folder is for (RFC 6154), `drops` are folders at whose opening the connection ends, which it also does
+    behind `breaks_after` letters; `withholds` are items by UID that FETCH leaves out and then says NO.
 
     `tells` is what it does in IDLE, which is over when that ends. `before_idle` happens when IDLE was asked for and
     has not begun: its argument counts the IDLEs since a folder was opened.
@@ -53,11 +53,13 @@ class Teller:
     tells: Tells = nothing
     refused: Mapping[str, bytes] = field(default_factory=dict)
     drops: set[str] = field(default_factory=set)
+    uses: dict[str, bytes] = field(default_factory=dict)
     breaks_after: int = 0
     withholds: dict[int, bytes] = field(default_factory=dict)
     before_idle: Callable[[int], None] = lambda _: None
     folders: dict[str, list[bytes]] = field(default_factory=lambda: {"INBOX": [], "Sent": []})
     asked: Counter[str] = field(default_factory=Counter)
+    opened: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._socket = socket.socket(
@@ -136,6 +138,7 @@ class Teller:
 
     async def _examine(self, talk: Talk, words: bytes) -> None:
         talk.opened, talk.idles = words.split(b" ")[1].strip(b'"').decode(), 0
+        self.opened.add(talk.opened)
         if talk.opened in self.drops:
             raise EOFError
         count = talk.told = len(self.folders[talk.opened])
@@ -144,6 +147,11 @@ class Teller:
         )
 
     _select = _examine
+
+    async def _list(self, talk: Talk, words: bytes) -> None:
+        name = words.split(b" ")[2].strip(b'"')
+        if name.decode() in self.folders:
+            await talk.say(b'* LIST (%s) "/" %s' % (self.uses.get(name.decode(), b""), name))
 
     async def _status(self, talk: Talk, words: bytes) -> None:
         await talk.say(self.status(words.split(b" ")[1].strip(b'"').decode()))

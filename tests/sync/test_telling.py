@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 
+from postern.mailboxes.health import in_words
 from postern.sync import backoff
 from postern.sync.hosts import Hosts
 
@@ -245,6 +246,70 @@ def test_a_sent_folder_at_which_the_connection_ends_is_parked_and_keeps_nothing_
         await until(in_sync(box), 3)
 
     story(server, scene, backoff=quick())
+
+
+@pytest.mark.rule("R-016")
+@pytest.mark.parametrize(
+    ("use", "says"),
+    [
+        (b"\\Junk", "“Sent” is the folder for junk."),
+        (b"\\Trash", "“Sent” is the folder for deleted letters."),
+        (b"\\HasNoChildren \\Drafts", "“Sent” is the folder for drafts."),
+    ],
+)
+def test_a_sent_folder_that_the_server_uses_otherwise_is_neither_read_nor_filled(story, use, says):
+    """Its settings were saved untested: the connection test would have said so."""
+    server = Teller(uses={"Sent": use})
+    server.tells = server.honestly
+    server.add(letter("none of ours"), "Sent")
+
+    async def scene(box, watcher):
+        await until(lambda: box.health.code == "folder_used_otherwise")
+        words = in_words(await asyncio.to_thread(lambda: box.health))
+        assert words.sentence.startswith(says) and "other mail is read" in words.sentence
+        assert "Press Load" in words.fix
+        server.add(letter("sent once"))
+        await until(lambda: box.subjects() == ["sent once"], 3)
+        await asyncio.to_thread(box.errand, "append", "sent once")
+        watcher.wake.set()
+        await until(lambda: [one.failed_at is not None for one in box.errands()] == [True], 3)
+        assert says in (await asyncio.to_thread(box.errands))[0].error
+        assert server.asked["APPEND"] == server.asked["STATUS"] == 0 and server.opened == {"INBOX"}
+        assert server.asked["LIST"] == 2, "once for the look, once for the copy"
+        server.uses.clear()
+        for memory in watcher._memories.folders.values():
+            memory.parked_until = 0.0  # a quarter of an hour later
+        watcher.wake.set()
+        await until(in_sync(box), 3)
+        server.add(letter("ours"), "Sent")
+        watcher.wake.set()
+        await until(lambda: "ours" in box.subjects(), 3)
+
+    story(server, scene)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        Teller(uses={"Sent": b"\\Sent"}),
+        Teller(uses={"Sent": b"\\Archive"}),
+        Teller(b"IMAP4rev1 IDLE LIST-EXTENDED SPECIAL-USE"),
+        Teller(refused={"LIST": b"NO not now"}),
+        Teller(refused={"LIST": b"BAD what is LIST?"}),
+    ],
+    ids=["for sent letters", "for all old letters", "for nothing", "not told", "not known"],
+)
+def test_any_other_sent_folder_is_read(story, server):
+    server.tells = server.honestly
+
+    async def scene(box, watcher):
+        await until(in_sync(box))
+        server.add(letter("sent"), "Sent")
+        watcher.wake.set()
+        await until(lambda: box.subjects() == ["sent"], 3)
+        assert server.asked["LIST"] == 1, "once a connection"
+
+    story(server, scene)
 
 
 @pytest.mark.rule("R-016")

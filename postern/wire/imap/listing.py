@@ -25,12 +25,16 @@ class Names:
 
     def learn(self, events: Collection[Event]) -> list[FolderInfo]:
         """The folders among LIST's answers. Names that cannot be handled safely are counted in ``skipped``."""
-        utf8 = self._connection.utf8
-        infos = [folder_info(event, utf8=utf8) for event in events if isinstance(event, Folder)]
+        infos = self.read(events)
         found = {info.name: info for info in infos if info is not None}
         self.skipped = len(infos) - len(found)
         self._told = {info.name: info.wire_name for info in found.values()}
         return list(found.values())
+
+    def read(self, events: Collection[Event]) -> list[FolderInfo | None]:
+        """The folders among LIST's answers as they come; None for a name that cannot be handled safely."""
+        utf8 = self._connection.utf8
+        return [folder_info(event, utf8=utf8) for event in events if isinstance(event, Folder)]
 
     def spelled(self, name: str) -> bytes:
         """The server's own spelling of a folder, as LIST gave it when it did. Raises control_bytes."""
@@ -47,8 +51,14 @@ class Names:
 
 async def folders(connection: Connection, names: Names) -> list[FolderInfo]:
     """All folders, with their purposes where the server knows (RFC 6154)."""
-    returned = [b"SPECIAL-USE"] if _can(connection, "LIST-EXTENDED", "SPECIAL-USE") else []
-    return names.learn(await _list(connection, returned))
+    return names.learn(await _list(connection, _purposes(connection)))
+
+
+async def folder(connection: Connection, names: Names, name: str) -> FolderInfo | None:
+    """One folder with its purpose; None when the server lists none of this name."""
+    told = names.read(await _list(connection, _purposes(connection), names.word(name)))
+    # A name with a wildcard in it may list others as well.
+    return next((one for one in told if one is not None and one.name == name), None)
 
 
 async def folders_with_status(
@@ -95,12 +105,18 @@ def _can(connection: Connection, *names: str) -> bool:
     return connection.capabilities.issuperset(names)
 
 
-async def _list(connection: Connection, returned: list[bytes]) -> list[Event]:
+def _purposes(connection: Connection) -> list[bytes]:
+    return [b"SPECIAL-USE"] if _can(connection, "LIST-EXTENDED", "SPECIAL-USE") else []
+
+
+async def _list(
+    connection: Connection, returned: list[bytes], pattern: bytes | Literal = b"*"
+) -> list[Event]:
     """LIST; a server that calls its own extension BAD is asked plainly."""
-    plain = command("LIST", b'""', b"*", max_untagged=MOST_LINES)
+    plain = command("LIST", b'""', pattern, max_untagged=MOST_LINES)
     if not returned:
         return await connection.do(plain)
-    extended = [b'""', b"*", b"RETURN", b"(" + b" ".join(returned) + b")"]
+    extended = [b'""', pattern, b"RETURN", b"(" + b" ".join(returned) + b")"]
     exchange = connection.exchange(command("LIST", *extended, max_untagged=MOST_LINES))
     try:
         async with exchange:

@@ -93,6 +93,10 @@ class Session:
         """All folders. Names that cannot be handled safely are left out and counted in ``skipped_folders``."""
         return await listing.folders(self.connection, self._names)
 
+    async def folder(self, name: str) -> FolderInfo | None:
+        """One folder with its purpose; None when the server lists none of this name."""
+        return await listing.folder(self.connection, self._names, name)
+
     async def list_with_status(self, wanted: Collection[str] = ()) -> list[tuple[FolderInfo, Status | None]]:
         """All folders, with counts for those ``wanted`` at least; see ``listing.folders_with_status``."""
         return await listing.folders_with_status(self.connection, self._names, wanted)

@@ -133,6 +133,13 @@ def test_folders_with_odd_names(dovecot: Dovecot) -> None:
         sent = choose_sent_folder(folders)
         assert sent is not None
         assert sent.name == "Sent"
+        uses = {name: await session.folder(name) for name in ("Sent", "Trash", "Größe", 'Quo"te & \\', "No")}
+        assert {name: one.special_use for name, one in uses.items() if one is not None} == {
+            "Sent": "\\Sent",
+            "Trash": "\\Trash",
+            "Größe": None,
+            'Quo"te & \\': None,
+        }
         for name in ('Quo"te & \\', "Größe", "Parent/Child"):
             assert (await session.select(name, readonly=True)).readonly
         with pytest.raises(MailError) as caught:

@@ -159,6 +159,24 @@ def test_a_list_option_called_bad_is_left_out() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("told", "use"),
+    [
+        (b'* LIST (\\Trash) "/" "a%"\r\n', "\\Trash"),
+        (b'* LIST (\\Trash) "/" "ab"\r\n* LIST () "/" "a%"\r\n* LIST (\\Junk) "/" "ac"\r\n', ""),
+        (b'* LIST (\\Trash) "/" "ab"\r\n', None),
+        (b"", None),
+    ],
+    ids=["it alone", "others whom the wildcard names", "only another", "nothing"],
+)
+def test_one_folder_is_asked_for_by_its_name(told: bytes, use: str | None) -> None:
+    async def work(session: Session) -> None:
+        found = await session.folder("a%")
+        assert (None if found is None else found.special_use or "") == use
+
+    play(asked(ALL, (b'LIST "" "a%" RETURN (SPECIAL-USE)', told)), work)
+
+
 def test_a_refused_list_is_no_empty_one() -> None:
     """R-016, I7."""
 
