@@ -15,6 +15,7 @@ from postern.sync.sentfolder import USED_OTHERWISE, require_sent_folder
 from postern.sync.store import Store
 from postern.wire.errors import MailError
 from postern.wire.imap import Session
+from postern.wire.imap.waiting import UNANSWERED
 
 # IDLE is never reliable: so often at least the folders are opened anew and looked at.
 LOOK_SECONDS = 9 * 60.0
@@ -26,8 +27,8 @@ SENT_SECONDS = 60.0
 # such a letter is late by seconds, not minutes.
 SETTLE_SECONDS = (2.0, 8.0)
 SHORTEST_WAIT = 1.0
-# A connection that breaks so soon after IDLE was asked for breaks because of it. After the second time in a row, and
-# after a refusal, the mailbox is polled for an hour as if there were no IDLE.
+# A connection that breaks so soon after IDLE was asked for breaks because of it. After the second time in a row, after
+# a refusal and where IDLE was not answered at all, the mailbox is polled for an hour as if there were no IDLE.
 IDLE_BREAKS_SECONDS = 1.0
 IDLE_BREAKS = 2
 WITHOUT_IDLE_SECONDS = 3600.0
@@ -229,10 +230,11 @@ class Visit:
         begun = self._now()
         try:
             news = await self._session.idle(seconds=seconds, wake=wake)
-        except MailError:
+        except MailError as error:
             at_once = self._now() - begun < IDLE_BREAKS_SECONDS
             self._memories.idle_broke = self._memories.idle_broke + 1 if at_once else 0
-            if not self._session.closed or self._memories.idle_broke >= IDLE_BREAKS:
+            unborne = error.code == UNANSWERED or self._memories.idle_broke >= IDLE_BREAKS
+            if not self._session.closed or unborne:
                 self._memories.idle_after = self._now() + WITHOUT_IDLE_SECONDS
             if self._session.closed:
                 raise

@@ -45,8 +45,9 @@ class Teller:
     `uses` what a folder is for (RFC 6154), `drops` are folders at whose opening the connection ends, which it also does
     behind `breaks_after` letters; `withholds` are items by UID that FETCH leaves out and then says NO.
 
-    `tells` is what it does in IDLE, which is over when that ends. `before_idle` happens when IDLE was asked for and
-    has not begun: its argument counts the IDLEs since a folder was opened.
+    `tells` is what it does in IDLE, which is over when that ends; `deaf_to_idle`: it never says that it waits.
+    `before_idle` happens when IDLE was asked for and has not begun: its argument counts the IDLEs since a folder was
+    opened.
     """
 
     capabilities: bytes = b"IMAP4rev1 IDLE"
@@ -55,6 +56,7 @@ class Teller:
     drops: set[str] = field(default_factory=set)
     uses: dict[str, bytes] = field(default_factory=dict)
     breaks_after: int = 0
+    deaf_to_idle: bool = False
     withholds: dict[int, bytes] = field(default_factory=dict)
     before_idle: Callable[[int], None] = lambda _: None
     folders: dict[str, list[bytes]] = field(default_factory=lambda: {"INBOX": [], "Sent": []})
@@ -196,6 +198,8 @@ class Teller:
     async def _idle(self, talk: Talk, _: bytes) -> None:
         talk.idles += 1
         self.before_idle(talk.idles)
+        if self.deaf_to_idle:
+            return await self.tells(talk)
         await talk.say(b"+ idling")
         telling = asyncio.ensure_future(self.tells(talk))
         done = asyncio.ensure_future(talk.reader.readline())

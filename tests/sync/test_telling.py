@@ -140,6 +140,34 @@ def test_a_server_that_refuses_idle_is_polled(story, refusal, sent):
     story(server, scene, sent=sent, poll_seconds=0.4)
 
 
+@pytest.mark.parametrize("sent", ["Sent", ""], ids=["with a sent folder", "INBOX alone"])
+@pytest.mark.parametrize("tells", [False, True], ids=["without a word", "with news"])
+def test_a_server_that_never_answers_idle_is_polled_from_then_on(story, monkeypatch, tells, sent):
+    """It says no “+”. Nothing is later than a poll, the first letter included."""
+    monkeypatch.setattr("postern.sync.backoff.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("postern.wire.imap.waiting.BEGIN_SECONDS", 0.5)
+    server = Teller(deaf_to_idle=True)
+    if tells:
+        server.tells = server.what_comes
+
+    async def scene(box, watcher):
+        await until(lambda: server.asked["IDLE"] > 0)
+        for n, patience in enumerate((2.0, 1.5, 1.5)):
+            server.add(letter(f"number {n}"))
+            begun = time.monotonic()
+            await until(lambda n=n: f"number {n}" in box.subjects(), patience)
+            assert time.monotonic() - begun < patience
+        await until(in_sync(box), 5)
+        await asyncio.sleep(1)
+        assert (server.asked["IDLE"], server.asked["LOGIN"]) == (1, 2)
+        watcher._memories.idle_after, server.deaf_to_idle = 0.0, False  # an hour later it was mended
+        watcher.wake.set()
+        await until(lambda: server.asked["IDLE"] > 3)
+        assert server.asked["LOGIN"] == 2
+
+    story(server, scene, sent=sent, poll_seconds=0.5, backoff=quick())
+
+
 @pytest.mark.rule("R-030")
 @pytest.mark.parametrize("ends", ["with OK", "with BYE", "without a word"])
 def test_a_server_whose_idle_ends_at_once_is_polled_after_two_connections(story, monkeypatch, ends):

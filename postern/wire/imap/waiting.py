@@ -11,12 +11,17 @@ from postern.wire.imap.connection import OVERFLOW, Connection, Exchange
 from postern.wire.imap.link import Deadline
 from postern.wire.imap.responses import Continuation, Count, Event, Fetch, FolderStatus, Line, Vanished
 
+# So long a server may take to say "+". One that never does would cost the whole patience for a command.
+BEGIN_SECONDS = 10.0
+UNANSWERED = "idle_unanswered"
+
 
 async def idle(connection: Connection, *, seconds: float, wake: asyncio.Event | None) -> bool:
     """True as soon as something changed in the open folder or one that is watched, False after ``seconds``.
 
     News that came with the answers to other commands counts at once. ``wake`` ends the waiting early and
-    politely, so that the session stays usable. A server without IDLE is asked once, in the end.
+    politely, so that the session stays usable. A server without IDLE is asked once, in the end. Raises
+    MailError, with the code UNANSWERED where the server never says that it waits; the connection is over then.
     """
     if connection.news or connection.elsewhere:
         connection.news = connection.elsewhere = False
@@ -63,16 +68,22 @@ async def _until_news(
     connection: Connection, exchange: Exchange, seconds: float, wake: asyncio.Event | None
 ) -> bool:
     changed = False
-    while not isinstance(event := await exchange.next(), Continuation):
+    until = Deadline.after(min(BEGIN_SECONDS, connection.timeout), "")
+    while not isinstance(event := await exchange.poll(_left(until)), Continuation):
+        if event is None:
+            raise MailError(UNANSWERED, "The mail server does not answer IDLE.", temporary=True)
         changed = changed or _is_change(event) or connection.news  # quirk exists_before_idle_plus
     until = Deadline.after(seconds, "")
     while not changed:
-        left = until.at - Deadline.after(0, "").at
-        event = await _unless(wake, exchange.poll(max(0.0, left)))
+        event = await _unless(wake, exchange.poll(_left(until)))
         if event is None:
             return False
         changed = _is_change(event) or connection.news
     return changed
+
+
+def _left(until: Deadline) -> float:
+    return max(0.0, until.at - Deadline.after(0, "").at)
 
 
 def _is_change(event: Event | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postern.wire.errors import MailError
-from postern.wire.imap import UNKNOWN_DATE, Fetched, Listed, Login, Session
+from postern.wire.imap import UNKNOWN_DATE, Fetched, Listed, Login, Session, waiting
 from postern.wire.steps import Step, step
 from tests.wire.imap.scripted import Script, Wire, play
 
@@ -222,6 +222,48 @@ def test_idle(news: bytes, changed: bool) -> None:
         assert await session.idle(seconds=0.1) is changed
 
     play(idle_script(news), work)
+
+
+@pytest.mark.parametrize("said", [b"", b"* 4 EXISTS\r\n* OK Still here\r\n"])
+def test_an_idle_that_is_never_begun_ends_the_connection_and_says_so(
+    said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "BEGIN_SECONDS", 0.2)
+
+    async def script(wire: Wire) -> None:
+        await wire.sign_in()
+        await wire.select()
+        await wire.hear(b"IDLE")
+        await wire.say(said)
+        assert await wire.reader.readline() == b"", "no DONE before the server has begun"
+
+    async def work(session: Session) -> None:
+        await session.select("INBOX")
+        with pytest.raises(MailError) as caught:
+            await asyncio.wait_for(session.idle(seconds=60), 5)
+        assert (caught.value.code, caught.value.temporary) == (waiting.UNANSWERED, True)
+        assert session.closed
+
+    play(script, work)
+
+
+def test_an_idle_that_is_begun_late_is_waited_for() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.sign_in()
+        await wire.select()
+        await wire.hear(b"IDLE")
+        tag = wire.tag
+        await asyncio.sleep(0.5)
+        await wire.say(b"+\r\n* 4 EXISTS\r\n")
+        assert await wire.reader.readline() == b"DONE\r\n"
+        wire.tag = tag
+        await wire.say(b"TAG OK\r\n")
+
+    async def work(session: Session) -> None:
+        await session.select("INBOX")
+        assert await session.idle(seconds=0.1)
+
+    play(script, work)
 
 
 def test_idle_can_be_woken_and_the_session_goes_on() -> None:
