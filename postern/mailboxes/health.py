@@ -8,6 +8,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from postern.mailboxes.models import MailboxHealth
+from postern.wire.errors import quoted
 
 State = MailboxHealth.State
 
@@ -92,8 +93,8 @@ def _sentence(health: MailboxHealth, now: datetime) -> str:
 
 
 def _quote(health: MailboxHealth) -> str:
-    said = health.server_text.strip().rstrip(".").replace("”", '"')  # it cannot end the quotation by itself
-    return f" Your provider said: “{said}”." if said else ""
+    said = quoted(health.server_text.strip().rstrip("."))
+    return f" Your provider said: {said}." if said else ""
 
 
 def _fix(health: MailboxHealth) -> str:

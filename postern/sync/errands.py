@@ -11,7 +11,7 @@ from postern.mail.preparing import Arrival
 from postern.sync import store
 from postern.sync.sentfolder import require_sent_folder
 from postern.sync.store import Spot, Store, Task
-from postern.wire.errors import MailError
+from postern.wire.errors import MailError, quoted
 from postern.wire.imap import Session, choose_trash_folder
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ async def work_off(session: Session, keeper: Store, mailbox_id: int, sent_folder
 
 
 def _words(error: MailError) -> str:
-    return f"{error} {error.server_text}".strip()
+    return f"{error} {quoted(error.server_text)}".strip()
 
 
 async def _do(

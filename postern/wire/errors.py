@@ -35,6 +35,12 @@ class MailError(Exception):
         return f"MailError({self.code!r}, {self.message!r}, temporary={self.temporary})"
 
 
+def quoted(server_text: str) -> str:
+    """A server's words in quotation marks, which they cannot end by themselves (S-041); '' where it said nothing."""
+    said = server_text.strip().replace("”", '"')
+    return f"“{said}”" if said else ""
+
+
 def host_not_found(host: str, *, temporary: bool) -> MailError:
     """The name has no address, or the name service did not answer (``temporary``)."""
     if temporary:

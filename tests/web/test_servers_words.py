@@ -60,7 +60,7 @@ def test_in_the_steps_of_a_connection_test(office: Office) -> None:
         probe = Probe.objects.create(
             staff=office.marta, kind="imap", settings={}, state="failed", steps=[step], result={}
         )
-    assert SHOWN in page(office, f"/profile/email/test/{probe.pk}/")
+    assert f"The server said: “[ALERT] {SHOWN}”" in page(office, f"/profile/email/test/{probe.pk}/")
 
 
 def test_with_a_letter_that_was_refused(office: Office) -> None:
@@ -69,4 +69,20 @@ def test_with_a_letter_that_was_refused(office: Office) -> None:
         Delivery.objects.filter(pk=failed.pk).update(
             server_text=SAYS, refused=[["greta@brandt-bakery.example", 550, SAYS]]
         )
-    assert SHOWN in page(office, f"/compose/{failed.pk}/")
+    assert f"The server said: “[ALERT] {SHOWN}”" in page(office, f"/compose/{failed.pk}/")
+
+
+ENDED = "No.” Postern has sent it all the same."
+
+
+@pytest.mark.parametrize("state", ["accepted", "unknown"])
+def test_with_what_became_of_a_letter(office: Office, state: str) -> None:
+    """To the letter as a whole, and for each recipient it did not take."""
+    letter = office.out["failed"]
+    with office.acting_as("superuser"):
+        Delivery.objects.filter(pk=letter.pk).update(
+            state=state, server_text=SAYS, refused=[["greta@brandt-bakery.example", 550, ENDED]]
+        )
+    shown = page(office, f"/compose/{letter.pk}/")
+    assert f"The server said: “[ALERT] {SHOWN}”" in shown
+    assert "was refused: 550 “No.&quot; Postern has sent it all the same.”" in shown

@@ -19,12 +19,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from postern.web.base import dates, names
+from postern.wire.errors import quoted
 
 register = template.Library()
 
 register.filter("initials", names.initials)
 register.filter("hue", names.hue)
 register.filter("filesize", names.filesize)
+register.filter("quoted", quoted)
 
 
 @register.filter
