@@ -78,7 +78,19 @@ def as_sync(db: None, acting_as, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
         yield acting_as
 
 
-@pytest.fixture
-def anyone(servers: Callable[[str], Any]) -> Iterator[Callable[[], str]]:
-    """Return the name of a user that no test has met, on the Dovecot of `servers("dovecot")`."""
-    yield lambda: f"r{secrets.token_hex(6)}@example.test"
+NEWCOMERS = 20
+
+
+@pytest.fixture(scope="session")
+def anyone(servers: Callable[[str], Any]) -> Callable[..., str]:
+    """Return the name of a user that no test has met, on the server of that kind; Dovecot unless told."""
+    waiting: dict[str, list[str]] = {}
+
+    def name(kind: str = "dovecot") -> str:
+        if not waiting.get(kind):
+            waiting[kind] = [f"r{secrets.token_hex(6)}@example.test" for _ in range(NEWCOMERS)]
+            if kind != "dovecot":
+                servers(kind).add_users(dict.fromkeys(waiting[kind], "one-for-all"))
+        return waiting[kind].pop()
+
+    return name

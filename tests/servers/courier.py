@@ -63,6 +63,7 @@ class Courier(running.Daemon, Looking):
         self.host = "127.0.0.1"
         (self.port,) = running.free_ports(1)
         self.authdaemon: subprocess.Popen[bytes] | None = None
+        self._hashes: dict[str, str] = {}
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         daemon = ["/usr/lib/courier/courier-authlib/authdaemond"]
@@ -102,23 +103,30 @@ class Courier(running.Daemon, Looking):
         self.room = foreign.Room("courier", self.home, {"courier": owner.pw_uid})
         self.room.folder("/run/courier/authdaemon", owner.pw_uid)
         self.room.path("/etc/courier/authdaemonrc").write_text(AUTH)
-        lines = []
-        hashed: dict[str, str] = {}
-        for user, password in self.passwords.items():
-            if password not in hashed:
-                hashed[password] = self.room.run(
-                    "/usr/sbin/userdbpw", "-md5", feed=f"{password}\n" * 2
-                ).strip()
-            secret = hashed[password]
-            home = f"/var/mail/{user}"
-            lines.append(
-                f"{user}\tuid={owner.pw_uid}|gid={owner.pw_gid}|home={home}|mail={home}/Maildir|imappw={secret}\n"
-            )
-            self._make_maildir(user, owner.pw_uid)
         table = self.room.path("/etc/courier/userdb")
-        table.write_text("".join(lines))
+        table.touch()
         table.chmod(0o600)
+        self.add_users(self.passwords)
+
+    def add_users(self, users: Mapping[str, str]) -> None:
+        """Make accounts with the usual folders."""
+        self.passwords |= users
+        owner = running.mail_user()
+        with self.room.path("/etc/courier/userdb").open("a") as table:
+            for user, password in users.items():
+                home = f"/var/mail/{user}"
+                table.write(
+                    f"{user}\tuid={owner.pw_uid}|gid={owner.pw_gid}|home={home}|mail={home}/Maildir"
+                    f"|imappw={self._hashed(password)}\n"
+                )
+                self._make_maildir(user, owner.pw_uid)
         self.room.run("/usr/sbin/makeuserdb")
+
+    def _hashed(self, password: str) -> str:
+        if password not in self._hashes:
+            said = self.room.run("/usr/sbin/userdbpw", "-md5", feed=f"{password}\n" * 2)
+            self._hashes[password] = said.strip()
+        return self._hashes[password]
 
     def _make_maildir(self, user: str, owner: int) -> None:
         for folder in ("", ".Sent", ".Drafts", ".Trash", ".Junk"):

@@ -117,10 +117,15 @@ class Cyrus(running.Daemon, Looking):
         slash = "no" if self.inbox_prefix else "yes"
         self._write("etc/imapd.conf", IMAPD.format(slash=slash))
         self._write("etc/cyrus.conf", MASTER.format(port=self.port))
-        add = 'while read -r name domain secret; do printf %s "$secret" | saslpasswd2 -p -c -u "$domain" "$name"; done'
-        lines = [f"{u.replace('@', ' ')} {secret}\n" for u, secret in self.passwords.items()]
-        self.room.run("sh", "-ec", add, feed="".join(lines))
+        self.add_users(self.passwords)
         shutil.chown(self.room.path("/etc/sasldb2"), owner, owner)
+
+    def add_users(self, users: Mapping[str, str]) -> None:
+        """Let these sign in; Cyrus makes their folders then."""
+        self.passwords |= users
+        add = 'while read -r name domain secret; do printf %s "$secret" | saslpasswd2 -p -c -u "$domain" "$name"; done'
+        lines = [f"{u.replace('@', ' ')} {secret}\n" for u, secret in users.items()]
+        self.room.run("sh", "-ec", add, feed="".join(lines))
 
     def _write(self, name: str, text: str) -> None:
         path = Path(self.room.root, name)

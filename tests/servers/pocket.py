@@ -69,6 +69,12 @@ class Pocket(Looking):
         """Stop listening and drop every connection."""
         self._run(self.server.stop())
 
+    def add_users(self, users: Mapping[str, str]) -> None:
+        """Make accounts with the usual folders."""
+        for user, password in users.items():
+            self.passwords[user] = self.server.accounts[user] = password
+            self._run(self.server._imap.add_account(user, password))
+
     def deliver(self, user: str, raw: bytes, *, date: datetime | None = None) -> None:
         """Put a letter into the INBOX as a mail server does; an idling client is told."""
         self._run(self.server.deliver(user, raw, date=date))
