@@ -110,7 +110,8 @@ def _store(
                 batch.sight(uid, outcome=Outcome.SKIPPED, reason=reason)
         batch.finish()
         if next_uid is not None and next_uid > folder.next_uid:
-            Folder.objects.filter(pk=folder.pk).update(next_uid=next_uid)
+            # Who left meanwhile is looked at afterwards: should that not be reached, no count may seem right by chance.
+            Folder.objects.filter(pk=folder.pk).update(next_uid=next_uid, exists=None)
         return batch.messages
 
 

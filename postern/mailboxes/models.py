@@ -299,7 +299,11 @@ class Folder(models.Model):
     history_since = models.DateField(null=True, help_text="History imported back to this date.")
     history_done = models.BooleanField(default=True, help_text="False while history is still being imported.")
     highestmodseq = models.BigIntegerField(null=True)
-    exists = models.PositiveIntegerField(default=0)
+    exists = models.PositiveIntegerField(
+        default=0,
+        null=True,
+        help_text="How many letters the ledger explains; null while letters are coming in.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["mailbox", "name"], name="folder_once_a_mailbox")]

@@ -52,12 +52,15 @@ def question(folder: Remembered, said: Said) -> Question:
     return Question.COUNT
 
 
-def adds_up(before: int, exists: int, *, new: int, gone: int, unknown: int = 0) -> bool:
+def adds_up(before: int | None, exists: int, *, new: int, gone: int, unknown: int = 0) -> bool:
     """True when `exists` letters can be what is left of `before`.
 
     `new` came, `gone` of our ledger left; of `unknown` more the server says that they left, and nobody here
-    knows whether they were there: letters from before the beginning have no line in the ledger.
+    knows whether they were there: letters from before the beginning have no line in the ledger. Where `before` is
+    not known, nothing adds up.
     """
+    if before is None:
+        return False
     most = before + new - gone
     return max(0, most - unknown) <= exists <= most
 

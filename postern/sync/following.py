@@ -98,8 +98,10 @@ class Following:
     ) -> Remembered:
         """Where the count is not what was expected: what left, what came back, what was overlooked?"""
         now = asyncio.get_running_loop().time()
+        # New letters came in, and who left stays open.
+        before = replace(state, exists=None) if new else state
         if now < self._memory.listing_after:
-            return state
+            return before
         listed = await self._session.uid_search_set("ALL")
         after = replace(state, exists=said.exists, modseq=said.modseq)
         if asked is not Question.ALL and len(listed) == said.exists:
@@ -107,10 +109,16 @@ class Following:
             if some_left and changes.adds_up(state.exists, said.exists, new=new, gone=len(gone)):
                 self._memory.suspected = False
                 return await self._write(after, told, gone)
-        return await self._compare_all(asked, after, state, listed, told)
+        return await self._compare_all(asked, after, before, said.exists, listed, told)
 
     async def _compare_all(
-        self, asked: Question, after: Remembered, state: Remembered, listed: UidSet, told: Told
+        self,
+        asked: Question,
+        after: Remembered,
+        state: Remembered,
+        exists: int,
+        listed: UidSet,
+        told: Told,
     ) -> Remembered:
         """Hold the whole ledger against a listing."""
         assert state.uidvalidity is not None
@@ -118,7 +126,7 @@ class Following:
         verdict = changes.compare(
             state,
             listed,
-            after.exists,
+            exists,
             here=known.here,
             gone=known.gone,
             suspected=self._memory.suspected,
@@ -134,7 +142,7 @@ class Following:
             self._memory.listing_after = now + (DOUBT_SECONDS if overlooked else 0)
             # What FETCH withholds although it is listed stays unexplained, and is asked for again.
             later = len(listed & UidSet([(state.next_uid, changes.MAX_UID)]))
-            after = replace(after, exists=after.exists - overlooked - later)
+            after = replace(after, exists=exists - overlooked - later)
             return await self._write(after, told, verdict.gone, verdict.back)
         if verdict.back:
             await self._write(state, (), (), verdict.back)

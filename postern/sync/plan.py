@@ -38,7 +38,8 @@ class Listed(Protocol):
 class Remembered:
     """A folder as the last visit left it. `uidvalidity` is None before the first visit.
 
-    `exists` counts the letters on the server that the ledger explains. `rematching`: the server gave the
+    `exists` counts the letters on the server that the ledger explains, None where letters came in and it was not
+    looked since who left. `rematching`: the server gave the
     folder a new UIDVALIDITY and its letters are being matched again with what is here. `modseq`: everything
     up to this mod-sequence (RFC 7162) is followed, 0 where the server told none.
     """
@@ -48,7 +49,7 @@ class Remembered:
     first_uid: int = 1
     history_since: date | None = None
     history_done: bool = True
-    exists: int = 0
+    exists: int | None = 0
     rematching: bool = False
     modseq: int = 0
 
@@ -140,7 +141,7 @@ def _never_held_a_letter(folder: Remembered) -> bool:
     return (
         folder.uidvalidity is not None
         and folder.next_uid == 1
-        and not folder.exists
+        and folder.exists == 0
         and not folder.rematching
     )
 

@@ -123,7 +123,8 @@ class Reading:
         new, behind = await self._new_letters(await self._fresh(said, told), until)
         if behind:
             # What was told is told again: the mod-sequence is not remembered yet.
-            await self._remember(replace(self.state, exists=self.state.exists + new))
+            exists = None if self.state.exists is None else self.state.exists + new
+            await self._remember(replace(self.state, exists=exists))
             return True
         self.state = await self._following.follow(asked, self.state, said, told, new)
         return False
@@ -161,7 +162,7 @@ class Reading:
     async def _begin(self, opening: plan.Opening, said: Said) -> None:
         """Remember how a folder was met, before anything is fetched."""
         # Courier 5.0 numbers an INBOX that never held a letter anew at each look (seen November 2026).
-        if opening.case is Case.RECREATED and (self.state.exists or said.exists):
+        if opening.case is Case.RECREATED and (self.state.exists != 0 or said.exists):
             self._count_recreation()
         if opening.case is Case.REWOUND:
             await self._store.run(store.rewind, self.folder, said.uidvalidity, opening.folder.next_uid)

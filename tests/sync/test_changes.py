@@ -70,6 +70,9 @@ def test_the_cheapest_question(what, folder, said, question):
             True,
         ),
         ("more are there than can be", 60, 61, {"new": 0, "gone": 1, "unknown": 2}, False),
+        ("it is not known how many there were", None, 60, {"new": 0, "gone": 0}, False),
+        ("nor is it when some came", None, 1, {"new": 1, "gone": 0}, False),
+        ("nor when all may have left", None, 0, {"new": 0, "gone": 0, "unknown": 4_294_967_295}, False),
         ("fewer are there than can be", 60, 50, {"new": 0, "gone": 1, "unknown": 2}, False),
     ],
 )

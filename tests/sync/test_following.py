@@ -77,6 +77,29 @@ def _change(dovecot, uids):
 
 
 @pytest.mark.dovecot
+@pytest.mark.rule("R-001")
+def test_one_leaves_as_another_comes_and_the_process_dies_between_the_two(box, dovecot, rung, monkeypatch):
+    """The new letter is stored, its count is not: the server's count alone says that nothing happened since."""
+    box.visit()
+    for subject in ("stays", "goes"):
+        dovecot.append(USER, "INBOX", letter(subject))
+    box.visit()
+    dovecot.doveadm("expunge", "-u", USER, "mailbox", "INBOX", "uid", str(dovecot.uids(USER)[1]))
+    dovecot.append(USER, "INBOX", letter("new"))
+
+    async def die(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="killed"):
+        patched.setattr("postern.sync.following.Following.follow", die)
+        box.visit()
+    assert box.subjects() == ["stays", "goes", "new"]
+    box.visit()
+    assert box.subjects(gone_at=None) == ["stays", "new"]
+    assert box.folder().exists == 2
+
+
+@pytest.mark.dovecot
 def test_when_nothing_changed_nothing_is_asked_but_the_opening(box, dovecot, monkeypatch):
     box.visit()
     dovecot.append(USER, "INBOX", letter("one"))
