@@ -123,3 +123,21 @@ def test_nobody_else_asks(box, acting_as):
 def test_what_the_owner_is_told(folders, said):
     report = Report(tuple(FolderReport("INBOX", 5, **folder) for folder in folders))
     assert report.told.splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [("Trash", "“Trash” is the folder for deleted letters."), ("Gone fishing", "The folder does not exist.")],
+)
+def test_from_the_shell_a_server_that_will_not_is_one_line(box, dovecot, capsys, sent, says):
+    from argparse import Namespace
+
+    from postern.project.commands.mailbox import mailbox
+
+    chosen = Namespace(action="reconcile", id=box.mailbox.pk)
+    box.visit()
+    assert mailbox(chosen) == 0 and "Nothing is missing." in capsys.readouterr().out
+    box.change(sent_folder=sent)
+    assert mailbox(chosen) == 1
+    said = capsys.readouterr().err
+    assert says in said and said.startswith("postern: mailbox ") and said.count("\n") == 1

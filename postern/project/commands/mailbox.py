@@ -5,6 +5,7 @@ from argparse import Namespace
 
 from postern.mail.events import notify
 from postern.mailboxes.models import Mailbox
+from postern.wire.errors import MailError, quoted
 
 
 def mailbox(chosen: Namespace) -> int:
@@ -40,6 +41,10 @@ def _sync(mailbox_id: int) -> int:
 def _reconcile(mailbox_id: int) -> int:
     from postern.sync.reconcile import reconcile
 
-    report = reconcile(mailbox_id)
+    try:
+        report = reconcile(mailbox_id)
+    except MailError as error:
+        print(f"postern: mailbox {mailbox_id}: {error} {quoted(error.server_text)}".rstrip(), file=sys.stderr)
+        return 1
     print(report)
     return 0 if report.complete else 1
