@@ -22,7 +22,10 @@ READ_ELSEWHERE = "Read elsewhere before it was met here."
 
 
 class Listed(Protocol):
-    """What the size pass tells of a letter; sizes in bytes, `internaldate` aware."""
+    """What the size pass tells of a letter; sizes in bytes, `internaldate` aware.
+
+    `emailid` is the server's own name of its content, '' where it has none.
+    """
 
     @property
     def uid(self) -> int: ...
@@ -32,6 +35,8 @@ class Listed(Protocol):
     def internaldate(self) -> datetime: ...
     @property
     def size(self) -> int: ...
+    @property
+    def emailid(self) -> str: ...
 
 
 @dataclass(frozen=True)

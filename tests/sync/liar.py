@@ -38,6 +38,7 @@ class Liar:
     fetched: list[int] = field(default_factory=list)
 
     bytes_a_day = received = 0
+    names_content = False
 
     def add(self, uid: int, raw: bytes, *flags: str, date: datetime = TODAY) -> None:
         """A letter arrives."""

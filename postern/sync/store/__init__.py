@@ -28,7 +28,7 @@ from postern.sync.store.folders import (
     window_start,
 )
 from postern.sync.store.leases import CHANNEL, bury, give_back, owners, renew, say, take
-from postern.sync.store.letters import Ledger, keep, ledger, met, strangers
+from postern.sync.store.letters import Ledger, keep, ledger, lying_elsewhere, met, strangers
 from postern.sync.store.mailboxes import (
     Account,
     Watched,
@@ -80,6 +80,7 @@ __all__ = [
     "letter_of",
     "listening_address",
     "load",
+    "lying_elsewhere",
     "met",
     "note_certificate",
     "note_health",

@@ -127,7 +127,7 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk("deaths_by_listing", GMAIL, "deltachat-core #200",
           "Has CONDSTORE and no QRESYNC; deaths are found by listing the UIDs.", capability="X-GM-EXT-1", sync=True),
     Quirk("labels", GMAIL, "Gmail's IMAP extensions; thunderbird-android #752",
-          "Shows one letter in many folders; X-GM-MSGID and X-GM-LABELS are asked for with each.",
+          "Shows one letter in many folders; X-GM-MSGID is asked for with each, and bytes that came are not fetched again.",
           capability="X-GM-EXT-1", sync=True),
     Quirk("localised_folders", GMAIL, "Gmail's IMAP extensions",
           "Names “[Gmail]/…” in the owner's language; purposes come from SPECIAL-USE.", capability="X-GM-EXT-1"),

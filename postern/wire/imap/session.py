@@ -87,6 +87,11 @@ class Session:
         return bytes_a_day(self.quirks)
 
     @property
+    def names_content(self) -> bool:
+        """True where letters of one ``emailid`` are one letter in several folders, whose bytes are the same (R-019)."""
+        return "labels" in self.quirks
+
+    @property
     def received(self) -> int:
         """Bytes that came over this connection so far."""
         return self.connection.link.received
