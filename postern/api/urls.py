@@ -3,7 +3,6 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt
-from ninja import NinjaAPI
 
 from postern.api import (
     access,
@@ -23,6 +22,7 @@ from postern.api import (
 from postern.api.auth import Bearer
 from postern.api.door import guard
 from postern.api.errors import answer_refusals, not_found
+from postern.api.openapi import DescribedAPI
 
 DESCRIPTION = """\
 Everything that the pages can do, through the same privacy wall. Send `Authorization: Bearer …` with a token made
@@ -30,7 +30,7 @@ in My Profile or by `postern token`. Every refusal is application/problem+json (
 What is not yours answers exactly like what is not there. Lists are paged by `cursor`: pass `next_cursor` on.
 """
 
-api = NinjaAPI(title="Postern", version="1", description=DESCRIPTION, docs_url=None, auth=Bearer())
+api = DescribedAPI(title="Postern", version="1", description=DESCRIPTION, docs_url=None, auth=Bearer())
 answer_refusals(api)
 
 for _prefix, _router in (

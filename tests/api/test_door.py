@@ -27,6 +27,19 @@ def test_the_openapi_document_is_json_and_names_every_operation(scene):
     assert all(op["summary"] and op["tags"] and op["security"] for op in told)
 
 
+def test_the_openapi_document_says_how_each_operation_refuses(scene):
+    document = api.get_openapi_schema(path_prefix="/api/v1/")
+    for path, method, told in operations():
+        (kind, content), *more = told["responses"]["default"]["content"].items()
+        assert (kind, more) == ("application/problem+json", []), (path, method)
+        assert content["schema"]["$ref"] == "#/components/schemas/Problem"
+    shape = document["components"]["schemas"]["Problem"]
+    told = refused(scene.owner.post("/customers", {"nmae": "Hoffmann"}), 422, "invalid")
+    assert told.keys() == shape["properties"].keys()
+    plain = refused(scene.owner.get("/customers/999999"), 404, "not_found")
+    assert set(plain) == set(shape["required"]) == set(told) - {"fields"}
+
+
 def test_every_body_refuses_unknown_fields():
     schemas = api.get_openapi_schema(path_prefix="")["components"]["schemas"]
     bodies = 0

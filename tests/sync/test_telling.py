@@ -98,8 +98,13 @@ def test_news_without_end_cost_a_look_now_and_then_and_letters_come(story, monke
     monkeypatch.setattr("postern.sync.pace.AT_ONCE", 4)
     monkeypatch.setattr("postern.sync.pace.SECONDS", 0.5)
     server = Teller(b"IMAP4rev1 IDLE " + offered)
-    server.tells = lambda talk: tells(server, talk)
+    noisy = asyncio.Event()
 
+    async def quiet_at_first(talk):
+        await noisy.wait()
+        await tells(server, talk)
+
+    server.tells = quiet_at_first
     honest = Teller()
     honest.tells = honest.honestly
     neighbour = make_box(honest, host="127.0.0.1", user="ravi@example.test", sent_folder="")
@@ -107,12 +112,17 @@ def test_news_without_end_cost_a_look_now_and_then_and_letters_come(story, monke
     async def scene(box, watcher):
         async with honest.running(), neighbour.watched():
             await until(lambda: server.asked["IDLE"] > 0 and honest.asked["IDLE"] > 0)
+            begun = time.monotonic()
+            honest.add(letter("beside silence"))
+            await until(lambda: "beside silence" in neighbour.subjects())
+            alone = time.monotonic() - begun
+            noisy.set()
             before, begun = server.looks, time.monotonic()
             for n, folder in enumerate(("INBOX", "Sent", "INBOX"), 1):
                 await asyncio.sleep(1)
                 server.add(letter(f"number {n}"), folder)
                 honest.add(letter(f"number {n}"))
-                await until(lambda n=n: f"number {n}" in neighbour.subjects(), 1)
+                await until(lambda n=n: f"number {n}" in neighbour.subjects(), 1 + 5 * alone)
                 await until(lambda n=n: f"number {n}" in box.subjects(), 5)
             # Each look opens a folder, and the other one when something came there.
             allowed = 4 + (time.monotonic() - begun) / 0.5

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Barrier
 from typing import ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -42,10 +43,17 @@ class Store:
         """Raise LeaseLost when the mailbox may have passed to another process; before each change on the server."""
 
     def close(self) -> None:
-        """Wait for what is being written, then let the threads go."""
+        """Wait for what is being written, then close each thread's connection and let the threads go."""
+        # One closing a thread: without the meeting a quick thread would take two, and another's stay open.
+        meeting = Barrier(self._threads)
         for _ in range(self._threads):
-            self._pool.submit(connection.close)
+            self._pool.submit(_leave, meeting)
         self._pool.shutdown(wait=True)
+
+
+def _leave(meeting: Barrier) -> None:
+    meeting.wait()
+    connection.close()
 
 
 class Held(Store):
