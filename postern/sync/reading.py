@@ -106,7 +106,7 @@ class Reading:
 
     def as_left(self, selected: Selected) -> bool:
         """True when nothing happened since the last `read`."""
-        said = _said(selected)
+        said = Said.of(selected)
         return (said.uidvalidity, said.uidnext, said.exists, said.modseq) == self.seen
 
     async def read(self, *, seconds: float = HISTORY_SECONDS) -> bool:
@@ -146,7 +146,7 @@ class Reading:
         return plan.new_uids(self.state, await self._session.uid_search(["UID", f"{self.state.next_uid}:*"]))
 
     async def _ask(self) -> Said:
-        said = _said(await self.look())
+        said = Said.of(await self.look())
         if not plan.wants_last_uid(self.state, said):
             return said
         listed = await self._session.uid_fetch_headers("*")
@@ -244,12 +244,9 @@ class Reading:
             self.progress.total += len(self._history)
         while self._history:
             begun, some = asyncio.get_running_loop().time(), self._history[: self._pass]
-            listed = await self._listed(some)
-            fits = await self._allowance.fitting(listed)
-            await self._take(listed[:fits], since=self.state.history_since)
+            _, later = await self._take_fitting(some, since=self.state.history_since)
             if asyncio.get_running_loop().time() < begun + QUICK_SECONDS:
                 self._pass = min(2 * self._pass, LONGEST_PASS)
-            later = [letter.uid for letter in listed[fits:]]
             self._history[: len(some)] = later
             self.progress.done += len(some) - len(later)
             if self._on_progress is not None:
@@ -314,10 +311,26 @@ class Reading:
         return {letter.uid for letter in listed if plan.sort_out([letter], self.wishes, since=since).any()}
 
     async def fetch_missing(self, uids: Collection[int]) -> int:
-        """Bring in letters that nothing explains; how many of them the server handed over."""
-        ordered = sorted(uids, reverse=True)
-        passes = [ordered[start : start + SIZE_PASS] for start in range(0, len(ordered), SIZE_PASS)]
-        return sum([await self._bring_in(some) for some in passes])
+        """Bring in letters that nothing explains; how many of them the server handed over. Old ones may have to rest."""
+        missing, handed = sorted(uids, reverse=True), 0
+        while missing:
+            some, later = missing[:SIZE_PASS], list[int]()
+            if some[0] >= self.state.first_uid:
+                count = await self._bring_in(some)
+            elif await self._allowance.rests():
+                break
+            else:
+                count, later = await self._take_fitting(some)
+            handed += count
+            missing[: len(some)] = later
+        return handed
+
+    async def _take_fitting(self, uids: Sequence[int], *, since: date | None = None) -> tuple[int, list[int]]:
+        """Bring old letters in as far as the provider's day allows; how many, and which are for later."""
+        listed = await self._listed(uids)
+        fits = await self._allowance.fitting(listed)
+        await self._take(listed[:fits], since=since)
+        return fits, [letter.uid for letter in listed[fits:]]
 
     async def _bring_in(self, uids: Sequence[int], *, moving: bool = False) -> int:
         """Size pass, decisions, bodies, intake. How many of the letters the server still had.
@@ -380,15 +393,3 @@ class Reading:
 
 def _day(moment: datetime | None) -> date:
     return moment.astimezone(UTC).date() if moment else date.min
-
-
-def _said(selected: Selected) -> Said:
-    return Said(
-        selected.uidvalidity,
-        selected.uidnext,
-        selected.exists,
-        modseq=selected.highestmodseq or 0,
-        resynced=selected.resynced,
-        changed=selected.changed,
-        vanished=selected.vanished,
-    )

@@ -93,6 +93,20 @@ def test_it_rests_goes_on_the_next_day_and_a_restart_changes_nothing(limited, me
     assert box.folder().history_done and reconcile(box.mailbox.pk).complete
 
 
+def test_a_comparison_brings_in_no_more_than_the_day_allows(limited, meter):
+    box = limited
+    box.visit()
+    first = list(meter.fetched)
+    report = reconcile(box.mailbox.pk)
+    assert meter.fetched == first and not report.complete, "what rests is missing, and is said to be"
+    passed(box, hours=25)
+    reconcile(box.mailbox.pk)
+    assert len(first) < len(meter.fetched) < LETTERS
+    passed(box, hours=25)
+    assert reconcile(box.mailbox.pk).complete
+    assert sorted(meter.fetched) == box.server.uids(USER), "each letter was downloaded once"
+
+
 def test_what_is_counted_is_what_came_over_the_line(limited, meter):
     box = limited
     box.visit()
