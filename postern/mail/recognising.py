@@ -20,7 +20,7 @@ _NAMED = """
 SELECT m.* FROM unnest(%s, %s, %s) one (emailid, received_at, size) CROSS JOIN LATERAL (
   SELECT emailid, id, gone_at IS NOT NULL FROM mail_message
    WHERE mailbox_id = (SELECT %s::bigint) AND emailid = one.emailid AND emailid > '' AND received_at = one.received_at
-     AND size = one.size AND withheld = '' AND quarantined = '' OFFSET 0) m"""
+     AND size = one.size OFFSET 0) m"""
 _NOWHERE = """
 SELECT m.* FROM unnest(%s) one CROSS JOIN LATERAL (
   SELECT message_id, id, gone_at IS NOT NULL, "to" || cc, from_address, received_at FROM mail_message m
@@ -56,7 +56,7 @@ def same_bytes(mailbox_id: int, hashes: Collection[bytes]) -> dict[bytes, Here]:
 def same_content(mailbox_id: int, told: Collection[tuple[str, datetime, int]]) -> dict[str, Here]:
     """Return the messages of a mailbox, by emailid, whose content the server names so (emailid, arrival, bytes).
 
-    Only whole letters: of the others something is still to be had.
+    Only letters that came whole have a name here: of the others something is still to be had.
     """
     if not told:
         return {}

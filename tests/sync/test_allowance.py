@@ -1,6 +1,7 @@
 """A provider with a limit for the day: old mail rests before it is used up, new mail never does (R-037)."""
 
 import asyncio
+import contextlib
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from postern.mailboxes.health import in_words
 from postern.mailboxes.models import MailboxHealth
 from postern.sync import allowance
 from postern.sync.backoff import Backoff
+from postern.sync.hosts import WORKING_AT_ONCE, Hosts
 from postern.sync.reconcile import reconcile
 from postern.wire.imap import Session
 
@@ -61,6 +63,15 @@ def fill(box):
         box.server.append(USER, "INBOX", letter(f"number {number}", body="x" * SIZE))
     box.change(historic=True, historic_since=date.today() - timedelta(days=2), sent_folder="")
     return box
+
+
+@contextlib.asynccontextmanager
+async def others_import(hosts):
+    """Other mailboxes have all places of this host for long imports."""
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(WORKING_AT_ONCE):
+            await stack.enter_async_context(hosts.of("localhost").working.place())
+        yield
 
 
 def passed(box, **time: float) -> None:
@@ -117,13 +128,21 @@ def test_what_is_counted_is_what_came_over_the_line(limited, meter):
 def test_new_mail_is_not_held_back_and_the_owner_is_told(limited, meter):
     box = limited
 
+    hosts = Hosts()
+
     async def story():
-        async with box.watched(backoff=Backoff(dice=lambda: 0.5)):
+        async with box.watched(hosts, backoff=Backoff(dice=lambda: 0.5)):
+            async with others_import(hosts):
+                await asyncio.sleep(1)
+                assert meter.fetched == [], (
+                    "as long as it does not rest, old mail waits for one of the places"
+                )
             await until(lambda: box.health.code == "history_rests")
             told, done = await asyncio.to_thread(lambda: (in_words(box.health), box.health.done))
-            for subject in ("new", "newer"):
-                box.server.deliver(USER, letter(subject, body="y" * LIMIT))
-                await until(lambda subject=subject: subject in box.subjects())
+            async with others_import(hosts):
+                for subject in ("new", "newer"):
+                    box.server.deliver(USER, letter(subject, body="y" * LIMIT))
+                    await until(lambda subject=subject: subject in box.subjects())
         return told, done
 
     told, done = asyncio.run(story())
