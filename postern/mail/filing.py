@@ -85,11 +85,11 @@ def bring_in_whole(message: Message) -> None:
 def concerning(customer_ids: Collection[int], mailbox: Mailbox) -> list[int]:
     """Ids of messages in a mailbox that are filed under one of the customers or carry one of their addresses."""
     found = ask("SELECT app.concerning(%s, %s)", column("bigint", list(customer_ids)), mailbox.pk)
-    return sorted(pk for (pk,) in found)
+    return sorted({pk for (pk,) in found})
 
 
 def mailboxes_concerning(customer_ids: Collection[int]) -> list[Mailbox]:
-    """Mailboxes that hold such messages, whosever they are; for a worker."""
+    """Mailboxes that hold such messages, and with many customers all of them, whosever they are; for a worker."""
     found = ask("SELECT app.mailboxes_concerning(%s)", column("bigint", list(customer_ids)))
     return list(Mailbox.objects.filter(pk__in=[pk for (pk,) in found]).order_by("pk"))
 

@@ -5,9 +5,10 @@ from django.db import connection, transaction
 
 from postern.mail.access import at_mailbox, viewing_as
 from postern.mail.filing import concerning, mailboxes_concerning
+from postern.mail.filingwall import FEW
 from postern.mail.models import Message, Party
 from postern.mail.pairing import add_address, file_mail
-from postern.people.models import Customer
+from postern.people.models import Address, Customer
 from tests.world import World, arrive, letter, make_folder, make_world
 
 ADDRESS = "greta@tiling.example"
@@ -57,7 +58,13 @@ def named(pks: list[int]) -> set[str]:
 CONCERNED = {"to her", "to her and him", "copy to her", "from her"}
 
 
-def test_a_customer_concerns_what_came_from_them_and_what_went_to_them(world, acting_as):
+@pytest.mark.parametrize("more", [0, FEW], ids=["few addresses", "many"])
+def test_a_customer_concerns_what_came_from_them_and_what_went_to_them(world, acting_as, more):
+    with acting_as("superuser"):
+        world.customer.addresses.all().delete()
+        Address.objects.bulk_create(
+            Address(customer=world.customer, email=f"n{n}@nobody.example") for n in range(more)
+        )
     with viewing_as(world.owner):
         add_address(staff=world.owner, customer=world.customer, email=ADDRESS)
         assert named(concerning([world.customer.pk], world.mailbox)) == CONCERNED
@@ -65,6 +72,8 @@ def test_a_customer_concerns_what_came_from_them_and_what_went_to_them(world, ac
         assert named(concerning([world.customer.pk], world.mailbox)) == CONCERNED
         other = [world.customer.pk + 1000]
         assert concerning(other, world.mailbox) == [] == mailboxes_concerning(other)
+        every = [world.mailbox, world.reader_mailbox, world.colleague_mailbox] if more else [world.mailbox]
+        assert mailboxes_concerning([world.customer.pk]) == every
 
 
 def test_nobody_is_told_what_concerns_a_customer_in_anothers_mailbox(world, acting_as):
