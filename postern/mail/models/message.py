@@ -199,11 +199,12 @@ class Party(models.Model):
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="parties", db_index=False)
     mailbox = MailboxCopy()
-    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+", db_index=False)
     by_hand = models.BooleanField(default=False, help_text="Filed by its owner, not by address.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["message", "customer"], name="party_once_a_message")]
+        indexes = [models.Index(fields=["customer", "mailbox"], name="party_customer")]
 
 
 class MessageRead(models.Model):

@@ -3,7 +3,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mail", "0001_initial")]
+    dependencies = [("mail", "0002_recipients")]
 
     operations = [
         migrations.AddField(
