@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet
-from django.db.models.expressions import RawSQL
-
+from postern.mail.bulk import ask, column
 from postern.mail.events import notify
 from postern.mail.models import Errand, Message, Party
 from postern.mail.withholding import STRANGER
 from postern.mailboxes.models import Mailbox, Reader
 from postern.people.matching import Match, match
-from postern.people.models import Address
 
 CHUNK = 500
 
@@ -85,19 +82,16 @@ def bring_in_whole(message: Message) -> None:
     notify("postern_errands", {"mailbox": message.mailbox_id})
 
 
-def concerning(customer_ids: Collection[int], mailbox: Mailbox) -> QuerySet[Message]:
-    """Messages in a mailbox that are filed under one of the customers or carry one of their addresses."""
-    emails = list(Address.objects.filter(customer_id__in=customer_ids).values_list("email", flat=True))
-    to_them = RawSQL(
-        'EXISTS (SELECT FROM jsonb_array_elements("mail_message"."to" || "mail_message"."cc") e'
-        " WHERE e->>1 = ANY(%s))",
-        [emails],
-        output_field=BooleanField(),
-    )
-    filed = Exists(Party.objects.filter(message=OuterRef("pk"), customer_id__in=customer_ids))
-    return Message.objects.filter(mailbox=mailbox).filter(
-        Q(filed) | Q(outgoing=False, from_address__in=emails) | (Q(outgoing=True) & Q(to_them))
-    )
+def concerning(customer_ids: Collection[int], mailbox: Mailbox) -> list[int]:
+    """Ids of messages in a mailbox that are filed under one of the customers or carry one of their addresses."""
+    found = ask("SELECT app.concerning(%s, %s)", column("bigint", list(customer_ids)), mailbox.pk)
+    return sorted({pk for (pk,) in found})
+
+
+def mailboxes_concerning(customer_ids: Collection[int]) -> list[Mailbox]:
+    """Mailboxes that hold such messages, and with many customers all of them, whosever they are; for a worker."""
+    found = ask("SELECT app.mailboxes_concerning(%s)", column("bigint", list(customer_ids)))
+    return list(Mailbox.objects.filter(pk__in=[pk for (pk,) in found]).order_by("pk"))
 
 
 def refile(*, customer_ids: Collection[int], mailbox: Mailbox, by_owner: bool, put: str = "") -> int:
@@ -108,7 +102,7 @@ def refile(*, customer_ids: Collection[int], mailbox: Mailbox, by_owner: bool, p
     this customer (S-132). What is no longer filed stops counting. Filing by hand is never touched.
     """
     changed = 0
-    ids = list(concerning(customer_ids, mailbox).values_list("pk", flat=True))
+    ids = concerning(customer_ids, mailbox)
     for start in range(0, len(ids), CHUNK):
         messages = list(Message.objects.filter(pk__in=ids[start : start + CHUNK]))
         changed += _refile_batch(mailbox, messages, by_owner, put)

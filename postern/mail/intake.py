@@ -44,23 +44,25 @@ def take_in(
     uidvalidity: int,
     arrivals: Sequence[Arrival] | Sequence[Prepared],
     skipped: Sequence[tuple[int, str]] = (),
+    lying: Sequence[tuple[int, Here, str]] = (),
     next_uid: int | None = None,
 ) -> list[int]:
     """Store a batch and move the folder's cursor to `next_uid` (None leaves it: history).
 
     `arrivals` are letters, or the same letters as `prepare_all` made them ready before.
-    `skipped` are (UID, reason) that the ledger records without a message. Returns the ids of the new messages.
+    `skipped` are (UID, reason) that the ledger records without a message; `lying` (UID, message, flags) are other
+    places of messages that are here. Returns the ids of the new messages.
     A letter that cannot be stored whole is quarantined, raw bytes kept, and never stops the others.
     Raises OperationalError or LetterStoreDown when what stores is itself in trouble: then nothing happened.
     """
     prepared = prepare_all(folder, arrivals)
     try:
-        return _store(folder, uidvalidity, prepared, skipped, next_uid, _Batch.take)
+        return _store(folder, uidvalidity, prepared, skipped, lying, next_uid, _Batch.take)
     except (OperationalError, LetterStoreDown):
         raise
     except Exception as error:
         log.warning("batch of folder %s is stored one by one: %s", folder.pk, type(error).__name__)
-        return _store(folder, uidvalidity, prepared, skipped, next_uid, _Batch.take_each)
+        return _store(folder, uidvalidity, prepared, skipped, lying, next_uid, _Batch.take_each)
 
 
 def prepare_all(folder: Folder, arrivals: Sequence[Arrival] | Sequence[Prepared]) -> list[Prepared]:
@@ -96,6 +98,7 @@ def _store(
     uidvalidity: int,
     prepared: Sequence[Prepared],
     skipped: Sequence[tuple[int, str]],
+    lying: Sequence[tuple[int, Here, str]],
     next_uid: int | None,
     take: Callable[[_Batch, Sequence[Prepared]], None],
 ) -> list[int]:
@@ -103,11 +106,15 @@ def _store(
         lock(folder.mailbox_id)
         folder = Folder.objects.select_for_update(of=("self",)).select_related("mailbox").get(pk=folder.pk)
         batch = _Batch(folder, uidvalidity)
-        here = batch.in_ledger([p.uid for p in prepared] + [uid for uid, _ in skipped])
+        uids = [p.uid for p in prepared] + [uid for uid, _ in skipped] + [uid for uid, _, _ in lying]
+        here = batch.in_ledger(uids)
         take(batch, [p for p in prepared if p.uid not in here])
         for uid, reason in skipped:
             if uid not in here:
                 batch.sight(uid, outcome=Outcome.SKIPPED, reason=reason)
+        for uid, message, flags in lying:
+            if uid not in here:
+                batch.lies_here_too(uid, message, flags)
         batch.finish()
         if next_uid is not None and next_uid > folder.next_uid:
             # Who left meanwhile is looked at afterwards: should that not be reached, no count may seem right by chance.
@@ -180,6 +187,12 @@ class _Batch:
     ) -> None:
         """Note a line of the ledger."""
         self.sightings.append((uid, message, str(outcome), reason[:400], flags))
+
+    def lies_here_too(self, uid: int, message: Here, flags: str) -> None:
+        """Note another place of a message that is here, whose bytes need not be read again."""
+        self.sight(uid, message.pk, flags=flags)
+        if message.gone:
+            self.back.add(message.pk)
 
     def finish(self) -> None:
         """Write what was noted, and tell whoever listens."""

@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from postern.mail.access import at_mailbox
-from postern.mail.filing import bring_in_whole, refile
+from postern.mail.filing import bring_in_whole, mailboxes_concerning, refile
 from postern.mail.models import Body, Message, Party
 from postern.mail.withholding import STRANGER
 from postern.mailboxes.models import Mailbox
@@ -141,10 +141,10 @@ def unmake(customer_ids: Collection[int]) -> None:
 
 
 def file_mail(customer_ids: Collection[int]) -> None:
-    """The job: file the mail of every mailbox about these customers anew, one mailbox a transaction."""
+    """The job: file everybody's mail about these customers anew, one mailbox a transaction."""
     if not customer_ids:
         return
-    for mailbox in Mailbox.objects.order_by("pk"):
+    for mailbox in mailboxes_concerning(customer_ids):
         with at_mailbox(mailbox.pk):
             refile(customer_ids=customer_ids, mailbox=mailbox, by_owner=False)
 

@@ -58,6 +58,7 @@ class Prepared:
 
     `senders` are the addresses of From and Sender as written, `authors` the same normalised. `broken`: why it could not be read, else ''.
     `withheld`: why only its header is here (postern.mail.withholding), else ''. `ids` are the keys of its Message-ID and references.
+    `emailid`: the server's own name of the content, where it can be relied on, else ''.
     """
 
     uid: int
@@ -89,6 +90,7 @@ class Prepared:
     text: bytes = b""
     html: bytes = b""
     vector: bytes = b"\0\0\0\0"
+    emailid: str = ""
 
     @property
     def also_from(self) -> list[str]:

@@ -15,6 +15,12 @@ from postern.mime.addresses import normalise
 _SAME = """
 SELECT m.sha256, m.id, m.gone FROM unnest(%s) one CROSS JOIN LATERAL (
   SELECT sha256, id, gone_at IS NOT NULL gone FROM mail_message WHERE mailbox_id = (SELECT %s::bigint) AND sha256 = one OFFSET 0) m"""
+# A server's name of a content is believed only together with what else it tells of the letter.
+_NAMED = """
+SELECT m.* FROM unnest(%s, %s, %s) one (emailid, received_at, size) CROSS JOIN LATERAL (
+  SELECT emailid, id, gone_at IS NOT NULL FROM mail_message
+   WHERE mailbox_id = (SELECT %s::bigint) AND emailid = one.emailid AND emailid > '' AND received_at = one.received_at
+     AND size = one.size OFFSET 0) m"""
 _NOWHERE = """
 SELECT m.* FROM unnest(%s) one CROSS JOIN LATERAL (
   SELECT message_id, id, gone_at IS NOT NULL, "to" || cc, from_address, received_at FROM mail_message m
@@ -45,6 +51,18 @@ def same_bytes(mailbox_id: int, hashes: Collection[bytes]) -> dict[bytes, Here]:
     """Return the messages of a mailbox whose raw letters have these SHA-256."""
     found = ask(_SAME, column("bytea", list(hashes)), mailbox_id) if hashes else []
     return {bytes(sha256): Here(pk, gone) for sha256, pk, gone in found}
+
+
+def same_content(mailbox_id: int, told: Collection[tuple[str, datetime, int]]) -> dict[str, Here]:
+    """Return the messages of a mailbox, by emailid, whose content the server names so (emailid, arrival, bytes).
+
+    Only letters that came whole have a name here: of the others something is still to be had.
+    """
+    if not told:
+        return {}
+    names, moments, sizes = zip(*told, strict=True)
+    columns = column("text", names), column("timestamptz", moments), column("bigint", sizes)
+    return {name: Here(pk, gone) for name, pk, gone in ask(_NAMED, *columns, mailbox_id)}
 
 
 class Known:

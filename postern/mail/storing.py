@@ -43,9 +43,10 @@ _COLUMNS = (
     "received_at",
     "size",
     "withheld",
+    "emailid",
     *DESCRIBED,
 )
-_told = attrgetter("sha256", "received_at", "size", "withheld", *DESCRIBED)
+_told = attrgetter("sha256", "received_at", "size", "withheld", "emailid", *DESCRIBED)
 _FILE = ("index", "name", "content_type", "size", "content_id", "inline")
 _file = attrgetter(*_FILE)
 # The key of the wall is the message's own, computed by the database.

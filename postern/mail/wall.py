@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from postern.mail import keys, leaving, logwall, outwall, sharewall, staffwall
+from postern.mail import filingwall, keys, leaving, logwall, outwall, sharewall, staffwall
 from postern.mail.sealing import seal
 
 FUNCTIONS = """
@@ -95,7 +95,7 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
 SOURCES = (
     keys.FUNCTIONS,
     FUNCTIONS,
-    *(part.FUNCTIONS for part in (leaving, logwall, outwall, sharewall, staffwall)),
+    *(part.FUNCTIONS for part in (filingwall, leaving, logwall, outwall, sharewall, staffwall)),
 )
 TRIGGERS = {("mail_message", "follow_message"), ("outbox_delivery", "keep_letter")}
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
@@ -106,6 +106,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.search(text, boolean, timestamptz, bigint, bigint)": ("web",),
     "app.follow_message()": (),
     "app.take_stock()": ("sync",),
+    **filingwall.FUNCTION_RIGHTS,
     **leaving.FUNCTION_RIGHTS,
     **logwall.FUNCTION_RIGHTS,
     **outwall.FUNCTION_RIGHTS,

@@ -56,6 +56,8 @@ def _title(health: MailboxHealth) -> str:
         return "Provider’s limit reached"
     if health.state == State.PASSWORD_REJECTED and health.code == "token_rejected":
         return "Access token rejected"
+    if health.state == State.FIRST_SYNC and health.code == "history_rests":
+        return "First sync rests"
     if health.state == State.FIRST_SYNC and health.total:
         return f"First sync {min(100, 100 * health.done // health.total)}%"
     return str(State(health.state).label)
@@ -72,6 +74,9 @@ def _sentence(health: MailboxHealth, now: datetime) -> str:
     match health.state:
         case State.NEW:
             return "Postern has not visited this mailbox yet."
+        case State.FIRST_SYNC if health.code == "history_rests":
+            so_far = f"{health.done:,} of {health.total:,} messages are here so far. " if health.total else ""
+            return f"{so_far}{health.message}"
         case State.FIRST_SYNC:
             return f"{health.done:,} of {health.total:,} messages are here{_rate(health, now)}. You can work meanwhile."
         case State.IN_SYNC:
@@ -103,7 +108,7 @@ def _fix(health: MailboxHealth) -> str:
             return health.advice or "Enter the password again. Some providers want an app password."
         case State.CERTIFICATE_CHANGED:
             return "Ask whoever runs the server whether it has a new certificate; if so, accept it."
-        case State.RECONNECTING if health.code == "over_limit":
+        case State.RECONNECTING | State.FIRST_SYNC if health.code in ("over_limit", "history_rests"):
             return health.advice
         case State.RECONNECTING:
             return "Nothing needs to be done; Postern tries again by itself."

@@ -179,6 +179,11 @@ class MailboxHealth(models.Model):
     settings_version = models.PositiveIntegerField(default=0, help_text="The settings these facts are about.")
     reconciled_at = models.DateTimeField(null=True, help_text="When ledger and server were last compared.")
     reconciled = models.TextField(blank=True, help_text="What came of it: a sentence, then the folders.")
+    downloaded = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="Bytes by hour (since 1970) of the last day, where the provider allows so many a day.",
+    )
 
 
 class Secret(models.Model):

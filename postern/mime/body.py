@@ -260,7 +260,6 @@ def _part(node: Node, index: int) -> Part:
     values = {
         "index": index, "filename": name, "content_type": node.kind, "size": size, "content_id": cid, "inline": False,
         "offset": node.start, "length": length, "encoding": node.encoding, "outer": node.outer,
-        "charset": node.params.get("charset", ""),
     }  # fmt: skip
     # a frozen dataclass sets its fields one by one, which takes twice as long
     object.__setattr__(part, "__dict__", values)

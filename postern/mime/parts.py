@@ -33,7 +33,6 @@ class Part:
     length: int
     encoding: str  # a name transfer.undo knows
     outer: Outer = ()  # (offset, length, encoding) to undo first, outermost first
-    charset: str = ""
 
 
 @dataclass(slots=True)

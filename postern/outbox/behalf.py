@@ -35,6 +35,7 @@ _ABOUT_THE_LETTER = frozenset(
         "mailbox_full",
         "message_refused",
         "recipients_refused",
+        "sending_limit",
         "stopped",
         "too_large",
         "unknown_outcome",

@@ -18,7 +18,7 @@ from postern.outbox.letter import recipients
 from postern.outbox.models import Delivery
 from postern.people.models import Address
 from postern.wire.errors import MailError
-from postern.wire.smtp import RecipientsRefused, Refusal, SendResult
+from postern.wire.smtp import RecipientsRefused, Refusal, SendResult, limits
 
 log = logging.getLogger(__name__)
 State = Delivery.State
@@ -27,6 +27,8 @@ PLEASE_CHECK = "Look into the sent folder or ask the recipient before you send i
 # Seconds before the next attempt: greylisting opens after some minutes, an outage lasts hours.
 _WAITS = (60, 120, 300, 600, 900, 1800)
 _LOOK_FOR = timedelta(hours=24)
+# RFC 5321 section 4.5.4.1 asks for four or five days. Only a letter that waits for a limit gets them.
+_LIMITED_FOR = timedelta(days=4)
 
 
 def wait_before(attempt: int) -> timedelta:
@@ -51,7 +53,9 @@ def accepted(row: Delivery, result: SendResult) -> None:
     if row.refused:
         row.code = "recipients_refused"
         row.problem = f"The server refused {', '.join(address for address, _, _ in row.refused)}."
-        row.advice = "Everybody else was accepted. Check the addresses and send to these alone."
+        not_now = all(refusal.temporary for refusal in result.refused)
+        what = "It says that this passes: send" if not_now else "Check the addresses and send"
+        row.advice = f"Everybody else was accepted. {what} to these alone{' later' if not_now else ''}."
     row.sent = _recorded(row, now)
     if row.sent is not None:
         _file(row, row.sent, now)
@@ -106,7 +110,7 @@ def refused(row: Delivery, error: MailError) -> None:
     if error.code == "unknown_outcome":
         _unknown(row)
     elif error.temporary:
-        _try_again(row)
+        _try_again(row, error)
     else:
         row.state = State.FAILED
         save(row)
@@ -116,12 +120,19 @@ def _listed(refusals: tuple[Refusal, ...]) -> list[list[object]]:
     return [[refusal.address, refusal.code, refusal.text] for refusal in refusals]
 
 
-def _try_again(row: Delivery) -> None:
-    at = clock.now() + wait_before(row.attempts)
+def _try_again(row: Delivery, error: MailError) -> None:
+    now = clock.now()
+    at = now + max(wait_before(row.attempts), timedelta(seconds=error.retry_after or 0))
+    sent_off = row.date or row.created_at
+    if error.code == limits.CODE:  # Waiting for it does not count against the letter's day (R-038).
+        row.give_up_at = min((row.give_up_at or at) + (at - now), sent_off + _LIMITED_FOR)
+        row.advice = f"Postern tries again by itself at {timezone.localtime(at):%H:%M}."
     if row.give_up_at is not None and at > row.give_up_at:
         row.state = State.FAILED
+        days = max(1, round((now - sent_off) / timedelta(days=1)))
+        tried = "a day" if days == 1 else f"{days} days"
         row.advice = (
-            "Postern tried for a day and gave up. Change the message or the settings, or send it again."
+            f"Postern tried for {tried} and gave up. Change the message or the settings, or send it again."
         )
     else:
         row.state, row.send_at = State.QUEUED, at

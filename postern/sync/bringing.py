@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from postern.mail.intake import Arrival, Prepared
+from postern.mail.recognising import Here
 from postern.mail.withholding import STRANGER, header_of, header_only
 from postern.mailboxes.models import Folder
 from postern.sync import plan, store
@@ -37,12 +38,15 @@ class Portion:
     """What one transaction stores: letters (arrived, then prepared), or UIDs `skipped` with the reason; the cursor moves to `next_uid`.
 
     `headers` are of letters that are not brought in whole: with the size of the whole in bytes, and the reason.
+    `lying` are UIDs of letters that are here, with the message and flags; `names` the server's own names of contents.
     """
 
     arrivals: list[Arrival] = field(default_factory=list)
     headers: list[tuple[Arrival, int, str]] = field(default_factory=list)
     letters: list[Prepared] = field(default_factory=list)
     skipped: Sequence[tuple[int, str]] = ()
+    lying: Sequence[tuple[int, Here, str]] = ()
+    names: Mapping[int, str] = field(default_factory=dict)
     next_uid: int | None = None
     only_known: str = ""
     size: int = 0
@@ -73,6 +77,8 @@ class Bringing:
 
         `only_customers`: of letters from or to nobody we know only the header is fetched.
         """
+        lying = await self._lying_elsewhere([*letters.fetch, *letters.recognise])
+        letters = letters.without({uid for uid, _, _ in lying})
         every = [*letters.fetch, *letters.recognise]
         unreachable = self._unreachable(every)
         skipped = [*letters.skipped, *unreachable.items()]
@@ -88,8 +94,8 @@ class Bringing:
 
         stages = [Stage(self._prepare, store.letters.PREPARERS.most), Stage(keep)]
         async with Pipeline(stages) as line:
-            if skipped:
-                await line.put(Portion(skipped=skipped))
+            if skipped or lying:
+                await line.put(Portion(skipped=skipped, lying=lying))
             for some, only_known in ((letters.fetch, ""), (letters.recognise, plan.READ_ELSEWHERE)):
                 headers = [one for one in some if one.uid in withheld and one.uid not in unreachable]
                 for batch in self._careful(headers):
@@ -111,7 +117,8 @@ class Bringing:
             portion.letters.append(
                 await asyncio.to_thread(header_only, arrival, size=size, reason=reason, outgoing=outgoing)
             )
-        portion.letters += done
+        names = portion.names
+        portion.letters += [replace(one, emailid=names[one.uid]) if one.uid in names else one for one in done]
         portion.arrivals, portion.headers = [], []
         return portion
 
@@ -129,9 +136,16 @@ class Bringing:
             uidvalidity,
             portion.letters,
             skipped=portion.skipped,
+            lying=portion.lying,
             next_uid=portion.next_uid,
             only_known=portion.only_known,
         )
+
+    async def _lying_elsewhere(self, letters: Sequence[Listed]) -> list[tuple[int, Here, str]]:
+        """Letters that another folder showed us already: only the place is new, the bytes are not asked for again."""
+        if not self._session.names_content or not letters:
+            return []
+        return await self._store.run(store.lying_elsewhere, self._folder, letters)
 
     async def _strangers(self, letters: Sequence[Listed]) -> dict[int, bytes]:
         """The headers by UID that name nobody we know; b"" for what there was no room for."""
@@ -205,8 +219,9 @@ class Bringing:
     ) -> None:
         wanted = [letter.uid for letter in batch]
         sizes = {letter.uid: letter.size for letter in batch}
+        names = {one.uid: one.emailid for one in batch if one.emailid and self._session.names_content}
         missed = dict.fromkeys(wanted)
-        portion = Portion(only_known=only_known)
+        portion = Portion(only_known=only_known, names=names)
         try:
             async for letter in self._session.uid_fetch_bodies(wanted, sizes=sizes):
                 missed.pop(letter.uid, None)
@@ -219,7 +234,7 @@ class Bringing:
                 if len(portion.arrivals) >= self._most or portion.size >= MOST_BYTES:
                     self._most = MOST_LETTERS
                     await line.put(portion)
-                    portion = Portion(only_known=only_known)
+                    portion = Portion(only_known=only_known, names=names)
         except MailError as error:
             self._blame(ranges(wanted, sizes), missed, error)
             # A line that breaks every few letters gets them home all the same, bit by bit.

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from postern.wire.imap import UNKNOWN_DATE, Changed, UidSet
+from postern.wire.imap import UNKNOWN_DATE, Changed, Selected, UidSet
 from postern.wire.imap.uidset import NOTHING
 
 MAX_LETTER_BYTES = 50 * 1024 * 1024
@@ -22,7 +22,10 @@ READ_ELSEWHERE = "Read elsewhere before it was met here."
 
 
 class Listed(Protocol):
-    """What the size pass tells of a letter; sizes in bytes, `internaldate` aware."""
+    """What the size pass tells of a letter; sizes in bytes, `internaldate` aware.
+
+    `emailid` is the server's own name of its content, '' where it has none.
+    """
 
     @property
     def uid(self) -> int: ...
@@ -32,6 +35,8 @@ class Listed(Protocol):
     def internaldate(self) -> datetime: ...
     @property
     def size(self) -> int: ...
+    @property
+    def emailid(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,19 @@ class Said:
     resynced: bool = False
     changed: tuple[Changed, ...] = ()
     vanished: UidSet = NOTHING
+
+    @classmethod
+    def of(cls, selected: Selected) -> Said:
+        """What the opening of a folder answered, as it concerns the plan."""
+        return cls(
+            selected.uidvalidity,
+            selected.uidnext,
+            selected.exists,
+            modseq=selected.highestmodseq or 0,
+            resynced=selected.resynced,
+            changed=selected.changed,
+            vanished=selected.vanished,
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from postern.mailboxes.models import Folder
 from postern.sync import changes, plan, store
+from postern.sync.allowance import Allowance
 from postern.sync.bringing import Bringing
 from postern.sync.changes import Question
 from postern.sync.following import Following
@@ -16,7 +17,7 @@ from postern.sync.memory import Memory, Progress
 from postern.sync.plan import Case, Remembered, Said, Wishes
 from postern.sync.store import Place, Store
 from postern.wire.errors import MailError
-from postern.wire.imap import Changed, Known, Selected, Session
+from postern.wire.imap import Changed, Known, Listed, Selected, Session
 
 SIZE_PASS = 500
 # Letters of history listed and brought in at once: each pass begins and ends with nothing to do for somebody, and new
@@ -44,6 +45,7 @@ class Reading:
         *,
         memory: Memory | None = None,
         progress: Progress | None = None,
+        allowance: Allowance | None = None,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
         self.folder = place.row
@@ -51,6 +53,7 @@ class Reading:
         self.wishes = wishes
         self.memory = memory or Memory()
         self.progress = progress or Progress()
+        self._allowance = allowance or Allowance(session, keeper, place.row.mailbox_id)
         self._on_progress = on_progress
         self._session = session
         self._store = keeper
@@ -73,9 +76,14 @@ class Reading:
         """True for INBOX."""
         return self.folder.role == Folder.Role.INBOX
 
+    @property
+    def has_history(self) -> bool:
+        """True while old mail is to be imported, and may be now."""
+        return not self.state.history_done and not self._allowance.resting
+
     async def unchanged(self) -> bool:
         """Ask by STATUS whether the folder, which is not open, is as it was left."""
-        if not self.state.history_done or self.seen is None or self.seen[2] != self.state.exists:
+        if self.has_history or self.seen is None or self.seen[2] != self.state.exists:
             return False
         said = await self._session.status(self.name)
         same = (said.uidvalidity, said.uidnext, said.messages) == self.seen[:3]
@@ -98,7 +106,7 @@ class Reading:
 
     def as_left(self, selected: Selected) -> bool:
         """True when nothing happened since the last `read`."""
-        said = _said(selected)
+        said = Said.of(selected)
         return (said.uidvalidity, said.uidnext, said.exists, said.modseq) == self.seen
 
     async def read(self, *, seconds: float = HISTORY_SECONDS) -> bool:
@@ -139,7 +147,7 @@ class Reading:
         return plan.new_uids(self.state, await self._session.uid_search(["UID", f"{self.state.next_uid}:*"]))
 
     async def _ask(self) -> Said:
-        said = _said(await self.look())
+        said = Said.of(await self.look())
         if not plan.wants_last_uid(self.state, said):
             return said
         listed = await self._session.uid_fetch_headers("*")
@@ -226,21 +234,26 @@ class Reading:
         return accounted, False
 
     async def _old_letters(self, until: float) -> bool:
-        """Import history newest first; True when some is left when the time is over."""
-        if self.state.history_done:
+        """Import history newest first; True when some is left when the time is over.
+
+        Where the provider's day is used up it rests: nothing is left to do for now.
+        """
+        if self.state.history_done or await self._allowance.rests():
             return False
         if self._history is None:
             self._history = await self._find_history()
             self.progress.total += len(self._history)
         while self._history:
             begun, some = asyncio.get_running_loop().time(), self._history[: self._pass]
-            await self._bring_in(some, since=self.state.history_since)
+            _, later = await self._take_fitting(some, since=self.state.history_since)
             if asyncio.get_running_loop().time() < begun + QUICK_SECONDS:
                 self._pass = min(2 * self._pass, LONGEST_PASS)
-            del self._history[: len(some)]
-            self.progress.done += len(some)
+            self._history[: len(some)] = later
+            self.progress.done += len(some) - len(later)
             if self._on_progress is not None:
                 self._on_progress(self.progress)
+            if self._history and await self._allowance.rests():
+                return False
             if self._history and asyncio.get_running_loop().time() >= until:
                 return True
         await self._history_finished()
@@ -299,30 +312,57 @@ class Reading:
         return {letter.uid for letter in listed if plan.sort_out([letter], self.wishes, since=since).any()}
 
     async def fetch_missing(self, uids: Collection[int]) -> int:
-        """Bring in letters that nothing explains; how many of them the server handed over."""
-        ordered = sorted(uids, reverse=True)
-        passes = [ordered[start : start + SIZE_PASS] for start in range(0, len(ordered), SIZE_PASS)]
-        return sum([await self._bring_in(some) for some in passes])
+        """Bring in letters that nothing explains; how many of them the server handed over. Old ones may have to rest."""
+        missing, handed = sorted(uids, reverse=True), 0
+        while missing:
+            some, later = missing[:SIZE_PASS], list[int]()
+            if some[0] >= self.state.first_uid:
+                count = await self._bring_in(some)
+            elif await self._allowance.rests():
+                break
+            else:
+                count, later = await self._take_fitting(some)
+            handed += count
+            missing[: len(some)] = later
+        return handed
 
-    async def _bring_in(self, uids: Sequence[int], *, moving: bool = False, since: object = None) -> int:
+    async def _take_fitting(self, uids: Sequence[int], *, since: date | None = None) -> tuple[int, list[int]]:
+        """Bring old letters in as far as the provider's day allows; how many, and which are for later."""
+        listed = await self._listed(uids)
+        fits = await self._allowance.fitting(listed)
+        await self._take(listed[:fits], since=since)
+        return fits, [letter.uid for letter in listed[fits:]]
+
+    async def _bring_in(self, uids: Sequence[int], *, moving: bool = False) -> int:
         """Size pass, decisions, bodies, intake. How many of the letters the server still had.
 
-        `moving`: the cursor follows, so the letters must come oldest first; `since`: history's first day.
+        `moving`: the cursor follows, so the letters must come oldest first.
         """
-        if not uids:
-            return 0
-        listed = await self._session.uid_fetch_headers(uids)
+        listed = await self._listed(uids)
+        await self._take(listed, moving=moving)
+        return len(listed)
+
+    async def _listed(self, uids: Sequence[int]) -> list[Listed]:
+        """The size pass: what the server still has of the letters, in this order."""
+        listed = await self._session.uid_fetch_headers(uids) if uids else []
         order = {uid: n for n, uid in enumerate(uids)}
         listed.sort(key=lambda letter: order.get(letter.uid, 0))
+        return listed
+
+    async def _take(
+        self, listed: Sequence[Listed], *, moving: bool = False, since: date | None = None
+    ) -> None:
+        """Decisions, bodies, intake. `since`: history's first day."""
+        if not listed:
+            return
         sorted_out = plan.sort_out(
             listed,
             self.wishes,
-            since=self.state.history_since if since and self._not_before is None else None,
+            since=since if self._not_before is None else None,
             not_before=self._not_before if since else None,
             rematching=self.state.rematching,
         )
         await self._hand_over(sorted_out, moving=moving)
-        return len(listed)
 
     async def _hand_over(self, letters: plan.Sorted, *, moving: bool) -> None:
         """Fetch and keep. A refusal is about one letter: asked again at once it stands alone, in the end without its body.
@@ -354,15 +394,3 @@ class Reading:
 
 def _day(moment: datetime | None) -> date:
     return moment.astimezone(UTC).date() if moment else date.min
-
-
-def _said(selected: Selected) -> Said:
-    return Said(
-        selected.uidvalidity,
-        selected.uidnext,
-        selected.exists,
-        modseq=selected.highestmodseq or 0,
-        resynced=selected.resynced,
-        changed=selected.changed,
-        vanished=selected.vanished,
-    )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from postern.mailboxes.models import Mailbox
 from postern.sync import errands, store
+from postern.sync.allowance import Allowance
 from postern.sync.memory import Memories, Memory, Progress
 from postern.sync.plan import Wishes
 from postern.sync.reading import Reading
@@ -76,6 +77,7 @@ class Visit:
         mailbox_id: int,
         readings: list[Reading],
         progress: Progress,
+        allowance: Allowance,
         *,
         poll_seconds: float,
         memories: Memories | None = None,
@@ -88,6 +90,7 @@ class Visit:
         self._mailbox_id = mailbox_id
         self.readings = readings
         self._progress = progress
+        self.allowance = allowance
         self._poll_seconds = poll_seconds
         self._memories = memories or Memories()
         self._asked_to_tell = False
@@ -100,11 +103,23 @@ class Visit:
 
     @property
     def has_history(self) -> bool:
-        """True while a first sync is under way."""
-        return any(not reading.state.history_done for reading in self.readings)
+        """True while a first sync is under way, and does not rest."""
+        return any(reading.has_history for reading in self.readings)
+
+    @property
+    def history_done(self) -> bool:
+        """True when all old mail that is wished is here."""
+        return all(reading.state.history_done for reading in self.readings)
 
     async def round(self) -> bool:
         """Look at every folder and do the errands; True when there is more to do at once. Raises MailError."""
+        try:
+            return await self._go_round()
+        except MailError:
+            await self.allowance.note()
+            raise
+
+    async def _go_round(self) -> bool:
         more = False
         self.trouble = None
         self._left_inbox, self._settled = False, 0
@@ -115,6 +130,7 @@ class Visit:
             else:
                 more = await self._read_sent(reading) or more
         worked = await self._errands()
+        await self.allowance.note()
         self._look_again = self.readings[0].seen != before or worked.tried
         if more or worked.more:
             return True
@@ -281,6 +297,7 @@ async def open_visit(
     """Return the visit of a mailbox over an open session."""
     memories = memories or Memories()
     progress = progress or Progress()
+    allowance = Allowance(session, keeper, mailbox.pk)
     readings = [
         Reading(
             session,
@@ -289,12 +306,20 @@ async def open_visit(
             wishes(mailbox, incoming=place.row.role == "inbox"),
             memory=memories.of(place.row.pk),
             progress=progress,
+            allowance=allowance,
             on_progress=on_progress,
         )
         for place in await keeper.run(store.places, mailbox)
     ]
     return Visit(
-        session, keeper, mailbox.pk, readings, progress, poll_seconds=poll_seconds, memories=memories
+        session,
+        keeper,
+        mailbox.pk,
+        readings,
+        progress,
+        allowance,
+        poll_seconds=poll_seconds,
+        memories=memories,
     )
 
 

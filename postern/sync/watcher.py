@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from postern.mail.letterstore import LetterStoreDown
+from postern.mailboxes.health import moment
 from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.sync import errands, store
 from postern.sync.backoff import SIGN_IN_REFUSED, STABLE_SECONDS, Backoff
@@ -43,6 +44,17 @@ def trouble_here(error: Exception) -> MailError:
         words = str(error).strip().split("\n", 1)[0][:200] or type(error).__name__
         return MailError("store_failed", f"Postern cannot store mail at the moment: {words}.", temporary=True)
     return MailError("internal", f"Postern failed here: {type(error).__name__}.", temporary=True)
+
+
+def _rests(limit: int, goes_on: datetime) -> MailError:
+    """What is told while old mail waits for the provider's day to pass (R-037)."""
+    return MailError(
+        "history_rests",
+        f"The provider lets {limit // 1_000_000:,} MB a day be downloaded, so older messages wait until"
+        f" {moment(goes_on, datetime.now(UTC))}. New mail comes in at once.",
+        "Nothing needs to be done; it goes on by itself.",
+        temporary=True,
+    )
 
 
 class Watcher:
@@ -223,7 +235,7 @@ class Watcher:
 
     async def _reconciled(self, visit: Visit) -> bool:
         """Once a day compare ledger and server; True when that was done and the folders are to be looked at again."""
-        if time.monotonic() < self._reconcile_at or visit.trouble is not None or visit.has_history:
+        if time.monotonic() < self._reconcile_at or visit.trouble is not None or not visit.history_done:
             return False
         async with self._hosts.of(self.watched.host).working.place():
             report = await reconcile_visit(self._store, visit.readings)
@@ -277,6 +289,10 @@ class Watcher:
         counts: dict[str, Any] = {"done": progress.done, "total": progress.total} if progress.total else {}
         if visit.trouble is not None:
             await self._note(State.FAILED, visit.trouble, last_sync_at=now, **counts)
+        elif (goes_on := visit.allowance.goes_on) is not None and not visit.history_done:
+            await self._note(
+                State.FIRST_SYNC, _rests(visit.allowance.limit, goes_on), last_sync_at=now, **counts
+            )
         else:
             await self._note(State.IN_SYNC, last_sync_at=now, **counts)
 

@@ -7,7 +7,8 @@ class MailError(Exception):
     ``code`` is a stable word for programs, ``message`` says what happened, ``advice`` what to do about it.
     ``temporary`` is True when the same request may succeed later without anybody changing anything.
     ``server_text`` is the server's own reply; it is a stranger's text, to be shown quoted and escaped.
-    ``retry_after`` is how many seconds the server asked us to wait, an hour at most, None when it did not.
+    ``retry_after`` is how many seconds to wait at least: the server asked for it, or its limit takes so long to pass.
+    It is four hours at most, None when neither is so.
     """
 
     def __init__(

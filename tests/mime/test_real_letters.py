@@ -33,7 +33,7 @@ def strings(letter: Letter) -> Iterator[str]:
         yield from (person.name, person.address)
     yield from (event.text() for event in letter.events)
     for part in letter.parts:
-        yield from (part.filename, part.content_type, part.content_id, part.charset)
+        yield from (part.filename, part.content_type, part.content_id)
 
 
 @absent

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from postern.mail.letterstore import LetterMissing, LetterStoreDown
 
+# Folders that this process knows to be certain; beyond so many they are flushed once more.
+_MOST_CERTAIN = 10_000
 _NAME = re.compile(r"\d{1,12}/[0-9a-f]{2}/[0-9a-f]{64}\.zst(\.\d+\.partial)?")  # none leaves the folder
 
 
@@ -21,6 +23,7 @@ class Files:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self._certain: set[str] = set()
 
     def put(self, name: str, packed: bytes) -> None:
         """Write beside the final name, flush to the disk, rename, flush the folder (R-010)."""
@@ -66,13 +69,22 @@ class Files:
         return self.folder / name
 
     def _make(self, folder: Path) -> None:
-        """Make the folders of a letter; each new one is flushed into its parent."""
-        if folder.is_dir():
+        """Make the folders of a letter and flush each into its parent, once a process.
+
+        That one is there says nothing: who made it may be about to flush it, or have been killed before.
+        """
+        if str(folder) in self._certain and folder.is_dir():
             return
+        new = [up for up in self.folder.parents if not up.exists()]
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for made in (folder.parent, folder):
+        for made in (*reversed(new), self.folder, folder.parent, folder):
             made.mkdir(mode=0o700, exist_ok=True)
+            if made == self.folder and not os.access(made.parent, os.R_OK):
+                continue  # another's folder that we may not open: whoever prepared it answers for it
             _flush(made.parent)
+        if len(self._certain) >= _MOST_CERTAIN:
+            self._certain.clear()
+        self._certain.add(str(folder))
 
 
 def _flush(folder: Path) -> None:

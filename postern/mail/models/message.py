@@ -94,6 +94,12 @@ class Message(models.Model):
     withheld = models.TextField(
         blank=True, db_default="", help_text="Why only its header is here; `size` is the whole letter's."
     )
+    emailid = models.CharField(
+        max_length=255,
+        blank=True,
+        db_default="",
+        help_text="The server's own name of the content, the same in each of its folders (Gmail's X-GM-MSGID), or ''.",
+    )
     deleted_at = models.DateTimeField(
         null=True, help_text="Deleted here; remembered so that it never comes back."
     )
@@ -125,6 +131,7 @@ class Message(models.Model):
             models.Index(
                 fields=["mailbox", "stored_at"], condition=Q(withheld__gt=""), name="message_withheld"
             ),
+            models.Index(fields=["mailbox", "emailid"], condition=Q(emailid__gt=""), name="message_emailid"),
         ]
 
     def __str__(self) -> str:
@@ -192,11 +199,12 @@ class Party(models.Model):
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="parties", db_index=False)
     mailbox = MailboxCopy()
-    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+", db_index=False)
     by_hand = models.BooleanField(default=False, help_text="Filed by its owner, not by address.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["message", "customer"], name="party_once_a_message")]
+        indexes = [models.Index(fields=["customer", "mailbox"], name="party_customer")]
 
 
 class MessageRead(models.Model):

@@ -28,11 +28,12 @@ from postern.sync.store.folders import (
     window_start,
 )
 from postern.sync.store.leases import CHANNEL, bury, give_back, owners, renew, say, take
-from postern.sync.store.letters import Ledger, keep, ledger, met, strangers
+from postern.sync.store.letters import Ledger, keep, ledger, lying_elsewhere, met, strangers
 from postern.sync.store.mailboxes import (
     Account,
     Watched,
     ask_for_a_look,
+    count_download,
     history_date,
     last_look,
     load,
@@ -60,6 +61,7 @@ __all__ = [
     "ask_for_a_look",
     "bury",
     "claim",
+    "count_download",
     "count_here",
     "due_errands",
     "errand_done",
@@ -78,6 +80,7 @@ __all__ = [
     "letter_of",
     "listening_address",
     "load",
+    "lying_elsewhere",
     "met",
     "note_certificate",
     "note_health",

@@ -11,13 +11,15 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from postern.mail.access import at_mailbox
+from postern.mail.flags import flag_letters
 from postern.mail.intake import Arrival, Prepared, prepare_all, take_in
 from postern.mail.models import Message, Sighting
 from postern.mail.preparers import MANY, Preparers
 from postern.mail.preparing import prepare as prepare_one
-from postern.mail.recognising import same_bytes
-from postern.mailboxes.models import Folder
+from postern.mail.recognising import Here, same_bytes, same_content
+from postern.mailboxes.models import DenyEntry, Folder
 from postern.people.matching import match
+from postern.sync.plan import Listed
 
 FEW = 2000  # UIDs named in one statement
 PREPARERS = Preparers()
@@ -73,12 +75,26 @@ def strangers(folder: Folder, headers: Mapping[int, bytes]) -> set[int]:
     return {uid for uid, some in deciding.items() if not any(address in known for address in some)}
 
 
+def lying_elsewhere(folder: Folder, listed: Sequence[Listed]) -> list[tuple[int, Here, str]]:
+    """Return those letters whose content is here already, by the server's own name of it: UID, message, flags.
+
+    Where a deny list decides whether a letter in INBOX is kept at all, each is read and judged.
+    """
+    with at_mailbox(folder.mailbox_id):
+        if folder.role != Folder.Role.SENT and DenyEntry.objects.filter(mailbox=folder.mailbox_id).exists():
+            return []
+        told = {(one.emailid, one.internaldate, one.size) for one in listed if one.emailid}
+        here = same_content(folder.mailbox_id, told)
+    return [(one.uid, here[one.emailid], flag_letters(one.flags)) for one in listed if one.emailid in here]
+
+
 def keep(
     folder: Folder,
     uidvalidity: int,
     arrivals: Sequence[Arrival] | Sequence[Prepared],
     *,
     skipped: Sequence[tuple[int, str]] = (),
+    lying: Sequence[tuple[int, Here, str]] = (),
     next_uid: int | None = None,
     only_known: str = "",
 ) -> int:
@@ -92,7 +108,12 @@ def keep(
         skipped = [*skipped, *((one.uid, only_known) for one in letters if one.sha256 not in here)]
         letters = [one for one in letters if one.sha256 in here]
     new = take_in(
-        folder=folder, uidvalidity=uidvalidity, arrivals=letters, skipped=skipped, next_uid=next_uid
+        folder=folder,
+        uidvalidity=uidvalidity,
+        arrivals=letters,
+        skipped=skipped,
+        lying=lying,
+        next_uid=next_uid,
     )
     if len(new) >= MANY:
         _take_stock()

@@ -9,9 +9,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from postern.mail import clock
 from postern.mail.events import notify, tell
 from postern.mailboxes import connection as settings_of
 from postern.mailboxes.models import Mailbox, MailboxHealth
+from postern.sync import day
 from postern.wire.endpoint import Endpoint, Policy
 from postern.wire.login import Login
 
@@ -96,6 +98,17 @@ def note_looked(mailboxes: Sequence[int]) -> None:
     """Date the last look at mailboxes that are in sync and had nothing new; no page needs to be told."""
     rows = MailboxHealth.objects.filter(mailbox__in=mailboxes, state=MailboxHealth.State.IN_SYNC)
     rows.update(last_sync_at=datetime.now(UTC))
+
+
+@transaction.atomic
+def count_download(mailbox_id: int, size: int) -> tuple[day.Hours, datetime]:
+    """Count `size` bytes that came from the server; return what the last day holds by hour, and the moment (R-039)."""
+    health, _ = MailboxHealth.objects.select_for_update().get_or_create(mailbox_id=mailbox_id)
+    now = clock.now()
+    hours = day.counted(health.downloaded, now, size)
+    if hours != health.downloaded:
+        MailboxHealth.objects.filter(pk=health.pk).update(downloaded=hours)
+    return hours, now
 
 
 def note_reconciled(mailbox_id: int, report: str) -> None:

@@ -18,7 +18,7 @@ class Quirk:
     """``name`` is what the code asks for; ``differs`` tells people what happens and what we do about it.
 
     ``source`` is where we know it from: a thread, a date, or that it is only said. ``sync``: the plan has
-    its part in it as well.
+    its part in it as well. ``bytes_a_day``: so many may be downloaded in 24 hours.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Quirk:
     greeting: str = ""
     host: str = ""
     sync: bool = False
+    bytes_a_day: int = 0
 
 
 ANY, DOVECOT, GMAIL, CYRUS, COURIER = "any server", "Dovecot", "Gmail", "Cyrus, Fastmail", "Courier"
@@ -126,15 +127,18 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk("deaths_by_listing", GMAIL, "deltachat-core #200",
           "Has CONDSTORE and no QRESYNC; deaths are found by listing the UIDs.", capability="X-GM-EXT-1", sync=True),
     Quirk("labels", GMAIL, "Gmail's IMAP extensions; thunderbird-android #752",
-          "Shows one letter in many folders; X-GM-MSGID and X-GM-LABELS are asked for with each.",
+          "Shows one letter in many folders; X-GM-MSGID is asked for with each, and bytes that came are not fetched again.",
           capability="X-GM-EXT-1", sync=True),
     Quirk("localised_folders", GMAIL, "Gmail's IMAP extensions",
           "Names “[Gmail]/…” in the owner's language; purposes come from SPECIAL-USE.", capability="X-GM-EXT-1"),
     Quirk("fifteen_connections", GMAIL, "imapsync #61; runt #1",
           "Allows 15 connections for an account; the refusal is told as busy.", capability="X-GM-EXT-1", sync=True),
-    Quirk("daily_limit", GMAIL, "OVERQUOTA: common knowledge; 2500 MB a day: hearsay",
+    Quirk("daily_limit", GMAIL, "chatwoot #6082; ha-email-sensor #16 (OVERQUOTA)",
           "Stops for hours when too much was fetched, and calls it OVERQUOTA; told as “over_limit”, not as a full"
           " mailbox.", sync=True),
+    Quirk("daily_allowance", GMAIL, "Google's help on bandwidth limits (answer 1071518), by OfficeDocs-Exchange #1100",
+          "Lets 2,500 MB a day be downloaded; history rests at 2,000 MB and says when it goes on, new mail never does.",
+          capability="X-GM-EXT-1", sync=True, bytes_a_day=2_500_000_000),
     Quirk("hidden_letters", GMAIL, "nylas-mail #2585",
           "Hides letters and folders from IMAP by the owner's settings; what is not listed is not gone (I7).",
           capability="X-GM-EXT-1", sync=True),
@@ -218,6 +222,13 @@ QUIRKS: tuple[Quirk, ...] = (
 def quirks_of(*, capabilities: frozenset[str], greeting: str, host: str) -> frozenset[str]:
     """The names of the rows that hold for this server."""
     return _shared(frozenset(quirk.name for quirk in QUIRKS if _holds(quirk, capabilities, greeting, host)))
+
+
+def bytes_a_day(names: frozenset[str]) -> int:
+    """How many bytes a server with these quirks lets one mailbox download in a day; 0 where no limit is known."""
+    return min(
+        (quirk.bytes_a_day for quirk in QUIRKS if quirk.bytes_a_day and quirk.name in names), default=0
+    )
 
 
 @lru_cache(maxsize=256)

@@ -35,6 +35,7 @@ from postern.wire.imap.commands import command
 from postern.wire.imap.connection import Connection
 from postern.wire.imap.folders import FolderInfo
 from postern.wire.imap.grammar import ProtocolError, number_or_none
+from postern.wire.imap.quirks import bytes_a_day
 from postern.wire.imap.responses import MAX_MODSEQ, Enabled
 from postern.wire.imap.uidset import MAX_UID, UidSet
 from postern.wire.tls import CertificateSeen
@@ -79,6 +80,21 @@ class Session:
     def longest_idle(self) -> float:
         """Seconds after which IDLE should be renewed on this server."""
         return SHORT_IDLE if "short_idle" in self.quirks else LONGEST_IDLE
+
+    @property
+    def bytes_a_day(self) -> int:
+        """How many bytes this provider lets be downloaded in a day; 0 where no limit is known."""
+        return bytes_a_day(self.quirks)
+
+    @property
+    def names_content(self) -> bool:
+        """True where letters of one ``emailid`` are one letter in several folders, whose bytes are the same (R-019)."""
+        return "labels" in self.quirks
+
+    @property
+    def received(self) -> int:
+        """Bytes that came over this connection so far."""
+        return self.connection.link.received
 
     def abort(self) -> None:
         """Close the connection without a word."""

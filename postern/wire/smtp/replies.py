@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from postern.wire.errors import MailError
+from postern.wire.smtp import limits
 
 
 class Stage(StrEnum):
@@ -142,21 +143,36 @@ def refused(stage: Stage, code: int, text: str) -> MailError:
         )
     quoted = f"{code} {quotable(text)}".strip()
     temporary = code < 500
-    for row in _MEANINGS:
-        if stage in row.stages and re.match(row.pattern, quoted, re.IGNORECASE):
-            return MailError(row.code, row.message, row.advice, temporary=temporary, server_text=quoted)
-    if temporary and stage is not Stage.RECIPIENTS:
-        message = f"The server does not take {stage} at the moment."
-        if stage is Stage.STARTTLS:
-            message = "The server cannot begin encryption at the moment."
-        return MailError("server_busy", message, _TRY_LATER, temporary=True, server_text=quoted)
+    # A refused sign-in is never repeated for what it says: providers count wrong passwords (R-034).
+    if (temporary or stage is not Stage.AUTH) and (limit := limits.over_limit(code, quoted)):
+        return limit
+    our_code, message, advice = _meaning(stage, quoted, temporary=temporary)
     return MailError(
-        _FALLBACK_CODE.get(stage, "server_refused"),
-        f"The server refused {stage}.",
-        _TRY_LATER if temporary else "The server's own words say why.",
+        our_code,
+        message,
+        advice,
         temporary=temporary,
         server_text=quoted,
+        retry_after=limits.asked_wait(quoted) if temporary else None,
     )
+
+
+def _meaning(stage: Stage, quoted: str, *, temporary: bool) -> tuple[str, str, str]:
+    for row in _MEANINGS:
+        if stage in row.stages and re.match(row.pattern, quoted, re.IGNORECASE):
+            return row.code, row.message, row.advice
+    if temporary and stage is Stage.STARTTLS:
+        return "server_busy", "The server cannot begin encryption at the moment.", _TRY_LATER
+    if temporary and stage is not Stage.RECIPIENTS:
+        return "server_busy", f"The server does not take {stage} at the moment.", _TRY_LATER
+    advice = _TRY_LATER if temporary else "The server's own words say why."
+    return _FALLBACK_CODE.get(stage, "server_refused"), f"The server refused {stage}.", advice
+
+
+def recipient_refused(address: str, code: int, text: str) -> Refusal:
+    """The refusal of one recipient, ``code`` from 400 to 599; a limit that passes by itself is temporary."""
+    words = quotable(text)
+    return Refusal(address, code, words, code < 500 or limits.over_limit(code, f"{code} {words}") is not None)
 
 
 class RecipientsRefused(MailError):
@@ -166,17 +182,28 @@ class RecipientsRefused(MailError):
         # One that may be taken later is reason enough to try again: nobody has got the letter yet.
         temporary = any(refusal.temporary for refusal in refusals)
         first = refusals[0]
+        said = [f"{refusal.code} {refusal.text}" for refusal in refusals]
+        over = [limits.over_limit(refusal.code, words) for refusal, words in zip(refusals, said, strict=True)]
         code, message, advice = "recipients_refused", f"The server refused “{first.address}”.", _CHECK
-        if all(_FULL.match(f"{refusal.code} {refusal.text}") for refusal in refusals):
+        if all(_FULL.match(words) for words in said):
             code, message = "mailbox_full", f"The mailbox of “{first.address}” is full."
             advice = "Nothing is wrong with your message. Reach them another way, or send it again later."
         if len(refusals) > 1:
             message = "The server refused every recipient."
+        if (limit := over[0]) is not None and all(over):
+            code, message = limit.code, limit.message
+        waits = [limit.retry_after for limit in over if limit is not None]
+        waits += [
+            limits.asked_wait(words)
+            for refusal, words in zip(refusals, said, strict=True)
+            if refusal.code < 500
+        ]
         super().__init__(
             code,
             message,
             _TRY_LATER if temporary else advice,
             temporary=temporary,
-            server_text=f"{first.code} {first.text}",
+            server_text=said[0],
+            retry_after=max((wait for wait in waits if wait is not None), default=None),
         )
         self.refused = refusals

@@ -17,7 +17,7 @@ from postern.wire.login import Login
 from postern.wire.sasl import token_rejected
 from postern.wire.smtp.envelope import Envelope
 from postern.wire.smtp.line import Line
-from postern.wire.smtp.replies import RecipientsRefused, Refusal, Stage, quotable, refused
+from postern.wire.smtp.replies import RecipientsRefused, Refusal, Stage, quotable, recipient_refused, refused
 from postern.wire.tls import CertificateSeen
 
 # S-027: a server that says nothing is not ours to talk to.
@@ -205,7 +205,7 @@ class Session:
             elif reply.code == 421 or not 400 <= reply.code <= 599:
                 raise _refused(Stage.RECIPIENTS, reply)  # The conversation is over, whoever this was about.
             else:
-                refusals.append(Refusal(address, reply.code, quotable(reply.message), reply.code < 500))
+                refusals.append(recipient_refused(address, reply.code, reply.message))
         return accepted, refusals
 
     def _not_a_mail_server(self) -> MailError:
