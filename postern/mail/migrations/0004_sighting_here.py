@@ -3,8 +3,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mail", "0001_initial"),
-        ("mailboxes", "0001_initial"),
+        ("mail", "0003_emailid"),
+        ("mailboxes", "0002_downloaded"),
     ]
 
     operations = [
