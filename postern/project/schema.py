@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import django
 import psycopg
+from django.apps import apps
 
 from postern.project.database import DatabaseError, connected, libpq
 
@@ -19,7 +20,8 @@ FOR_EVER = math.inf
 
 def known_migrations() -> set[tuple[str, str]]:
     """Return (app, name) of each migration of this program, and of those that later ones stand for."""
-    django.setup()
+    if not apps.ready:  # a second time would set the logging up anew
+        django.setup()
     from django.db.migrations.loader import MigrationLoader
 
     found = MigrationLoader(None, ignore_no_migrations=True).disk_migrations

@@ -43,7 +43,8 @@ CAPABILITIES = frozenset(
     ]
 )
 ERRORS = {"protocol_error", "server_busy", "not_a_mail_server", "connection_lost", "timeout", "server_refused",
-          "folder_missing", "mailbox_full", "over_limit", "password_rejected", "token_rejected", "too_large"}  # fmt: skip
+          "folder_missing", "mailbox_full", "over_limit", "password_rejected", "token_rejected", "too_large",
+          "idle_unanswered"}  # fmt: skip
 
 
 WHEN = b'"01-Jan-2024 00:00:00 +0000"'

@@ -54,9 +54,10 @@ def test_filing_that_fails_is_tried_again(db, acting_as, monkeypatch):
     with acting_as("web"):
         pairing.ask_to_unmake(7)
     run_worker(acting_as)
-    [(task, _, at, lock)] = jobs(acting_as)
-    assert (task, lock) == ("file_mail", "file_mail") and at > timezone.now()
+    [(at, lock)] = [(at, lock) for task, _, at, lock in jobs(acting_as) if task == "file_mail"]
+    assert lock == "file_mail" and at > timezone.now()
     with acting_as("superuser"), connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now()")
     run_worker(acting_as)
-    assert len(asked) == 2 and jobs(acting_as) == []
+    assert len(asked) == 2
+    assert "file_mail" not in [task for task, *_ in jobs(acting_as)]
