@@ -35,6 +35,10 @@ class SettingsError(ValueError):
         super().__init__(" ".join(message for messages in self.fields.values() for message in messages))
 
 
+NONE_STORED = "Enter the password."
+"""What somebody is told who leaves the password out and never saved one."""
+
+
 class Faults:
     """Collects what is wrong, so that a person learns everything at once."""
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from postern.mailboxes import secrets
-from postern.mailboxes.cleaning import Faults, SettingsError, check_address
+from postern.mailboxes.cleaning import NONE_STORED, Faults, SettingsError, check_address
 from postern.mailboxes.connection import sender, smtp_has_token
 from postern.mailboxes.models import ImapAuth, Mailbox, Probe, SmtpAuth, SystemEmail
 from postern.mailboxes.person import Person
@@ -162,7 +162,7 @@ def _check_target(probe: Probe, typed: str, faults: Faults) -> None:
         if not probe.settings["username"]:
             faults.add(f"{prefix}_username", "Enter the user name first.")
         if not typed and not _stored_fits(probe):
-            faults.need_password(_password_field(probe), _AGAIN)
+            faults.need_password(_password_field(probe), _AGAIN if _is_stored(probe) else NONE_STORED)
 
 
 def _password_field(probe: Probe) -> str:
@@ -170,19 +170,29 @@ def _password_field(probe: Probe) -> str:
     return "smtp_password" if probe.settings.get("own_username") else "imap_password"
 
 
-def _stored_fits(probe: Probe) -> bool:
-    """True when a secret of this kind is stored for exactly the place that is tested."""
-    place = secrets.probe_place(probe)
+def _is_stored(probe: Probe) -> bool:
+    """True when some secret of this kind is stored, for whichever place."""
     if probe.kind == Probe.Kind.SYSTEM:
-        system = SystemEmail.current()
-        return system.has_smtp_secret and place == secrets.system_place(system)
+        return SystemEmail.current().has_smtp_secret
     if probe.mailbox is None:
         return False
+    is_imap = secrets.probe_place(probe).protocol == "imap"
+    return probe.mailbox.has_imap_secret if is_imap else probe.mailbox.has_smtp_secret
+
+
+def _stored_fits(probe: Probe) -> bool:
+    """True when a secret of this kind is stored for exactly the place that is tested."""
+    if not _is_stored(probe):
+        return False
+    place = secrets.probe_place(probe)
+    if probe.kind == Probe.Kind.SYSTEM:
+        return place == secrets.system_place(SystemEmail.current())
+    assert probe.mailbox is not None
     if place.protocol == "imap":
         same_kind = probe.settings["token"] == (probe.mailbox.imap_auth == ImapAuth.TOKEN)
-        return same_kind and probe.mailbox.has_imap_secret and place == secrets.imap_place(probe.mailbox)
+        return same_kind and place == secrets.imap_place(probe.mailbox)
     same_kind = probe.settings["token"] == smtp_has_token(probe.mailbox)
-    return same_kind and probe.mailbox.has_smtp_secret and place == secrets.smtp_place(probe.mailbox)
+    return same_kind and place == secrets.smtp_place(probe.mailbox)
 
 
 def _recipient(probe: Probe, typed: str, faults: Faults) -> str:

@@ -12,7 +12,15 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from postern.mailboxes import denylist, secrets
-from postern.mailboxes.cleaning import Faults, SettingsError, check_address, check_host, check_reachable, fill
+from postern.mailboxes.cleaning import (
+    NONE_STORED,
+    Faults,
+    SettingsError,
+    check_address,
+    check_host,
+    check_reachable,
+    fill,
+)
 from postern.mailboxes.connection import imap_endpoint, smtp_endpoint, system_endpoint
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Secret, SmtpAuth, SystemEmail
 from postern.mailboxes.person import Person
@@ -33,7 +41,6 @@ __all__ = [
 _CHANGED = (
     "Enter the password again: the server, port, user name, security mode or way to sign in has changed."
 )
-_MISSING = "Enter the password."
 
 
 def save_mailbox(*, staff: Person, mailbox: Mailbox | None, data: Mapping[str, Any]) -> Mailbox:
@@ -125,7 +132,7 @@ def _imap_secret(new: Mailbox, old: Mailbox, data: Mapping[str, Any], faults: Fa
     if not new.imap_host:
         return Secret.Field.IMAP, None, False
     if not typed and (moved or not old.has_imap_secret):
-        faults.need_password("imap_password", _CHANGED if old.has_imap_secret else _MISSING)
+        faults.need_password("imap_password", _CHANGED if old.has_imap_secret else NONE_STORED)
     return Secret.Field.IMAP, typed or None, True
 
 
@@ -143,7 +150,7 @@ def _smtp_secret(new: Mailbox, old: Mailbox, data: Mapping[str, Any], faults: Fa
         faults.add("smtp_username", "Enter a user name, here or under Credentials.")
     typed = own if new.smtp_username else typed_password(data, "imap_password", faults)
     if not typed and (moved or not old.has_smtp_secret) and field not in faults.fields:
-        faults.need_password(field, _CHANGED if old.has_smtp_secret else _MISSING)
+        faults.need_password(field, _CHANGED if old.has_smtp_secret else NONE_STORED)
     return Secret.Field.SMTP, typed or None, True
 
 
@@ -275,7 +282,7 @@ def _system_secret(new: SystemEmail, old: SystemEmail, data: Mapping[str, Any], 
     if not _signs_in(new):
         return ""
     if not typed and (moved or not old.has_smtp_secret):
-        faults.need_password("smtp_password", _CHANGED if old.has_smtp_secret else _MISSING)
+        faults.need_password("smtp_password", _CHANGED if old.has_smtp_secret else NONE_STORED)
     return typed
 
 

@@ -71,6 +71,19 @@ def test_the_stored_password_serves_for_no_other_place(marta, mailbox, kind, cha
     assert login(start(marta, mailbox, kind, change, password="typed"), acting_as).password == "typed"
 
 
+def test_a_missing_password_is_asked_for_again_only_where_one_was_saved(marta):
+    for kind in ("imap", "smtp"):
+        with pytest.raises(SettingsError) as caught:
+            start(marta, None, kind, UNSAVED)
+        assert [text for texts in caught.value.fields.values() for text in texts] == ["Enter the password."]
+    mailbox = make_mailbox(marta)
+    for kind in ("imap", "smtp"):
+        with pytest.raises(SettingsError) as caught:
+            start(marta, mailbox, kind, {"imap_username": "elena"})
+        [[text]] = caught.value.fields.values()
+        assert text.startswith("Enter the password again: a saved password is used only")
+
+
 def test_the_password_typed_in_the_form_serves_too(marta, acting_as):
     own = {"smtp_username": "sender", "smtp_password": "for smtp"}
     for kind, more, password in (
