@@ -1,4 +1,4 @@
-"""The OpenAPI document: what Ninja says of the operations, and how a refusal looks, which is the same everywhere."""
+"""The OpenAPI document: Ninja's, with the one way in which every operation refuses."""
 
 from __future__ import annotations
 

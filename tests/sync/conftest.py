@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -60,3 +61,25 @@ def box(db: None, dovecot: Dovecot, operator: None, acting_as) -> Iterator[Box]:
     made = make_box(dovecot)
     with acting_as("sync"):
         yield made
+
+
+@pytest.fixture
+def story(db, acting_as, monkeypatch):
+    """Watch Marta's mailbox on a server that tells what the test says, while a coroutine goes on."""
+    from django.conf import settings
+
+    from .box import make_box
+
+    monkeypatch.setattr("postern.sync.visit.SETTLE_SECONDS", (0.1, 0.2))
+    monkeypatch.setattr(settings, "MAIL_HOSTS", "127.0.0.1,localhost")
+
+    def play(server, scene, *, sent="Sent", **options):
+        async def whole():
+            async with server.running(), box.watched(**options) as watcher:
+                await scene(box, watcher)
+
+        box = make_box(server, host="127.0.0.1", sent_folder=sent)
+        with acting_as("sync"):
+            asyncio.run(whole())
+
+    return play

@@ -5,20 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from postern.mailboxes.models import MailboxHealth
 from tests.api.caller import Caller, ok
 from tests.web.browser import Browser
-from tests.web.office import Office, furnish
+from tests.web.office import Office
 
 TOLD = "Nothing is missing. 2 had been missing and came in.\nINBOX: 2 on the server"
 BUTTON = "Compare now"
-
-
-@pytest.fixture
-def office(db: None, acting_as: Any) -> Office:
-    return furnish(acting_as)
 
 
 def page(office: Office) -> str:

@@ -7,12 +7,7 @@ from typing import Any
 import pytest
 
 from tests.web.browser import Browser
-from tests.web.office import Office, furnish
-
-
-@pytest.fixture
-def office(db: None, acting_as: Any) -> Office:
-    return furnish(acting_as)
+from tests.web.office import Office
 
 
 def browser_of(staff: Any) -> Browser:

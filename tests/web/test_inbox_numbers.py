@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -13,12 +11,7 @@ from postern.mail.access import viewing_as
 from postern.mail.lists import counts
 from postern.mail.models import Message, MessageRead
 from tests.web.browser import Browser
-from tests.web.office import Office, furnish
-
-
-@pytest.fixture
-def office(db: None, acting_as: Any) -> Office:
-    return furnish(acting_as)
+from tests.web.office import Office
 
 
 def page(office: Office, path: str) -> str:

@@ -16,12 +16,7 @@ from postern.mailboxes.models import Reader
 from postern.web.profile import readerlog
 from postern.web.profile.readerlog import guarded
 from tests.web.browser import Browser
-from tests.web.office import Office, furnish
-
-
-@pytest.fixture
-def office(db: None, acting_as: Any) -> Office:
-    return furnish(acting_as)
+from tests.web.office import Office
 
 
 def browser_of(staff: Any, **headers: str) -> Browser:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from postern.mailboxes.models import MailboxHealth, Probe
 from postern.outbox.models import Delivery
 from tests.web.browser import Browser
-from tests.web.office import Office, furnish
+from tests.web.office import Office
 
 pytestmark = pytest.mark.rule("S-041")
 SAYS = '[ALERT] click <a href="https://evil.example/pay">here</a> or https://evil.example/again'
 SHOWN = (
     "click &lt;a href=&quot;https://evil.example/pay&quot;&gt;here&lt;/a&gt; or https://evil.example/again"
 )
-
-
-@pytest.fixture
-def office(db: None, acting_as: Any) -> Office:
-    return furnish(acting_as)
 
 
 def page(office: Office, path: str) -> str:

@@ -14,17 +14,12 @@ from postern.mailboxes.models import DenyEntry
 from postern.outbox.begin import forward, reply
 from tests.api.caller import Caller, ok
 from tests.web.browser import Browser
-from tests.web.office import PLAN, Office, furnish, letter, mixed
+from tests.web.office import PLAN, Office, letter, mixed
 from tests.world import NOON, stored
 
 pytestmark = pytest.mark.rule("R-022")
 REASON = "Too large: 73 MB, at most 50 MB is read."
 MARK = "Only the header of this message is here."
-
-
-@pytest.fixture
-def office(db: None, acting_as: Any) -> Office:
-    return furnish(acting_as)
 
 
 def withheld(office: Office, uid: int, *, headers: str = "", **parts: Any) -> Message:
