@@ -97,6 +97,7 @@ class Server:
         self.account: Account | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
+        self._wanted = False
         self.cluster = self.data_dir / "postgres"
 
     @property
@@ -137,11 +138,16 @@ class Server:
             self._write_config()
             self._launch()
         except BaseException:
-            self.stop()
+            self._end()
             raise
+        self._wanted = True
 
     def stop(self) -> None:
         """Stop the server cleanly (clients are disconnected) and let the lock go. Safe to call twice."""
+        self._wanted = False
+        self._end()
+
+    def _end(self) -> None:
         if self.process is not None and self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGINT)  # "fast": roll back and disconnect, then a clean stop
@@ -152,8 +158,8 @@ class Server:
             self._lock = None
 
     def died(self) -> bool:
-        """True when the server we run has ended by itself; call start() again to recover."""
-        return self.process is not None and self.process.poll() is not None
+        """True when the server we run has ended by itself; call start() again to recover, until it succeeds."""
+        return self._wanted and (self.process is None or self.process.poll() is not None)
 
     def _claim_data_dir(self) -> None:
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

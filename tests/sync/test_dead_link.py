@@ -18,7 +18,7 @@ from postern.sync import watcher as watching
 from .box import USER, letter
 from .test_watcher import in_sync, until
 
-pytestmark = [pytest.mark.dovecot, pytest.mark.rule("R-028"), pytest.mark.soak]
+pytestmark = [pytest.mark.dovecot, pytest.mark.rule("R-028")]
 TABLE = "inet postern_test_dead_link"
 OURS_TAKES = 600
 """Seconds within which a dead link is noticed with the product's own settings."""
@@ -46,7 +46,13 @@ def dropped(*ports: int) -> Iterator[None]:
         nft(f"delete table {TABLE}")
 
 
-@pytest.mark.parametrize("own_settings", [False, True], ids=["keep-alive after seconds", "as it is"])
+@pytest.mark.parametrize(
+    "own_settings",
+    [
+        pytest.param(False, id="keep-alive after seconds"),
+        pytest.param(True, id="as it is", marks=pytest.mark.soak),
+    ],
+)
 def test_a_link_that_died_in_silence(box, dovecot, monkeypatch, own_settings):
     box.change(sent_folder="")
     sockets: list[Any] = []

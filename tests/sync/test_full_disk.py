@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,46 +13,18 @@ from postern.mailboxes.health import in_words
 from postern.mailboxes.models import Folder
 from postern.sync.reconcile import reconcile
 
+from tests.volume import Filler, mounted
+
 from .box import USER, letter
 from .test_supervisor import supervising
 from .test_watcher import in_sync, until
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.rule("R-009")]
-MEGABYTE = 1 << 20
-
-
 @pytest.fixture
 def volume(tmp_path_factory):
-    """Three megabytes of memory as a disk of their own."""
-    place = tmp_path_factory.mktemp("volume")
-    for folder in (place, *place.parents[:2]):
-        folder.chmod(0o755)  # PostgreSQL is another user and must get through
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0777", "none", str(place)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no volume can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
+    """Three megabytes."""
+    with mounted(tmp_path_factory.mktemp("volume"), 3) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-class Filler:
-    """A file that takes all the room there is, but for some bytes."""
-
-    def __init__(self, volume: Path) -> None:
-        self.path = volume / "filler"
-
-    def fill(self, *, leave: int = 0) -> None:
-        with contextlib.suppress(OSError), self.path.open("ab", buffering=0) as file:
-            while True:
-                file.write(bytes(64 * 1024))
-        with self.path.open("r+b") as file:
-            file.truncate(max(0, self.path.stat().st_size - leave))
-
-    def free(self) -> None:
-        self.path.unlink()
 
 
 @contextlib.contextmanager
