@@ -63,6 +63,11 @@ def one_time_ended(staff: Staff) -> bool:
     return Staff.objects.filter(ENDED, pk=staff.pk).exists()
 
 
+def nobody_yet() -> bool:
+    """True while there is no administrator at all."""
+    return bool(_asked("is_empty"))
+
+
 def first_of_all(*, name: str, email: str, password: str) -> Staff:
     """Return the first super-administrator, who chose the password. Raises ValueError for a bad address.
 

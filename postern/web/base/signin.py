@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from postern.mail.access import set_viewer
 from postern.mail.events import notify
 from postern.people.models import Staff
-from postern.people.staff import one_time_ended
+from postern.people.staff import nobody_yet, one_time_ended
 from postern.web.base import throttle
 
 WRONG = "E-mail or password is wrong."
@@ -45,7 +45,9 @@ def local(request: HttpRequest, target: str) -> str:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The sign-in page. 429 when refused by the throttle, 422 when the pair is wrong."""
+    """The sign-in page; the first run while nobody could sign in. 429 when refused by the throttle, 422 when the pair is wrong."""
+    if nobody_yet():
+        return redirect("first-run")
     target = request.POST.get("next") or request.GET.get("next", "")
     if request.user.is_authenticated:
         return redirect(local(request, target))

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from postern.people.models import Staff
-from postern.people.staff import first_of_all
+from postern.people.staff import first_of_all, nobody_yet
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 DEMO_SALT = "postern demo sign-in"
@@ -41,13 +41,6 @@ class FirstForm(forms.Form):
         except ValidationError as error:
             raise forms.ValidationError(error.messages) from error
         return password
-
-
-def nobody_yet() -> bool:
-    """True while there is no administrator at all."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT app.is_empty()")
-        return bool(cursor.fetchone()[0])
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
