@@ -21,7 +21,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 
 from postern.mail.actions import ActionRefused
-from postern.mail.away import AWAY, RETRY_SECONDS
+from postern.mail.away import AWAY, RETRY_SECONDS, no_room
 from postern.mail.pairing import PairingRefused
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.probe import TooMany
@@ -148,9 +148,11 @@ def _malformed(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def store_away(request: HttpRequest, error: Any) -> HttpResponse:
-    """503: the database, or the store of raw letters, does not answer; it passes by itself (R-008)."""
+    """503: the database, or the store of raw letters, does not answer, or has no room (R-008, R-009)."""
     log.warning("API 503: %s %s: %s", request.method, request.path, type(error).__name__)
     detail = "Postern cannot reach its database at the moment. It passes by itself; try again."
+    if no_room(error):
+        detail = "The disk of Postern’s database is full. As soon as somebody makes room, try again."
     return problem(503, "unavailable", detail, Retry_After=str(RETRY_SECONDS))
 
 

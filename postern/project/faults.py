@@ -7,7 +7,7 @@ import sys
 from django.http import HttpRequest, HttpResponse
 
 from postern.api import errors
-from postern.mail.away import AWAY
+from postern.mail.away import AWAY, no_room
 from postern.web.base import views
 
 
@@ -20,4 +20,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     away = isinstance(fault, AWAY)
     if request.path.startswith("/api/"):
         return errors.store_away(request, fault) if away else errors.fault(request, fault)
-    return views.store_away(request) if away else views.server_error(request)
+    return views.store_away(request, no_room=no_room(fault)) if away else views.server_error(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -100,3 +100,28 @@ def test_letters_out_of_reach_are_told_alike(browser: Browser, monkeypatch: Any)
     monkeypatch.setattr(lists, "inbox", down)
     answer = browser.get("/messages/inbox/")
     assert answer.status_code == 503 and "the bucket" not in answer.content.decode()
+
+
+@pytest.fixture
+def full_disk(acting_as: Any) -> Iterator[None]:
+    """PostgreSQL says that there is no room for another customer."""
+    with acting_as("superuser", everywhere=False), connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN RAISE 'could not extend file \"base/16388\"' USING ERRCODE = 'disk_full'; END$$;"
+            " CREATE TRIGGER no_room BEFORE INSERT ON people_customer FOR EACH ROW EXECUTE FUNCTION no_room()"
+        )
+    yield
+    with acting_as("superuser", everywhere=False), connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION no_room CASCADE")
+
+
+@pytest.mark.rule("R-009")
+def test_a_full_disk_is_called_one(full_disk: None, browser: Browser, marta: Staff) -> None:
+    """PostgreSQL still reads then, so nobody can say that it cannot be reached."""
+    page = browser.post("/customers/new/", {"name": "Ida", "kind": "customer", "status": "active"})
+    words = page.content.decode()
+    assert page.status_code == 503 and "is full" in words and "cannot reach" not in words
+    assert "send it again" in words and "base/" not in words
+    told = refused(Caller(marta).post("/customers", {"name": "Ida"}), 503, "unavailable")
+    assert "is full" in told["detail"]

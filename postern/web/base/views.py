@@ -95,10 +95,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return render(request, "500.html", {"number": number}, status=500)
 
 
-def store_away(request: HttpRequest) -> HttpResponse:
-    """503 while the database is away: a page asks again by itself, a form has to be sent again."""
+def store_away(request: HttpRequest, *, no_room: bool = False) -> HttpResponse:
+    """503 while the database is away, or its disk full: a page asks again by itself, a form has to be sent again."""
     seconds = RETRY_SECONDS if request.method in ("GET", "HEAD") else 0
-    answer = render(request, "503.html", {"seconds": seconds}, status=503)
+    answer = render(request, "503.html", {"seconds": seconds, "no_room": no_room}, status=503)
     answer.headers["Retry-After"] = str(RETRY_SECONDS)
     answer.headers["Cache-Control"] = "no-store"
     return answer

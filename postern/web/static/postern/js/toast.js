@@ -48,7 +48,7 @@ const WORDS = {
   403: "This page is too old. Reload it and try again.",
   404: "That is not here any more.",
   413: "That is too large to send.",
-  503: "Postern cannot reach its database. Try again in a minute.",
+  503: "Postern’s database does not take it at the moment. Try again in a minute.",
   429: "Too many requests. Wait a minute, then try again.",
 };
 
