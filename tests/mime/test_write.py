@@ -82,6 +82,7 @@ def test_structure_with_everything() -> None:
         "multipart/related",
         "text/html",
     ]
+    assert raw.count(b"MIME-Version:") == 1
 
 
 def test_text_is_derived_from_html() -> None:
