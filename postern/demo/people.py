@@ -9,7 +9,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from postern.demo.accounts import ELENA, MARTA, PASSWORDS, TOM
-from postern.mailboxes.models import Mailbox
 from postern.mailboxes.save import save_mailbox
 from postern.people.models import Address, Customer, Staff
 
@@ -176,8 +175,3 @@ def add_client(client: Client) -> Customer:
         for email, kind in zip(client.addresses, kinds, strict=False)
     )
     return customer
-
-
-def mailbox_of(staff: Staff) -> Mailbox | None:
-    """Return the person's mailbox, None before it is set up."""
-    return Mailbox.objects.filter(owner=staff).first()

@@ -5,7 +5,7 @@ Every query starts at `Message.objects.visible_to(viewer)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -168,12 +168,6 @@ def threads(rows: MessageQuerySet) -> list[Thread]:
     ordered = rows.order_by("conversation_id", "received_at", "pk")
     found = [Thread(pk, list(group)) for pk, group in groupby(ordered, key=lambda m: m.conversation_id)]
     return sorted(found, key=lambda t: (t.last.received_at, t.last.pk), reverse=True)
-
-
-def conversation(staff: Staff, message: Message) -> Sequence[Message]:
-    """The visible messages of a message's conversation, oldest first."""
-    rows = Message.objects.visible_to(staff).filter(conversation_id=message.conversation_id)
-    return list(dressed(rows, staff).order_by("received_at", "pk"))
 
 
 def counts(staff: Staff) -> dict[str, int]:

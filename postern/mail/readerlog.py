@@ -20,8 +20,6 @@ from postern.people.models import Customer, Staff
 
 YEARS = 2
 """How long lines are kept (app.tidy takes older ones away)."""
-FOLD_MINUTES = 10
-"""The same person opening the same thing again within these minutes of the clock adds no line."""
 
 # No RETURNING and no conflict target: both would need the right to read, which the reader has not.
 _NOTE = """

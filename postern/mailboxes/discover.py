@@ -103,9 +103,3 @@ PROVIDERS: dict[str, Hint] = {
 def hint(address: str) -> Hint | None:
     """Return what is known about the provider of an address, None for a domain of one's own. Asks nobody."""
     return PROVIDERS.get(domain_of(address))
-
-
-def hint_for_host(host: str) -> Hint | None:
-    """Return what is known about the provider whose IMAP or SMTP server this is."""
-    wanted = host.strip().lower()
-    return next((h for h in PROVIDERS.values() if wanted in (h.imap_host, h.smtp_host)), None)

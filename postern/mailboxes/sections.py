@@ -82,9 +82,3 @@ SYSTEM_FIELDS = (
     "hourly_limit",
 )
 """Config → Main → Email."""
-
-DEFAULT_PORTS = {
-    "imap": {"ssl": 993, "starttls": 143, "none": 143},
-    "smtp": {"ssl": 465, "starttls": 587, "none": 25},
-}
-"""The port that proposes itself for each security mode."""

@@ -229,20 +229,6 @@ def strict_address(text: str) -> Mailaddr:
     return Mailaddr(name, _checked(address))
 
 
-def strict_addresses(text: str) -> list[Mailaddr]:
-    """Several typed addresses, separated by commas, semicolons or line ends. Raises ValueError as above."""
-    if _CONTROL.search(text.replace("\n", "").replace("\r", "").replace("\t", "")):
-        raise ValueError("An address may not contain control characters.")
-    pieces, current = [], ""
-    for piece in re.findall(r'"[^"\r\n]*"|[,;\r\n]|[^",;\r\n]+|"', text):
-        if piece in ",;\r\n":
-            pieces.append(current)
-            current = ""
-        else:
-            current += piece.replace("\t", " ")
-    return [strict_address(piece) for piece in [*pieces, current] if piece.strip()]
-
-
 def _split_typed(text: str) -> tuple[str, str]:
     if not text.endswith(">"):
         return "", text

@@ -31,7 +31,7 @@ class Part:
     inline: bool  # an image the html shows
     offset: int
     length: int
-    encoding: str  # a name transfer.undo knows
+    encoding: str  # a name transfer.undo_range knows
     outer: Outer = ()  # (offset, length, encoding) to undo first, outermost first
 
 

@@ -38,13 +38,10 @@ def encoding_name(header: str) -> str:
     return _NAMES.get(found[0], "") if found else ""
 
 
-def undo(data: bytes, encoding: str) -> bytes:
-    """The bytes behind a transfer encoding (a name from encoding_name). Never raises: damage is skipped."""
-    return undo_range(data, 0, len(data), encoding)
-
-
 def undo_range(data: Raw, start: int, end: int, encoding: str) -> bytes:
-    """The same for data[start:end]; base64 without damage is decoded without copying it first."""
+    """The bytes behind a transfer encoding (a name from encoding_name) in data[start:end]. Never raises: damage is skipped.
+
+    Base64 without damage is decoded without copying it first."""
     if encoding == "base64":
         return _base64(data, start, end)
     piece = data[start:end]

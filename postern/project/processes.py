@@ -30,7 +30,7 @@ from postern.project.database import (
 )
 from postern.project.keyfile import ensure_key_file, key_file
 from postern.project.runas import drop
-from postern.project.schema import require_known
+from postern.project.schema import require_current
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +256,7 @@ def worker() -> None:
         raise Refused("`postern worker` is for several machines with one database: set POSTERN_DATABASE_URL.")
     become_unprivileged()
     require_sessions("sync", "send")
-    require_known("sync")
+    require_current("sync")
     warn_of_the_server()
     with StopSignal() as stop, Tree(("sync", "send"), server=None) as tree:
         tend_until_stopped(tree, stop)

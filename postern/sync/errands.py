@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -13,8 +12,6 @@ from postern.sync.sentfolder import require_sent_folder
 from postern.sync.store import Spot, Store, Task
 from postern.wire.errors import MailError, quoted
 from postern.wire.imap import Session, choose_trash_folder
-
-log = logging.getLogger(__name__)
 
 AT_ONCE = 500
 # These are about the connection, not about the one errand.

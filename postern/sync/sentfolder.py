@@ -9,8 +9,10 @@ USED_OTHERWISE = "folder_used_otherwise"
 async def require_sent_folder(session: Session, name: str) -> None:
     """Raise MailError with the code USED_OTHERWISE when the server says that the folder is for other letters.
 
-    The connection test says so too; settings may be saved untested, and a server may be set up anew. Costs one line. A
-    server that refuses to list is not asked twice.
+    In Gmail's All Mail, and wherever else other letters lie, nothing tells the owner's from those of others (they may
+    write from addresses that we do not know), so all would be taken for sent. The connection test says so too; settings
+    may be saved untested, and a server may be set up anew. Costs one line. A server that refuses to list is not asked
+    twice.
     """
     try:
         found = await session.folder(name)

@@ -146,7 +146,6 @@ ACTIONS: tuple[Action, ...] = (
     lambda session: session.uid_fetch_headers([1, 2, 3]),
     _letters,
     lambda session: session.uid_store([1, 2], add=["\\Seen"]),
-    lambda session: session.uid_copy([1, 2], "Trash"),
     lambda session: session.uid_move([1, 2], "Trash"),
     lambda session: session.append("Sent", b"letter"),
     lambda session: session.idle(seconds=0.001),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from postern.mailboxes.discover import hint, hint_for_host
+from postern.mailboxes.discover import hint
 from postern.mailboxes.health import ago, in_words
 from postern.mailboxes.models import MailboxHealth
 
@@ -84,5 +84,3 @@ def test_provider_hints():
     assert "app password" in hint("someone@GMail.com").advice
     assert hint("someone@northlink.example") is None
     assert hint("nonsense") is None
-    assert hint_for_host("IMAP.gmail.com").provider == "Gmail"
-    assert hint_for_host("imap.northlink.example") is None

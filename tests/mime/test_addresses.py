@@ -8,7 +8,6 @@ from postern.mime.addresses import (
     normalise,
     parse_addresses,
     strict_address,
-    strict_addresses,
 )
 
 NORMAL = [
@@ -95,21 +94,6 @@ def test_s042_s044_s046_refused_with_a_sentence(text: str) -> None:
         strict_address(text)
     assert str(refusal.value).endswith((".", "one by one."))
     assert not set(str(refusal.value)) & set("\r\n\0")
-
-
-def test_several_typed() -> None:
-    text = '"Lee, Ann" <a@x.org>, b@x.org; Cy <c@x.org>\n d@x.org,,'
-    assert [person.address for person in strict_addresses(text)] == [
-        "a@x.org",
-        "b@x.org",
-        "c@x.org",
-        "d@x.org",
-    ]
-    assert strict_addresses("") == []
-    with pytest.raises(ValueError):
-        strict_addresses("a@x.org, nonsense")
-    with pytest.raises(ValueError):
-        strict_addresses("a@x.org\0, b@x.org")
 
 
 def test_decoded_names_never_make_recipients() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postern.mime.read import part_bytes, read
-from postern.mime.transfer import decoded_size, undo, undo_range, undo_window
+from postern.mime.transfer import decoded_size, undo_range, undo_window
 from tests.mime.test_tnef import WINMAIL
 
 DATA = bytes(range(256)) * 5
@@ -35,7 +35,7 @@ WHOLE = [
 
 @pytest.mark.parametrize("encoded", WHOLE)
 def test_undamaged_base64_however_its_lines_are_made(encoded: bytes) -> None:
-    decoded = undo(encoded, "base64")
+    decoded = undo_range(encoded, 0, len(encoded), "base64")
     assert decoded[: len(DATA) - 1] == DATA[:-1]
     assert decoded_size(encoded, 0, len(encoded), "base64") == len(decoded)
 
@@ -53,8 +53,10 @@ DAMAGED = [
 
 @pytest.mark.parametrize(("encoded", "expected"), DAMAGED)
 def test_08_damaged_base64_in_even_lines_is_seen(encoded: bytes, expected: bytes) -> None:
-    assert undo(encoded, "base64").startswith(expected)
-    assert decoded_size(encoded, 0, len(encoded), "base64") == len(undo(encoded, "base64"))
+    assert undo_range(encoded, 0, len(encoded), "base64").startswith(expected)
+    assert decoded_size(encoded, 0, len(encoded), "base64") == len(
+        undo_range(encoded, 0, len(encoded), "base64")
+    )
 
 
 @pytest.mark.parametrize("encoded", [*WHOLE, *(encoded for encoded, _ in DAMAGED)])
@@ -82,7 +84,7 @@ def test_one_change_anywhere(
 ) -> None:
     encoded = lines(data, width, end)
     encoded = encoded[:at] + change + encoded[at:]
-    whole = undo(encoded, "base64")
+    whole = undo_range(encoded, 0, len(encoded), "base64")
     assert decoded_size(encoded, 0, len(encoded), "base64") == len(whole)
     if not change or change in b"\n " or (change == b"!" and at < len(encoded) - 8 - 2 * len(end)):
         assert whole == data

@@ -43,6 +43,9 @@ def test_a_sent_folder_at_which_the_connection_ends_is_parked_and_keeps_nothing_
         (b"\\Junk", "“Sent” is the folder for junk."),
         (b"\\Trash", "“Sent” is the folder for deleted letters."),
         (b"\\HasNoChildren \\Drafts", "“Sent” is the folder for drafts."),
+        (b"\\All \\HasNoChildren", "“Sent” is the folder for all letters."),
+        (b"\\Sent \\All", "“Sent” is the folder for all letters."),
+        (b"\\Sent \\Trash", "“Sent” is the folder for deleted letters."),
     ],
 )
 def test_a_sent_folder_that_the_server_uses_otherwise_is_neither_read_nor_filled(story, use, says):
@@ -81,11 +84,19 @@ def test_a_sent_folder_that_the_server_uses_otherwise_is_neither_read_nor_filled
     [
         Teller(uses={"Sent": b"\\Sent"}),
         Teller(uses={"Sent": b"\\Archive"}),
+        Teller(uses={"Sent": b"\\Sent \\HasNoChildren"}),
         Teller(b"IMAP4rev1 IDLE LIST-EXTENDED SPECIAL-USE"),
         Teller(refused={"LIST": b"NO not now"}),
         Teller(refused={"LIST": b"BAD what is LIST?"}),
     ],
-    ids=["for sent letters", "for all old letters", "for nothing", "not told", "not known"],
+    ids=[
+        "for sent letters",
+        "for all old letters",
+        "with other flags",
+        "for nothing",
+        "not told",
+        "not known",
+    ],
 )
 def test_any_other_sent_folder_is_read(story, server):
     server.tells = server.honestly

@@ -24,7 +24,7 @@ def in_process(target: str, role: str) -> Verb:
 
 
 def process(target: str, role: str) -> Verb:
-    """Return a verb as `in_process` that first waits for the database, and refuses one of a newer Postern."""
+    """Return a verb as `in_process` that first waits for the database, and refuses one of another version."""
     run = in_process(target, role)
 
     def verb(chosen: Namespace) -> int | None:
@@ -32,7 +32,7 @@ def process(target: str, role: str) -> Verb:
 
         os.environ.setdefault("POSTERN_ROLE", role)
         end_with_my_parent()
-        schema.require_known(role, patience=schema.FOR_EVER)
+        schema.require_current(role, patience=schema.FOR_EVER)
         return run(chosen)
 
     return verb
@@ -41,7 +41,7 @@ def process(target: str, role: str) -> Verb:
 def one_shot(target: str, role: str, *, any_tables: bool = False) -> Verb:
     """Return a verb that runs `module:function(chosen)` with Django and a running database, as `role`.
 
-    Unless `any_tables`, a database of a newer Postern is refused.
+    Unless `any_tables`, a database of a newer or older Postern is refused.
     """
 
     def verb(chosen: Namespace) -> int | None:
@@ -54,7 +54,7 @@ def one_shot(target: str, role: str, *, any_tables: bool = False) -> Verb:
         with installation(share=True):
             django.setup()
             if not any_tables:
-                schema.require_known(role)
+                schema.require_current(role)
             module, name = target.split(":")
             result: int | None = getattr(import_module(module), name)(chosen)
             return result
@@ -82,7 +82,7 @@ VERBS: dict[str, Verb] = {
     "send": process("postern.project.jobs:main", "send"),
     "demo": alone(f"{HERE}.demo:demo"),
     "migrate": alone(f"{HERE}.migrate:run"),
-    "backup": one_shot(f"{HERE}.backup:backup", "owner"),
+    "backup": one_shot(f"{HERE}.backup:backup", "owner", any_tables=True),
     "restore": alone(f"{HERE}.backup:restore"),
     "rotate-keys": one_shot(f"{HERE}.keys:rotate_keys", "owner"),
     "check": one_shot("postern.project.check:check", "web", any_tables=True),

@@ -11,10 +11,15 @@ from postern.project.check import wall_findings
 from postern.project.database import Server, data_dir, external_url, prepare
 from postern.project.keyfile import key_file
 from postern.project.processes import Refused, migrate_in_child
+from postern.project.schema import require_known
 
 
 def backup(chosen: Namespace) -> int:
-    """Write the backup and say what is not in it. Refuses to make one that row security would thin out."""
+    """Write the backup and say what is not in it. Refuses to make one that row security would thin out.
+
+    Tables of an older version are copied as they are: who updates may think of the backup last.
+    """
+    require_known("owner")
     if faults := [finding.what for finding in wall_findings() if finding.advice]:
         raise Refused(f"{faults[0]}: run `postern migrate` first, a backup could be incomplete")
     size = archive.dump(chosen.file)

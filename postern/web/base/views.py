@@ -104,11 +104,6 @@ def store_away(request: HttpRequest, *, no_room: bool = False) -> HttpResponse:
     return answer
 
 
-def too_many(request: HttpRequest, wait: str = "15 minutes") -> HttpResponse:
-    """429 with the time to wait in words."""
-    return render(request, "429.html", {"wait": wait}, status=429)
-
-
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form whose token is missing, old or from another site."""
     return render(request, "403_csrf.html", status=403)

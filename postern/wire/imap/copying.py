@@ -14,14 +14,6 @@ from postern.wire.imap.responses import Line
 from postern.wire.imap.uidset import MAX_UID, Range, ordered_ranges
 
 
-async def copy(connection: Connection, uids: Sequence[int], folder: bytes | Literal) -> Copied:
-    """Copy letters of the open folder into another; where they lie there, as far as the server tells."""
-    told = Copied()
-    for some, text in commands.uid_sets(uids):
-        told = _both(told, await _do(connection, command("UID COPY", text, folder), some))
-    return told
-
-
 async def move(
     connection: Connection, uids: Sequence[int], folder: bytes | Literal, *, use_move: bool = True
 ) -> Copied:

@@ -26,8 +26,9 @@ class FolderInfo:
         return not {"\\noselect", "\\nonexistent"} & {flag.lower() for flag in self.flags}
 
 
+# Of a folder with several the first counts: one that holds other letters beside the sent ones would make them sent too.
 # \All and \Important are views of letters that lie elsewhere; \Flagged likewise.
-SPECIAL_USES = ("\\Sent", "\\Drafts", "\\Trash", "\\Junk", "\\Archive", "\\All", "\\Flagged", "\\Important")
+SPECIAL_USES = ("\\All", "\\Trash", "\\Junk", "\\Drafts", "\\Flagged", "\\Important", "\\Archive", "\\Sent")
 _BY_LOWER = {use.lower(): use for use in SPECIAL_USES} | {"\\allmail": "\\All", "\\spam": "\\Junk"}
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -129,7 +130,8 @@ def folder_info(folder: Folder, *, utf8: bool = False) -> FolderInfo | None:
         name = "INBOX"
     if any(ord(mark) < 32 or 127 <= ord(mark) < 160 for mark in name) or len(name) > 1000:
         return None
-    use = next((_BY_LOWER[flag.lower()] for flag in sorted(folder.flags) if flag.lower() in _BY_LOWER), None)
+    told = {_BY_LOWER.get(flag.lower()) for flag in folder.flags}
+    use = next((use for use in SPECIAL_USES if use in told), None)
     return FolderInfo(name, folder.wire_name, folder.delimiter, folder.flags, use)
 
 
@@ -148,6 +150,12 @@ def wire_name(name: str, *, utf8: bool) -> bytes:
     return name.encode() if utf8 else modified
 
 
+def folder_named(name: str, folders: Iterable[FolderInfo]) -> FolderInfo | None:
+    """The folder of this name; in other case where there is no such, since some servers open that one."""
+    alike = [folder for folder in folders if folder.name.casefold() == name.casefold()]
+    return next((folder for folder in alike if folder.name == name), next(iter(alike), None))
+
+
 def choose_sent_folder(folders: Iterable[FolderInfo]) -> FolderInfo | None:
     """The folder for sent letters, None when nothing points to one."""
     return _choose(folders, "\\Sent")
@@ -162,7 +170,7 @@ def sent_folder_refused(name: str, folders: Iterable[FolderInfo]) -> str | None:
     """Why ``name`` must not serve as the folder for sent letters; None when it may."""
     if name.strip().upper() == "INBOX":
         return "The inbox cannot be the folder for sent letters."
-    found = next((folder for folder in folders if folder.name == name), None)
+    found = folder_named(name, folders)
     use = (found.special_use if found else None) or _use_by_name(name, found.delimiter if found else None)
     if found is not None and not found.selectable:
         return f"“{name}” cannot hold letters."

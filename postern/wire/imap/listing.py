@@ -8,7 +8,7 @@ from postern.wire.imap import commands
 from postern.wire.imap.answers import Namespaces, Status
 from postern.wire.imap.commands import Literal, command
 from postern.wire.imap.connection import Connection
-from postern.wire.imap.folders import FolderInfo, folder_info, wire_name
+from postern.wire.imap.folders import FolderInfo, folder_info, folder_named, wire_name
 from postern.wire.imap.responses import Event, Folder, FolderStatus, NamespaceList
 
 # A folder takes one line, or two with its counts.
@@ -58,7 +58,7 @@ async def folder(connection: Connection, names: Names, name: str) -> FolderInfo 
     """One folder with its purpose; None when the server lists none of this name."""
     told = names.read(await _list(connection, _purposes(connection), names.word(name)))
     # A name with a wildcard in it may list others as well.
-    return next((one for one in told if one is not None and one.name == name), None)
+    return folder_named(name, [one for one in told if one is not None])
 
 
 async def folders_with_status(

@@ -193,10 +193,6 @@ class Session:
                 for _, text in commands.uid_sets(uids):
                     await self.connection.do(command("UID STORE", text, word, commands.flag_list(flags)))
 
-    async def uid_copy(self, uids: Sequence[int], folder: str) -> Copied:
-        """Copy letters of the open folder into another; where they lie there, as far as the server tells."""
-        return await copying.copy(self.connection, uids, self._names.word(folder))
-
     async def uid_move(self, uids: Sequence[int], folder: str) -> Copied:
         """Move letters into another folder, safely or not at all; see ``copying.move``."""
         use_move = "move_not_trusted" not in self.quirks

@@ -109,7 +109,6 @@ def test_what_is_not_there_says_so_in_our_look(inside: Browser, path: str) -> No
         (views.not_found, 404, "Nothing here"),
         (views.bad_request, 400, "makes no sense"),
         (views.server_error, 500, "give your administrator this number"),
-        (views.too_many, 429, "Wait 15 minutes"),
         (views.csrf_failure, 403, "This form is too old"),
     ],
 )

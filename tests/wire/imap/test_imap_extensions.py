@@ -164,10 +164,19 @@ def test_a_list_option_called_bad_is_left_out() -> None:
     [
         (b'* LIST (\\Trash) "/" "a%"\r\n', "\\Trash"),
         (b'* LIST (\\Trash) "/" "ab"\r\n* LIST () "/" "a%"\r\n* LIST (\\Junk) "/" "ac"\r\n', ""),
+        (b'* LIST (\\All) "/" "A%"\r\n', "\\All"),
+        (b'* LIST (\\All) "/" "A%"\r\n* LIST () "/" "a%"\r\n', ""),
         (b'* LIST (\\Trash) "/" "ab"\r\n', None),
         (b"", None),
     ],
-    ids=["it alone", "others whom the wildcard names", "only another", "nothing"],
+    ids=[
+        "it alone",
+        "others whom the wildcard names",
+        "it in other case",
+        "it beside one in other case",
+        "only another",
+        "nothing",
+    ],
 )
 def test_one_folder_is_asked_for_by_its_name(told: bytes, use: str | None) -> None:
     async def work(session: Session) -> None:

@@ -14,11 +14,11 @@ from postern.wire.imap.responses import Folder
 
 
 def folders(*rows: str, delimiter: str | None = "/") -> list[FolderInfo]:
-    """``"name"`` or ``"name \\Flag"``."""
+    """``"name"`` or ``"name \\Flag \\Flag"``."""
     found = []
     for row in rows:
         name, _, flags = row.partition(" \\")
-        told = frozenset({"\\" + flags} if flags else set())
+        told = frozenset("\\" + flag for flag in flags.split(" \\") if flag)
         info = folder_info(Folder(told, delimiter, encode_mutf7(name)))
         assert info is not None
         found.append(info)
@@ -43,6 +43,10 @@ def name(found: FolderInfo | None) -> str | None:
         (["INBOX", "SENT"], "SENT"),
         (["INBOX", "sent letters of 2019"], None),
         (["INBOX", "x \\sent"], "x"),
+        (["INBOX", "Everything \\Sent \\All", "Sent"], "Sent"),
+        (["INBOX", "Sent \\Sent \\All"], None),
+        (["INBOX", "Sent \\Sent \\Trash"], None),
+        (["INBOX", "Sent \\Archive \\Sent"], None),
         (["INBOX"], None),
         ([], None),
     ],
@@ -96,17 +100,43 @@ def test_names_in_many_languages(sent: str, trash: str, delimiter: str | None) -
         ("Bin \\Trash", "deleted"),
         ("INBOX/Spam", "junk"),
         ("All Mail \\All", "all letters"),
+        ("Alla mejl \\AllMail", "all letters"),
+        ("Sent \\Sent \\All", "all letters"),
+        ("Sent \\sent \\ALL \\HasNoChildren", "all letters"),
+        ("Sent \\Sent \\Trash", "deleted"),
+        ("Old \\Archive \\Junk", "junk"),
+        ("Old \\Archive \\Drafts", "drafts"),
         ("Node \\NoSelect", "cannot hold"),
         ("Sent", None),
         ("Sent \\Sent", None),
         ("My letters", None),
         ("Archive \\Archive", None),
+        ("Archive \\Archive \\Sent", None),
     ],
 )
 def test_sent_folder_refused(chosen: str, word: str | None) -> None:
     reason = sent_folder_refused(chosen.partition(" \\")[0], folders("INBOX", chosen))
     assert (reason is None) == (word is None)
     assert word is None or word in (reason or "")
+
+
+@pytest.mark.rule("R-023")
+@pytest.mark.parametrize(
+    ("chosen", "word"),
+    [
+        ("[gmail]/all mail", "all letters"),
+        ("sent", None),
+        ("ABLAGE", "junk"),
+        ("Ablage", None),
+        ("ablage", "junk"),
+    ],
+)
+def test_a_folder_named_in_other_case_is_the_one_that_the_server_may_open(
+    chosen: str, word: str | None
+) -> None:
+    listed = folders("INBOX", "[Gmail]/All Mail \\All", "Sent \\Sent", "ABLAGE \\Junk", "Ablage")
+    assert (sent_folder_refused(chosen, listed) is None) == (word is None)
+    assert word is None or word in (sent_folder_refused(chosen, listed) or "")
 
 
 @pytest.mark.parametrize("wire", [b"", b"a\r\nb", b"a\0b", b"&AA0ACg-", b"\x1b[2J", b"x" * 10_000])

@@ -33,16 +33,14 @@ def test_where_copies_lie(arguments: bytes, uids: dict[int, int]) -> None:
     assert copied(arguments, [304, 319, 320]) == Copied(7 if uids else 0, uids)
 
 
-def test_copy_and_move_tell_where_the_letters_went() -> None:
+def test_move_tells_where_the_letters_went() -> None:
     async def work(session: Session) -> None:
-        assert await session.uid_copy([5, 6], "Trash") == Copied(9, {5: 1, 6: 2})
         assert await session.uid_move([5], "Trash") == Copied(9, {5: 3})
         assert await session.uid_move([6], "Trash") == Copied()
 
     play(
         asked(
             b"MOVE UIDPLUS",
-            (b"UID COPY 5:6 Trash", b"TAG OK [COPYUID 9 5:6 1:2] .\r\n"),
             (b"UID MOVE 5 Trash", b"* OK [COPYUID 9 5 3] .\r\n* 1 EXPUNGE\r\n"),
             (b"UID MOVE 6 Trash", b"* 1 EXPUNGE\r\n"),
         ),

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from postern.wire.errors import MailError
-from postern.wire.imap import Session, choose_sent_folder, choose_trash_folder
+from postern.wire.imap import Session, choose_sent_folder, choose_trash_folder, sent_folder_refused
 from tests.wire.imap.quirky import letters, refused_sign_in
 from tests.wire.imap.scripted import Wire, play, signed_in, transcript
 
@@ -75,6 +75,8 @@ def test_localised_folders() -> None:
         assert sent is not None
         assert trash is not None
         assert (sent.name, trash.name) == ("[Gmail]/Skickat", "[Gmail]/Papperskorgen")
+        refused = sent_folder_refused("[Gmail]/Alla mejl", found)
+        assert refused == "“[Gmail]/Alla mejl” is the folder for all letters."
 
     play(
         transcript(

@@ -67,6 +67,13 @@ function onKey(event) {
   }
 }
 
+// One search at a time: what was typed meanwhile is asked next, and an answer to anything else comes too late.
+// (To abort it instead would write an error on the console for each letter typed on a slow line.)
+function dropLate(event) {
+  const asked = event.detail.requestConfig.parameters.q;
+  if (asked !== field().value) event.detail.shouldSwap = false;
+}
+
 export function openPalette() {
   if (!box().matches(":popover-open")) box().showPopover();
   field().focus();
@@ -88,6 +95,7 @@ export function startPalette() {
   box().addEventListener("beforetoggle", (event) => { if (event.newState !== "open") field().blur(); });
   field().addEventListener("input", filter);
   field().addEventListener("keydown", onKey);
+  box().addEventListener("htmx:beforeSwap", dropLate);
   box().addEventListener("htmx:afterSettle", filter);
   box().addEventListener("click", (event) => {
     const pressed = event.target.closest("[data-press]");
