@@ -197,10 +197,13 @@ def discard(*, delivery: Delivery) -> None:
         row.delete()
 
 
-def defer_send(delivery: Delivery, at: datetime | None) -> None:
-    """Ask the worker to look at this delivery at `at` (None: now). One job of the same letter runs at a time."""
+def defer_send(delivery: Delivery, at: datetime | None, *, beside: bool = False) -> None:
+    """Ask the worker to look at this delivery at `at` (None: now). One job of the same letter runs at a time.
+
+    A job waits for those asked for before it, also where they are for later; `beside` does not.
+    """
     args = {"mailbox_id": delivery.mailbox_id, "delivery_id": delivery.pk}
-    lock = f"delivery {delivery.pk} {delivery.message_id[:16]}"
+    lock = f"delivery {delivery.pk} {delivery.message_id[:16]}{' beside' if beside else ''}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT app.defer('send', %s::jsonb, %s, %s)", [json.dumps(args), lock, at])
 
@@ -275,7 +278,7 @@ def _leave_word(row: Delivery, code: str) -> None:
     """Say what the worker is to do with a letter that went out: no page writes what became of it (rule S-064)."""
     row.code = code
     row.save()
-    defer_send(row, None)
+    defer_send(row, None, beside=True)  # the next look or attempt may be hours away
     tell("delivery", mailbox=row.mailbox_id, id=row.pk)
 
 

@@ -26,7 +26,7 @@ State = Delivery.State
 PLEASE_CHECK = "Look into the sent folder or ask the recipient before you send it again; Postern does not do so by itself."
 _CHECK = "Everybody else was accepted. Check the addresses and send to these alone."
 _SEND_TO_THESE = "Everybody else was accepted. Send to these alone."
-_TO_THE_REST = "Postern tries again by itself, for them alone; who has it does not get it twice."
+_TO_THE_REST = "Postern tries again by itself; who has it does not get it twice."
 # Seconds before the next attempt: greylisting opens after some minutes, an outage lasts hours.
 _WAITS = (60, 120, 300, 600, 900, 1800)
 _LOOK_FOR = timedelta(hours=24)
@@ -87,7 +87,7 @@ def _named(entries: Iterable[Sequence[object]]) -> str:
 def _end(row: Delivery) -> None:
     """The server has said the last word on every recipient."""
     if row.refused:
-        _end_with(row, "recipients_refused", f"The server refused {_named(row.refused)}.", _CHECK)
+        _end_with(row, "recipients_refused", _refusals(row).strip(), _CHECK)
     else:
         _end_with(row, "", "", "")
 
@@ -104,9 +104,7 @@ def _end_early(row: Delivery, code: str, why: str) -> None:
     """The same, while some were still to be tried."""
     said = {address: words for address, *words in row.deferred}
     row.deferred = [[address, *said.get(address, (0, ""))] for address in remaining(row)]
-    problem = f"{why} It was not sent to {_named(row.deferred)}."
-    if row.refused:
-        problem += f" The server refused {_named(row.refused)}."
+    problem = f"{_refusals(row)}{why} It was not sent to {_named(row.deferred)}."
     _end_with(row, code, problem, _SEND_TO_THESE)
 
 
@@ -169,16 +167,19 @@ def refused(row: Delivery, error: MailError) -> None:
 def _tell(row: Delivery, error: MailError) -> None:
     """Say what stands in the way; of a letter that some have, for whom."""
     row.code, row.problem, row.advice = error.code, error.message, error.advice
+    row.server_text = error.server_text
     if row.accepted:
         waiting = _named([one] for one in remaining(row))
-        row.problem = f"{error.message} It still waits for {waiting}."
+        row.problem = f"{_refusals(row)}{error.message} It still waits for {waiting}."
         if error.code == "recipients_refused":
-            row.problem = f"The server does not take it for {waiting} yet."
-        if row.refused:
-            row.problem += f" It refused {_named(row.refused)}."
+            row.problem = f"{_refusals(row)}The server does not take the message for {waiting} yet."
         row.advice = _TO_THE_REST
     elif error.code == limits.CODE:
         row.advice = "Nothing needs to be done; Postern tries again by itself."
+
+
+def _refusals(row: Delivery) -> str:
+    return f"The server refused {_named(row.refused)}. " if row.refused else ""
 
 
 def _try_again(row: Delivery, error: MailError) -> None:
@@ -232,7 +233,7 @@ def look_again(row: Delivery) -> None:
     elif row.code == "not_arrived":
         row.state, row.send_at = State.QUEUED, clock.now()
         row.code = row.problem = row.advice = row.server_text = ""
-        defer_send(row, None)
+        defer_send(row, None, beside=True)
         save(row)
     elif not row.accepted and not _found(row):
         age = clock.now() - (row.date or row.created_at)

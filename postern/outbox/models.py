@@ -130,6 +130,12 @@ class Delivery(models.Model):
         return bool(self.accepted) and self.under_way
 
     @property
+    def said(self) -> str:
+        """The server's words, unless they stand with a recipient."""
+        own = {f"{code} {text}" for _, code, text in [*self.refused, *self.deferred]}
+        return "" if self.server_text in own else self.server_text
+
+    @property
     def next_attempt(self) -> datetime | None:
         """When a letter that did not go out at once is tried again."""
         return self.send_at if self.state == self.State.QUEUED and self.code not in ("", "stopped") else None

@@ -63,7 +63,7 @@ def test_it_waits_as_long_as_the_limit_and_goes_out_once(outbox, server, marta, 
         with timezone.override(elsewhere):
             shown, drafts = page(marta, f"/compose/{row.pk}/"), page(marta, "/messages/drafts/")
             again = f"{timezone.localtime(row.send_at):%H:%M}</time>"
-        assert row.problem in shown and row.advice in shown and reply in shown
+        assert row.problem in shown and row.advice in shown and reply.partition(" ")[2] in shown
         assert row.problem in drafts and again in shown and again in drafts
     server.says = {}
     assert outbox.work(row).state == "queued" and server.taken == [], "not before its time"
