@@ -185,6 +185,11 @@ class MailboxHealth(models.Model):
         db_default=models.Value({}, models.JSONField()),
         help_text="Bytes by hour (since 1970) of the last day, where the provider allows so many a day.",
     )
+    uploaded = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="The same of what was appended there.",
+    )
 
 
 class Secret(models.Model):
