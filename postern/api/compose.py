@@ -99,6 +99,10 @@ class Problem(Schema):
 class DeliveryOut(Schema):
     """A draft, or a letter on its way, or its fate.
 
+    `send_at`: while queued, the end of the time to undo, then when the next attempt is due. `accepted` are the
+    recipients for whom the server took the letter; they never get it again. `refused` are [address, code, text] of
+    those it refused for good. `deferred` are the same of those it refused for now: while the letter is queued, sending
+    or unknown they are tried again; afterwards they did not get it.
     `on_behalf_of`: the owner in whose name this person writes it. `written_by`: who wrote it in this
     person's name. `access_ended`: this person may no longer send it, and has only their own words of it.
     """
@@ -124,6 +128,7 @@ class DeliveryOut(Schema):
     attempts: int
     problem: Problem | None
     refused: list[list[Any]]
+    deferred: list[list[Any]]
     accepted: list[str]
     accepted_at: datetime | None
     sent_message_id: int | None
@@ -174,6 +179,7 @@ def delivery_out(seen: Seen) -> DeliveryOut:
         attempts=row.attempts,
         problem=problem if row.problem or row.code else None,
         refused=row.refused,
+        deferred=row.deferred,
         accepted=row.accepted,
         accepted_at=row.accepted_at,
         sent_message_id=row.sent_id,
@@ -378,8 +384,9 @@ def send(
 
 @router.post("/deliveries/{int:pk}/undo", response=DeliveryOut, operation_id="undo_send", summary="Undo send")
 def undo_send(request: HttpRequest, pk: int) -> DeliveryOut:
-    """The letter is a draft again, if no attempt to send it has begun (else 409, too_late).
+    """The letter is a draft again, if no attempt to send it is under way (else 409, too_late).
 
+    One that some have got stays as it was sent, and is soon `accepted`: the others are not tried again.
     What a reader wrote in this person's name is stopped and waits, held, for its author.
     """
     return _out(request, compose.undo_send(delivery=_seen(request, pk).row, staff=who(request)))
@@ -392,6 +399,9 @@ def undo_send(request: HttpRequest, pk: int) -> DeliveryOut:
     summary="Say what became of a letter of unknown fate",
 )
 def settle_delivery(request: HttpRequest, pk: int, data: SettleBody) -> DeliveryOut:
-    """Arrived: it counts as sent. Not arrived: it is a draft again. It is never sent again by itself."""
+    """Arrived: it counts as sent. Not arrived: it is a draft again. It is never sent again by itself.
+
+    Where others have it already, this is about the rest alone; not arrived sends it to them once more.
+    """
     row = compose.settle(delivery=_seen(request, pk).row, arrived=data.arrived, staff=who(request))
     return _out(request, row)

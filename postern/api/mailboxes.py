@@ -34,6 +34,7 @@ class Health(Schema):
     """How a mailbox is, as a state for programs and in words for people.
 
     `reconciled`: what came of the last comparison with the mail server, a sentence and then the folders.
+    `goes_on_at`: when old messages go on, while they wait for the provider's day to pass (code `history_rests`).
     """
 
     state: str
@@ -47,6 +48,7 @@ class Health(Schema):
     reconciled: str
     done: int
     total: int
+    goes_on_at: datetime | None
     seen_sha256: str
     smtp_seen_sha256: str
 
@@ -263,6 +265,7 @@ def _health(mailbox: Mailbox) -> Health | None:
         reconciled=row.reconciled,
         done=row.done,
         total=row.total,
+        goes_on_at=row.goes_on_at if row.code == "history_rests" else None,
         seen_sha256=row.seen_sha256,
         smtp_seen_sha256=row.smtp_seen_sha256,
     )

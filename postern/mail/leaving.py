@@ -43,6 +43,11 @@ BEGIN
   UPDATE mailboxes_mailboxhealth SET state = 'failed', since = now(), code = 'disabled', server_text = '',
     message = 'This mailbox stopped when your account was disabled: its passwords were deleted.',
     advice = 'Enter the password again to start it.' WHERE mailbox_id = ANY (boxes);
+  -- One that some have got stays as it was sent: held, it would be sent to all of them again.
+  UPDATE outbox_delivery SET state = 'accepted', code = 'disabled', server_text = '', updated_at = now(),
+    raw = CASE WHEN sent_id IS NULL THEN raw END, advice = '',
+    problem = 'An account was disabled before this message had reached everybody: its author’s, or that of the mailbox’s owner.'
+    WHERE state = 'queued' AND accepted <> '[]' AND (author_id = who OR mailbox_id = ANY (boxes));
   UPDATE outbox_delivery SET state = 'held', code = 'disabled', send_at = NULL, server_text = '', updated_at = now(),
     problem = 'An account was disabled before this message went out: its author’s, or that of the mailbox’s owner.',
     advice = 'Look at it again, then send it or discard it.'

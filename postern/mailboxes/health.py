@@ -76,7 +76,8 @@ def _sentence(health: MailboxHealth, now: datetime) -> str:
             return "Postern has not visited this mailbox yet."
         case State.FIRST_SYNC if health.code == "history_rests":
             so_far = f"{health.done:,} of {health.total:,} messages are here so far. " if health.total else ""
-            return f"{so_far}{health.message}"
+            until = f" They wait until {moment(health.goes_on_at, now)}." if health.goes_on_at else ""
+            return f"{so_far}{health.message}{until}"
         case State.FIRST_SYNC:
             return f"{health.done:,} of {health.total:,} messages are here{_rate(health, now)}. You can work meanwhile."
         case State.IN_SYNC:

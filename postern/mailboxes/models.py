@@ -176,6 +176,7 @@ class MailboxHealth(models.Model):
     last_sync_at = models.DateTimeField(null=True)
     done = models.PositiveIntegerField(default=0, help_text="Letters of the first sync stored.")
     total = models.PositiveIntegerField(default=0, help_text="Letters of the first sync in all.")
+    goes_on_at = models.DateTimeField(null=True, help_text="When what rests (history_rests) goes on.")
     settings_version = models.PositiveIntegerField(default=0, help_text="The settings these facts are about.")
     reconciled_at = models.DateTimeField(null=True, help_text="When ledger and server were last compared.")
     reconciled = models.TextField(blank=True, help_text="What came of it: a sentence, then the folders.")
@@ -183,6 +184,11 @@ class MailboxHealth(models.Model):
         default=dict,
         db_default=models.Value({}, models.JSONField()),
         help_text="Bytes by hour (since 1970) of the last day, where the provider allows so many a day.",
+    )
+    uploaded = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="The same of what was appended there.",
     )
 
 

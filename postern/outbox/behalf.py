@@ -17,7 +17,7 @@ from postern.mail.models import Message
 from postern.mailboxes.connection import sender
 from postern.mailboxes.models import Mailbox
 from postern.mime.addresses import normalise
-from postern.outbox.letter import ComposeError
+from postern.outbox.letter import ComposeError, unsure
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.outbox.quoting import own_words
 from postern.people.models import Staff
@@ -34,6 +34,7 @@ _ABOUT_THE_LETTER = frozenset(
         "hourly_limit",
         "mailbox_full",
         "message_refused",
+        "not_arrived",
         "recipients_refused",
         "sending_limit",
         "stopped",
@@ -77,13 +78,19 @@ class Seen:
 
     @property
     def can_take_back(self) -> bool:
-        """The letter has not begun to go out, and this person may stop it."""
-        return self.row.state == State.QUEUED and self.standing is not Standing.ENDED
+        """No attempt to send the letter is under way, and this person may stop it."""
+        waits = self.row.state == State.QUEUED and self.row.code != "stopped"
+        return waits and self.standing is not Standing.ENDED
 
     @property
     def can_settle(self) -> bool:
         """This person may say what became of the letter."""
         return self.row.state == State.UNKNOWN and self.standing is not Standing.ENDED
+
+    @property
+    def unsure(self) -> list[str]:
+        """Those of whom nobody knows whether they got the letter."""
+        return unsure(self.row) if self.row.state == State.UNKNOWN else []
 
     @property
     def ended(self) -> bool:
@@ -160,6 +167,19 @@ def authors_of(staff: Staff, messages: Iterable[Message]) -> dict[int, str]:
     return {sent: names[author] for sent, _, author in found if sent is not None and author in names}
 
 
+def unreached(staff: Staff, messages: Iterable[Message]) -> dict[int, Seen]:
+    """Return sent message -> its letter, of those that did not reach everybody (yet), as this person may see it."""
+    ids = [message.pk for message in messages if message.outgoing]
+    if not ids:
+        return {}
+    rows = Delivery.objects.current(staff).filter(sent__in=ids).exclude(refused=[], deferred=[])
+    return {
+        seen.row.sent_id: seen
+        for seen in seen_by(staff, rows.defer("raw", "html", "text"))
+        if seen.row.sent_id
+    }
+
+
 def _granted(staff: Staff, rows: Sequence[Delivery]) -> set[int]:
     """Ids of those letters that answer a message which `staff` may answer at this moment."""
     answered = Message.objects.filter(pk__in=[row.answers_id for row in rows], deleted_at=None)
@@ -194,6 +214,7 @@ def _as_answering(row: Delivery, shown: set[int]) -> Seen:
         told.code = "not_sent"
     if told.code not in _SERVERS_WORDS:
         told.server_text = ""
+        told.deferred = [[address, code, ""] for address, code, _ in told.deferred]
     return Seen(told, Standing.ANSWERING, on_behalf_of=owner, from_address=sender(row.mailbox).from_.address)
 
 
@@ -201,7 +222,7 @@ def _own_words_of(row: Delivery) -> Delivery:
     """The author's own words, and nothing else that the draft held."""
     kept = copy(row)
     kept.text, kept.html, kept.subject = own_words(row.text), "", ""
-    kept.to, kept.cc, kept.bcc, kept.refused, kept.accepted = [], [], [], [], []
+    kept.to, kept.cc, kept.bcc, kept.refused, kept.deferred, kept.accepted = [], [], [], [], [], []
     kept.customer_id = kept.answers_id = kept.sent_id = None
     kept.message_id = kept.envelope_sender = kept.server_text = kept.advice = ""
     kept.code, kept.problem = "access_ended", ENDED

@@ -142,7 +142,7 @@ def send(*, delivery: Delivery, key: str = "", undo_seconds: int = UNDO_SECONDS)
         row.key, row.key_digest = key[:80], told if key else ""
         row.send_at = now + timedelta(seconds=max(0, undo_seconds))
         row.give_up_at = row.send_at + GIVE_UP_AFTER
-        row.attempts, row.refused, row.accepted = 0, [], []
+        row.attempts, row.refused, row.deferred, row.accepted = 0, [], [], []
         row.code = row.problem = row.advice = row.server_text = ""
         row.save()
         defer_send(row, row.send_at if undo_seconds > 0 else None)
@@ -153,33 +153,37 @@ def send(*, delivery: Delivery, key: str = "", undo_seconds: int = UNDO_SECONDS)
 def undo_send(*, delivery: Delivery, staff: Staff | None = None) -> Delivery:
     """Take a letter back while no attempt to send it is under way: it is a draft again. Raises ComposeError.
 
-    `staff` is who asks, None its author. The owner of the mailbox stops what a reader wrote in their name;
-    it waits for its author then.
+    One that some have got stays as it was sent: those who wait for it are not tried again, which the worker writes
+    down. `staff` is who asks, None its author. The owner of the mailbox stops what a reader wrote in their name; it
+    waits for its author then.
     """
     with transaction.atomic():
         row = _locked(delivery)
         if row.state != State.QUEUED:
             raise ComposeError({"state": "It is too late: the message is on its way."}, "too_late")
-        _back_to_author(row, staff)
+        if row.accepted:
+            row.problem, row.advice = "It is not tried again for those who do not have it yet.", ""
+            _leave_word(row, "stopped")
+        else:
+            _back_to_author(row, staff)
     return row
 
 
 def settle(*, delivery: Delivery, arrived: bool, staff: Staff | None = None) -> Delivery:
     """The author says what became of a letter whose fate is unknown; it is never sent again by itself (I3).
 
-    Arrived: it counts as sent. Not arrived: it is a draft again. `staff` is who asks, None its author; the
-    owner of the mailbox may answer for a reader's letter. Raises ComposeError.
+    Arrived: it counts as sent. Not arrived: it is a draft again; where others have it, it goes out once more to those
+    who do not. `staff` is who asks, None its author; the owner of the mailbox may answer for a reader's letter.
+    Raises ComposeError.
     """
     with transaction.atomic():
         row = _locked(delivery)
         if row.state != State.UNKNOWN:
             raise ComposeError({"state": "The fate of this message is known by now."}, "not_editable")
-        if not arrived:
+        if arrived or row.accepted:
+            _leave_word(row, "confirmed" if arrived else "not_arrived")
+        else:
             _back_to_author(row, staff)
-            return row
-        row.code = "confirmed"
-        row.save()
-        defer_send(row, None)
     return row
 
 
@@ -193,10 +197,13 @@ def discard(*, delivery: Delivery) -> None:
         row.delete()
 
 
-def defer_send(delivery: Delivery, at: datetime | None) -> None:
-    """Ask the worker to look at this delivery at `at` (None: now). One job of the same letter runs at a time."""
+def defer_send(delivery: Delivery, at: datetime | None, *, beside: bool = False) -> None:
+    """Ask the worker to look at this delivery at `at` (None: now). One job of the same letter runs at a time.
+
+    A job waits for those asked for before it, also where they are for later; `beside` does not.
+    """
     args = {"mailbox_id": delivery.mailbox_id, "delivery_id": delivery.pk}
-    lock = f"delivery {delivery.pk} {delivery.message_id[:16]}"
+    lock = f"delivery {delivery.pk} {delivery.message_id[:16]}{' beside' if beside else ''}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT app.defer('send', %s::jsonb, %s, %s)", [json.dumps(args), lock, at])
 
@@ -267,6 +274,14 @@ def _asked_before(row: Delivery, key: str, told: str) -> Delivery | None:
     return first
 
 
+def _leave_word(row: Delivery, code: str) -> None:
+    """Say what the worker is to do with a letter that went out: no page writes what became of it (rule S-064)."""
+    row.code = code
+    row.save()
+    defer_send(row, None, beside=True)  # the next look or attempt may be hours away
+    tell("delivery", mailbox=row.mailbox_id, id=row.pk)
+
+
 def _back_to_author(row: Delivery, staff: Staff | None) -> None:
     """A draft again. One that the owner stopped waits as held: it is not theirs to write, and they still see it."""
     row.state, row.raw, row.message_id, row.key, row.key_digest = State.DRAFT, None, "", "", ""
@@ -275,5 +290,7 @@ def _back_to_author(row: Delivery, staff: Staff | None) -> None:
     if staff is not None and staff.pk != row.author_id:
         row.state, row.code = State.HELD, "stopped"
         row.problem = f"{staff.name}, in whose name it was written, took it back."
+    else:
+        row.refused, row.deferred = [], []
     row.save()
     tell("delivery", mailbox=row.mailbox_id, id=row.pk)

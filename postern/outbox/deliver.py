@@ -1,7 +1,7 @@
 """One delivery, one step further: hand the letter to the server, and keep what became of it.
 
 The state *sending* is committed before the first byte goes out, the result after the last. Whatever
-happens in between, the letter is never sent a second time unless it is certain that nobody got it.
+happens in between, the letter is never sent a second time to anybody unless it is certain that they did not get it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from postern.mailboxes.save import note_smtp_certificate
 from postern.outbox import fate
 from postern.outbox.behalf import still_granted
 from postern.outbox.compose import defer_send
-from postern.outbox.letter import ComposeError, check_way_out, recipients
+from postern.outbox.letter import ComposeError, check_way_out, remaining
 from postern.outbox.models import Delivery
 from postern.wire import smtp
 from postern.wire.endpoint import Endpoint, Policy
@@ -71,6 +71,8 @@ def _begin(mailbox_id: int, delivery_id: int) -> Attempt | None:
             fate.look_again(row)
         elif row.state == State.SENDING:
             _left_behind(row)
+        elif row.state == State.QUEUED and row.code == "stopped":
+            fate.stopped(row)
         elif row.state == State.QUEUED and _is_due(row):
             return _start(row)
     return None
@@ -153,7 +155,7 @@ def _start(row: Delivery) -> Attempt | None:
         login=login,
         auth=settings_of.smtp_auth(mailbox),
         sender=row.envelope_sender,
-        recipients=recipients(row),
+        recipients=remaining(row),
         raw=bytes(row.raw or b""),
     )
 

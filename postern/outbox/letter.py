@@ -142,6 +142,18 @@ def recipients(delivery: Delivery) -> list[str]:
     return list({normalise(address) or address: address for address in reversed(everyone)}.values())[::-1]
 
 
+def remaining(delivery: Delivery) -> list[str]:
+    """Return those to whom the letter is still to be offered: nobody took it for them, nor refused them for good."""
+    settled = {*delivery.accepted, *(address for address, _, _ in delivery.refused)}
+    return [address for address in recipients(delivery) if address not in settled]
+
+
+def unsure(delivery: Delivery) -> list[str]:
+    """Return those of whom nobody knows whether they got a letter of unknown fate."""
+    deferred = {address for address, _, _ in delivery.deferred}
+    return [address for address in remaining(delivery) if address not in deferred]
+
+
 def check_way_out(mailbox: Mailbox) -> None:
     """Raise ComposeError unless the mailbox may and can send."""
     if not mailbox.sending:

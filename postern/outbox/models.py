@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -76,14 +78,23 @@ class Delivery(models.Model):
     envelope_sender = models.CharField(max_length=320, blank=True)
     raw = models.BinaryField(null=True)
 
-    send_at = models.DateTimeField(null=True, help_text="Not before: the undo window.")
+    send_at = models.DateTimeField(
+        null=True, help_text="Not before: the end of the undo window, the next attempt."
+    )
     attempts = models.PositiveSmallIntegerField(default=0)
     give_up_at = models.DateTimeField(null=True)
     code = models.CharField(max_length=40, blank=True)
     problem = models.TextField(blank=True)
     advice = models.TextField(blank=True)
     server_text = models.TextField(blank=True)
-    refused = models.JSONField(default=list, help_text="[[address, code, text], …]")
+    refused = models.JSONField(
+        default=list, help_text="[[address, code, text], …] of those refused for good."
+    )
+    deferred = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        help_text="The same of those refused for now: tried again while the letter is under way, then given up.",
+    )
     accepted = models.JSONField(default=list, help_text="Recipients the server has taken the letter for.")
     accepted_at = models.DateTimeField(null=True)
     sent = models.ForeignKey(
@@ -105,8 +116,38 @@ class Delivery(models.Model):
 
     @property
     def editable(self) -> bool:
-        """True while the letter can still be changed."""
+        """True while the letter can still be changed: nobody has it."""
         return self.state in (self.State.DRAFT, self.State.FAILED, self.State.HELD)
+
+    @property
+    def under_way(self) -> bool:
+        """True while it is not settled what becomes of the letter."""
+        return self.state in (self.State.QUEUED, self.State.SENDING, self.State.UNKNOWN)
+
+    @property
+    def waits_for_some(self) -> bool:
+        """True while some recipients have the letter and others are still tried, or unsure."""
+        return bool(self.accepted) and self.under_way
+
+    @property
+    def said(self) -> str:
+        """The server's words, unless they stand with a recipient."""
+        own = {f"{code} {text}" for _, code, text in [*self.refused, *self.deferred]}
+        return "" if self.server_text in own else self.server_text
+
+    @property
+    def next_attempt(self) -> datetime | None:
+        """When a letter that did not go out at once is tried again."""
+        return self.send_at if self.state == self.State.QUEUED and self.code not in ("", "stopped") else None
+
+    @property
+    def shown_state(self) -> str:
+        """The state in words."""
+        if self.waits_for_some:
+            return "Sent to some, unknown for others" if self.state == self.State.UNKNOWN else "Sent to some"
+        if self.state == self.State.ACCEPTED and (self.refused or self.deferred):
+            return "Sent to some"
+        return str(self.State(self.state).label)
 
 
 class OutgoingFile(models.Model):

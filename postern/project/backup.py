@@ -27,6 +27,11 @@ LEFT_OUT = ("django_session", "people_attempt", "mailboxes_probe", "mailboxes_pr
 AFTERWARDS = """
 SET search_path = public;
 ALTER TABLE outbox_delivery NO FORCE ROW LEVEL SECURITY;
+-- One that some had got stays as it was sent: held, it would be sent to all of them again.
+UPDATE outbox_delivery SET state = 'accepted', code = 'restored',
+  problem = 'Postern was restored from a backup in which this letter was still waiting to be sent to some.',
+  advice = 'Ask them whether they got it since, and send it to those who did not.'
+  WHERE state IN ('queued', 'sending') AND accepted <> '[]';
 UPDATE outbox_delivery SET state = 'held', code = 'restored', send_at = NULL,
   problem = 'Postern was restored from a backup in which this letter was still waiting to be sent.',
   advice = 'Look into the sent folder whether it went out since. Then send it again, or discard it.'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from postern.mail.models import Errand
@@ -18,6 +19,16 @@ AT_ONCE = 500
 _CONNECTION = {"connection_lost", "timeout", "protocol_error"}
 # Somebody makes room, and then it goes.
 _PASSES = {"mailbox_full"}
+
+
+class NoRoomToday(Exception):
+    """The provider's day has no room for this letter (R-037)."""
+
+    def __init__(self, limit: int, until: datetime) -> None:
+        super().__init__(
+            f"The provider lets {limit // 1_000_000:,} MB a day be uploaded, and there is no room for it today."
+        )
+        self.until = until
 
 
 class Worked(NamedTuple):
@@ -40,6 +51,10 @@ async def work_off(session: Session, keeper: Store, mailbox_id: int, sent_folder
     for group in groups:
         try:
             moved = await _do(session, keeper, mailbox_id, group, sent_folder)
+        except NoRoomToday as full:
+            ids = [task.id for task in group]
+            await keeper.run(store.errand_waits, mailbox_id, ids, str(full), full.until)
+            continue
         except MailError as error:
             final = not error.temporary and error.code not in _CONNECTION | _PASSES
             ids = [task.id for task in group]
@@ -151,8 +166,16 @@ async def _append(session: Session, keeper: Store, mailbox_id: int, task: Task, 
     raw = await keeper.run(store.letter_of, mailbox_id, task.id)
     if raw is None or await _is_there(session, sent_folder, task.message_id):
         return
+    await _require_room(session, keeper, mailbox_id, len(raw))
     keeper.check()
     await session.append(sent_folder, raw, flags=["\\Seen"], internaldate=task.received_at)
+
+
+async def _require_room(session: Session, keeper: Store, mailbox_id: int, size: int) -> None:
+    """Raise NoRoomToday where more than a provider lets be uploaded would be. It is counted before it goes."""
+    limit = session.bytes_up_a_day
+    if limit and (until := await keeper.run(store.count_upload, mailbox_id, size, limit)):
+        raise NoRoomToday(limit, until)
 
 
 async def _is_there(session: Session, folder: str, message_id: str) -> bool:

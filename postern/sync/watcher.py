@@ -16,7 +16,6 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from postern.mail.letterstore import LetterStoreDown
-from postern.mailboxes.health import moment
 from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.sync import errands, store
 from postern.sync.backoff import SIGN_IN_REFUSED, STABLE_SECONDS, Backoff
@@ -46,12 +45,12 @@ def trouble_here(error: Exception) -> MailError:
     return MailError("internal", f"Postern failed here: {type(error).__name__}.", temporary=True)
 
 
-def _rests(limit: int, goes_on: datetime) -> MailError:
-    """What is told while old mail waits for the provider's day to pass (R-037)."""
+def _rests(limit: int) -> MailError:
+    """What is told while old mail waits for the provider's day to pass (R-037). When it goes on is kept beside it."""
     return MailError(
         "history_rests",
-        f"The provider lets {limit // 1_000_000:,} MB a day be downloaded, so older messages wait until"
-        f" {moment(goes_on, datetime.now(UTC))}. New mail comes in at once.",
+        f"New mail comes in at once. The provider lets {limit // 1_000_000:,} MB a day be downloaded, so older"
+        " messages wait.",
         "Nothing needs to be done; it goes on by itself.",
         temporary=True,
     )
@@ -290,9 +289,8 @@ class Watcher:
         if visit.trouble is not None:
             await self._note(State.FAILED, visit.trouble, last_sync_at=now, **counts)
         elif (goes_on := visit.allowance.goes_on) is not None and not visit.history_done:
-            await self._note(
-                State.FIRST_SYNC, _rests(visit.allowance.limit, goes_on), last_sync_at=now, **counts
-            )
+            rests = _rests(visit.allowance.limit)
+            await self._note(State.FIRST_SYNC, rests, goes_on_at=goes_on, last_sync_at=now, **counts)
         else:
             await self._note(State.IN_SYNC, last_sync_at=now, **counts)
 
@@ -316,7 +314,9 @@ class Watcher:
         except Exception:
             log.exception("health of mailbox %s", self.watched.id)
 
-    async def _note(self, state: str, error: MailError | None = None, **facts: Any) -> None:
+    async def _note(
+        self, state: str, error: MailError | None = None, *, goes_on_at: datetime | None = None, **facts: Any
+    ) -> None:
         """Write health when it changed."""
         words = {
             "state": state,
@@ -324,6 +324,7 @@ class Watcher:
             "message": error.message if error else "",
             "advice": error.advice if error else "",
             "server_text": error.server_text if error else "",
+            "goes_on_at": goes_on_at,
         }
         now = time.monotonic()
         same = (*words.values(), facts.get("done"), facts.get("total")) == self._noted

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from postern.mailboxes.discover import hint
 from postern.mailboxes.health import ago, in_words
@@ -84,3 +85,11 @@ def test_provider_hints():
     assert "app password" in hint("someone@GMail.com").advice
     assert hint("someone@northlink.example") is None
     assert hint("nonsense") is None
+
+
+@pytest.mark.rule("R-037")
+@pytest.mark.parametrize(("zone", "told"), [("UTC", "08:40"), ("Asia/Kolkata", "14:10")])
+def test_when_what_rests_goes_on_is_told_in_the_zone_of_who_looks(zone, told):
+    row = health("first_sync", code="history_rests", message="Older messages wait.", goes_on_at=SINCE)
+    with timezone.override(zone):
+        assert in_words(row, NOW).sentence == f"Older messages wait. They wait until {told}."

@@ -29,6 +29,7 @@ OTHER = {
     "message_id": "other@x.example",
     "envelope_sender": "other@x.example",
     "accepted": [["", "else@x.example"]],
+    "deferred": [["a@x.example", "450", "no"]],
     "accepted_at": datetime(2020, 1, 1, tzinfo=UTC),
     "created_at": datetime(2020, 1, 1, tzinfo=UTC),
     "refused": [["a@x.example", "550", "no"]],

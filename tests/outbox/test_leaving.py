@@ -18,6 +18,7 @@ from postern.mailboxes.models import Mailbox, Probe, Reader
 from postern.mailboxes.readers import grant
 from postern.mailboxes.save import save_mailbox, save_system_email
 from postern.mailboxes.secrets import store_probe_secret
+from postern.outbox import deliver
 from postern.outbox.models import Delivery
 from postern.outbox.telling import tell
 from postern.people import handover
@@ -117,6 +118,22 @@ def test_s066_everything_of_a_disabled_person_ends(outbox, marta, boss, elena, m
     assert not sees(elena, message) and not sees(boss, message)
     with viewing_as(marta):
         assert not Message.objects.exists()
+
+
+@pytest.mark.rule("S-066")
+def test_s066_a_letter_that_some_have_ends_and_is_not_given_back(outbox, server, marta, boss, acting_as):
+    server.says = {"RCPT b@b.example": "451 later"}
+    row = outbox.work(outbox.queue(to="a@a.example, b@b.example"))
+    assert row.state == "queued"
+    active(boss, marta, False)
+    server.says = {}
+    with acting_as("send"):
+        deliver.deliver(mailbox_id=outbox.mailbox.pk, delivery_id=row.pk)
+    with acting_as("superuser"):
+        row = Delivery.objects.get(pk=row.pk)
+    assert (row.state, row.code, row.accepted, row.raw) == ("accepted", "disabled", ["a@a.example"], None)
+    assert [one[0] for one in row.deferred] == ["b@b.example"] and not row.editable
+    assert len(server.taken) == 1
 
 
 @pytest.mark.rule("S-066")

@@ -58,11 +58,13 @@ def test_it_waits_as_long_as_the_limit_and_goes_out_once(outbox, server, marta, 
     wait = row.send_at - timezone.now()
     assert timedelta(minutes=least, seconds=-30) < wait < timedelta(minutes=most)
     assert row.server_text == reply and server.taken == []
-    again = f"{timezone.localtime(row.send_at):%H:%M}"
-    assert row.advice == f"Postern tries again by itself at {again}."
-    shown = page(marta, f"/compose/{row.pk}/")
-    assert row.problem in shown and row.advice in shown and reply in shown
-    assert row.problem in page(marta, "/messages/drafts/")
+    assert row.advice == "Nothing needs to be done; Postern tries again by itself."
+    for elsewhere in ("Asia/Kolkata", "America/New_York"):
+        with timezone.override(elsewhere):
+            shown, drafts = page(marta, f"/compose/{row.pk}/"), page(marta, "/messages/drafts/")
+            again = f"{timezone.localtime(row.send_at):%H:%M}</time>"
+        assert row.problem in shown and row.advice in shown and reply.partition(" ")[2] in shown
+        assert row.problem in drafts and again in shown and again in drafts
     server.says = {}
     assert outbox.work(row).state == "queued" and server.taken == [], "not before its time"
     row = outbox.work_later(row)
@@ -97,26 +99,6 @@ def test_it_can_be_taken_back_while_it_waits(outbox, server, marta):
         compose.undo_send(delivery=row)
     server.says = {}
     assert outbox.work_later(row).state == "draft" and server.taken == []
-
-
-@pytest.mark.parametrize(
-    ("reply", "advice"),
-    [
-        (TODAY, "Everybody else was accepted. It says that this passes: send to these alone later."),
-        (
-            "550 5.1.1 no such user",
-            "Everybody else was accepted. Check the addresses and send to these alone.",
-        ),
-    ],
-)
-def test_a_limit_in_the_middle_of_the_recipients(outbox, server, reply, advice):
-    """Who was taken has the letter; it is not sent a second time for the sake of the others."""
-    server.says = {"RCPT b@b.example": reply}
-    row = outbox.work(outbox.queue(to="a@a.example, b@b.example"))
-    assert (row.state, row.accepted, row.advice) == ("accepted", ["a@a.example"], advice)
-    assert [one[0] for one in row.refused] == ["b@b.example"] and "b@b.example" in row.problem
-    server.says = {}
-    assert outbox.work(row).state == "accepted" and len(server.taken) == 1
 
 
 def test_who_writes_in_anothers_name_reads_why_it_waits_but_not_the_servers_words(

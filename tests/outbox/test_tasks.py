@@ -9,8 +9,11 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from postern.mail import pairing, wall
+from postern.mail.access import viewing_as
+from postern.outbox import compose
 from postern.project.jobs import work
 
+from .server import DROP
 from .test_compose import jobs
 
 
@@ -32,6 +35,18 @@ def test_a_worker_sends_what_is_due(outbox, server, acting_as):
     assert outbox.look(now).state == "accepted" and len(server.taken) == 1
     assert outbox.look(later).state == "queued"
     assert [args["delivery_id"] for task, args, _, _ in jobs(acting_as) if task == "send"] == [later.pk]
+
+
+def test_what_its_author_says_of_a_letter_is_heeded_at_once(outbox, server, marta, acting_as):
+    """Not when the next look for it is due, which may be half a day away."""
+    server.says = {"DOT": DROP}
+    row = outbox.queue()
+    run_worker(acting_as)
+    assert outbox.look(row).state == "unknown" and len(jobs(acting_as)) == 1
+    with viewing_as(marta):
+        compose.settle(delivery=row, arrived=True)
+    run_worker(acting_as)
+    assert outbox.look(row).state == "accepted" and len(server.taken) == 1
 
 
 def test_the_worker_may_ask_itself_to_look_for_forgotten_letters(db, acting_as):

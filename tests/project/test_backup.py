@@ -77,6 +77,8 @@ def _letters(box, staff) -> None:
 
     from postern.outbox.models import Delivery
 
+    some = {"accepted": ["a@a.example"], "deferred": [["b@b.example", 451, "later"]]}
+    Delivery.objects.create(mailbox=box, author=staff, state="queued", subject="some have it", **some)
     for state in Delivery.State:
         row = Delivery.objects.create(mailbox=box, author=staff, state=state, subject=state)
         if state == "queued":
@@ -136,6 +138,7 @@ def test_what_was_backed_up_is_there_again_and_no_letter_leaves_by_itself(full, 
     assert [row[2] for row in before] == [3, 6]
     assert rows("SELECT name FROM people_customer") == [("Müller & Søn",)]
     states = dict(rows("SELECT subject, state FROM outbox_delivery"))
+    assert states.pop("some have it") == "accepted", "to send it again would be to send it to all"
     assert states == {s: "held" if s in ("queued", "sending") else s for s in states} and len(states) == 7
     assert (
         rows("SELECT code FROM outbox_delivery WHERE state = 'held' AND problem <> ''").count(("restored",))

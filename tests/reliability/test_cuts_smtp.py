@@ -18,6 +18,7 @@ from tests.reliability.scale import SOAK, some
 
 pytestmark = [pytest.mark.rule("R-026"), pytest.mark.rule("R-040"), pytest.mark.rule("R-041")]
 
+FIRST, SECOND = "a@a.example", "b@b.example"
 KINDS = {
     ("reset", "down"): lambda k: Faults(cut_down=k),
     ("reset", "up"): lambda k: Faults(cut_up=k),
@@ -83,6 +84,51 @@ def test_it_arrives_once_or_nobody_says_so(
     for k in chosen:
         ends[_one(outbox, server, line, KINDS[kind](k), f"{kind} after byte {k} of {last}")] += 1
     record_property("figure", f"R-026 SMTP {' '.join(kind)}: {len(chosen)} of {last} bytes, {dict(ends)}")
+
+
+@pytest.mark.rule("R-046")
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_cut_at_the_second_attempt_who_has_it_never_gets_it_twice(
+    kind: tuple[str, str],
+    outbox: Outbox,
+    server: Server,
+    line: Between,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[..., None],
+) -> None:
+    _impatient(monkeypatch)
+    row = outbox.work_later(_part_sent(outbox, server))
+    assert (row.state, row.accepted) == ("accepted", [FIRST, SECOND])
+    up, down = bytes(line.connections[-1].up), bytes(line.connections[-1].down)
+    last = len(up if kind[1] == "up" else down)
+    near = _close_to_the_dot(kind, up.index(b"\r\n.\r\n") + 5, down)
+    chosen = sorted({*some(list(range(1, last)), 2, seed=41), *near})
+    ends: Counter[str] = Counter()
+    for k in chosen:
+        row = _part_sent(outbox, server)
+        line.faults = KINDS[kind](k)
+        first = outbox.work_later(row).state
+        line.faults = Faults()
+        for _ in range(2):
+            row = outbox.work_later(row)
+        what = f"{kind} after byte {k} of {last}: {first}, then {row.state} {row.problem}"
+        got = [one.recipients for one in server.taken]
+        assert got[0] == [FIRST] and got[1:] in ([], [[SECOND]]), f"{what}: {got}"
+        assert len({one.data for one in server.taken}) == 1, f"{what}: different bytes were sent"
+        assert row.state == ("unknown" if first == "unknown" else "accepted"), what
+        assert row.accepted == ([FIRST] if first == "unknown" else [FIRST, SECOND]), what
+        ends[first if first == row.state else f"{first}, then {row.state}"] += 1
+    record_property("figure", f"R-046 SMTP {' '.join(kind)}: {len(chosen)} of {last} bytes, {dict(ends)}")
+
+
+def _part_sent(outbox: Outbox, server: Server) -> Any:
+    """A letter that the first has, and for which the second is to be tried again."""
+    server.taken.clear()
+    server.says = {f"RCPT {SECOND}": "451 later"}
+    row = outbox.work(outbox.queue(to=f"{FIRST}, {SECOND}"))
+    server.says = {}
+    assert (row.state, row.accepted) == ("queued", [FIRST])
+    return row
 
 
 def _close_to_the_dot(kind: tuple[str, str], finished: int, down: bytes) -> list[int]:

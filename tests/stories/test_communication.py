@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.servers.postfix import LATER
 from tests.stories.outsider import letter
 from tests.stories.product import stays, wait_for
 
@@ -129,6 +130,24 @@ def test_row_28_a_refused_recipient_is_reported_plainly_and_nothing_is_lost(mart
     assert "Not sent" in drafts and "Nobody there" in drafts
     page = marta.get(f"/compose/{failed['id']}/")
     assert "Kept words." in page.text and "refused" in page.main
+
+
+@pytest.mark.story(28)
+@pytest.mark.rule("R-046")
+def test_row_28_who_is_refused_for_now_is_tried_again_and_the_others_have_it_once(marta, greta):
+    marta.connects()
+    marta.sends_at_once(to=f"{greta.address}, {LATER}", subject="For both", text="Hello both.")
+    wait_for(lambda: marta.delivery("For both")["accepted"], "Greta’s copy", seconds=40)
+    row = marta.delivery("For both")
+    assert (row["state"], row["accepted"]) == ("queued", [greta.address]) and LATER in row["problem"]
+    page = marta.get(f"/compose/{row['id']}/")
+    assert "Sent to some" in page.main and f"{LATER} was refused for now: 450" in page.main
+    assert "Next attempt" in page.main and "For both" in marta.get("/messages/drafts/").main
+    assert marta.post(f"/compose/{row['id']}/undo/").status == 200
+    row = marta.until_delivery("For both")
+    assert row["accepted"] == [greta.address] and "was stopped" in row["problem"]
+    assert f"{LATER} was not reached" in marta.get(f"/compose/{row['id']}/").main
+    assert [one["Subject"] for one in greta.letters()].count("For both") == 1
 
 
 @pytest.mark.story(28)

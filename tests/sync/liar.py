@@ -37,7 +37,7 @@ class Liar:
     asked: list[str] = field(default_factory=list)
     fetched: list[int] = field(default_factory=list)
 
-    bytes_a_day = received = 0
+    bytes_a_day = bytes_up_a_day = received = 0
     names_content = False
 
     def add(self, uid: int, raw: bytes, *flags: str, date: datetime = TODAY) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -153,6 +154,8 @@ def test_new_mail_is_not_held_back_and_the_owner_is_told(limited, meter):
     )
     tomorrow = datetime.now(UTC) + timedelta(hours=24)
     assert f"{tomorrow:%-d %b}" in told.sentence or f"{tomorrow + timedelta(hours=1):%-d %b}" in told.sentence
+    health = box.health
+    assert health.goes_on_at > datetime.now(UTC) and not re.search(r"\d:\d\d", health.message + health.advice)
     assert "New mail comes in at once" in told.sentence and "goes on by itself" in told.fix
     assert len(box.subjects()) == before + done + 2
     assert (box.health.state, box.health.code) == ("first_sync", "history_rests")

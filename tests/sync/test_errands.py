@@ -1,14 +1,18 @@
 """What we owe the server, on a real Dovecot: done once, however often it is tried."""
 
 import asyncio
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from postern.mail.access import at_mailbox
 from postern.mail.intake import record_sent
-from postern.mail.models import Message
+from postern.mail.models import Errand, Message
+from postern.mailboxes.models import MailboxHealth
 from postern.sync import errands
 from postern.wire.errors import MailError
+from postern.wire.imap import Session
 
 from .box import USER, letter
 
@@ -55,6 +59,54 @@ def test_what_the_provider_has_filed_itself_is_not_appended_again(box, dovecot):
     box.visit()
     assert len(dovecot.uids(USER, "Sent")) == 1
     assert box.subjects() == ["to greta"]
+
+
+@pytest.mark.rule("R-037")
+def test_a_copy_that_passes_the_day_of_the_provider_waits_for_room_and_goes_once(box, dovecot, monkeypatch):
+    monkeypatch.setattr(Session, "bytes_up_a_day", 50_000)
+    box.visit()
+    for subject in ("one", "two"):
+        sent(box, letter(subject, body="x" * 30_000))
+        box.errand("append", subject)
+
+    def there():
+        return len(dovecot.uids(USER, "Sent"))
+
+    for _ in range(2):  # Another process, which knows only what the database does.
+        box.visit()
+        assert there() == 1
+    (waiting,) = box.errands()
+    assert waiting.attempts == 0 and waiting.failed_at is None
+    assert "no room for it today" in waiting.error and not re.search(r"\d:\d\d", waiting.error)
+    day_over = waiting.not_before - datetime.now(UTC)
+    assert timedelta(hours=23) < day_over <= timedelta(hours=25)
+    # Room comes back; who asks sooner changes nothing.
+    with at_mailbox(box.mailbox.pk):
+        Errand.objects.update(not_before=datetime.now(UTC))
+    box.visit()
+    assert there() == 1 and len(box.errands()) == 1
+    older = {str(int(hour) - 25): count for hour, count in box.health.uploaded.items()}
+    MailboxHealth.objects.filter(pk=box.mailbox.pk).update(uploaded=older)
+    with at_mailbox(box.mailbox.pk):
+        Errand.objects.update(not_before=datetime.now(UTC))
+    box.visit()
+    assert there() == 2 and box.errands() == []
+
+
+@pytest.mark.rule("R-037")
+def test_a_letter_larger_than_the_day_and_one_of_a_server_without_a_limit_are_not_held_back(
+    box, dovecot, monkeypatch
+):
+    box.visit()
+    sent(box, letter("free", body="x" * 30_000))
+    box.errand("append", "free")
+    box.visit()
+    assert box.errands() == [] and box.health.uploaded == {}
+    monkeypatch.setattr(Session, "bytes_up_a_day", 10_000)
+    sent(box, letter("large", body="x" * 30_000))
+    box.errand("append", "large")
+    box.visit()
+    assert box.errands() == [] and len(dovecot.uids(USER, "Sent")) == 2
 
 
 def test_dying_between_append_and_noting_it_appends_no_second_copy(box, dovecot, monkeypatch):

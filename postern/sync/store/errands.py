@@ -112,6 +112,12 @@ def errand_done(mailbox_id: int, ids: Sequence[int], gone: Sequence[Spot] = ()) 
             mark_messages([pk for pk in rows.values_list("message_id", flat=True) if pk is not None])
 
 
+def errand_waits(mailbox_id: int, ids: Sequence[int], reason: str, until: datetime) -> None:
+    """Leave errands until then, and say why; that is no attempt."""
+    with at_mailbox(mailbox_id):
+        Errand.objects.filter(pk__in=ids).update(error=reason[:2000], not_before=until)
+
+
 def errand_failed(mailbox_id: int, ids: Sequence[int], reason: str, *, final: bool) -> None:
     """Try again later with growing delay, or give up and keep the reason for the owner to see."""
     with at_mailbox(mailbox_id):

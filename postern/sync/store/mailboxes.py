@@ -111,6 +111,17 @@ def count_download(mailbox_id: int, size: int) -> tuple[day.Hours, datetime]:
     return hours, now
 
 
+@transaction.atomic
+def count_upload(mailbox_id: int, size: int, limit: int) -> datetime | None:
+    """Count `size` bytes that are about to be appended; where the day has no room for them, return when it has."""
+    health, _ = MailboxHealth.objects.select_for_update().get_or_create(mailbox_id=mailbox_id)
+    now = clock.now()
+    free_at = day.frees_at(day.counted(health.uploaded, now, 0), max(0, limit - size))
+    if free_at is None:
+        MailboxHealth.objects.filter(pk=health.pk).update(uploaded=day.counted(health.uploaded, now, size))
+    return free_at
+
+
 def note_reconciled(mailbox_id: int, report: str) -> None:
     """Write down what came of a comparison of ledger and server."""
     rows = MailboxHealth.objects.filter(mailbox=mailbox_id)

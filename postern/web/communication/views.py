@@ -19,7 +19,7 @@ from postern.mail.sharing import StandsAside, stand_aside
 from postern.mail.visibility import Visibility, Watch, watch
 from postern.mailboxes.ids import typed_id
 from postern.mime.quoting import split_quote
-from postern.outbox.behalf import Seen, authors_of, seen_by
+from postern.outbox.behalf import Seen, authors_of, seen_by, unreached
 from postern.outbox.models import Delivery
 from postern.people.models import Customer, Staff
 from postern.web.compose.composer import NEW, composer_of, first_address
@@ -48,6 +48,8 @@ class Card:
     panel: str
     """The id of the panel that tells who sees it: one for each class of message, not one a card."""
     aside: StandsAside | None
+    unreached: Seen | None
+    """Its letter, where that is done with and did not reach everybody; one under way stands below the messages."""
 
 
 @login_required
@@ -108,6 +110,7 @@ def _cards(staff: Staff, thread: lists.Thread, sight: Watch, *, reading: bool) -
     """The messages of a conversation; `reading`: those that stand open become read for this person."""
     last = len(thread.messages) - FOLDED_AFTER
     authors, asides = authors_of(staff, thread.messages), stand_aside(staff, thread.messages)
+    short = {pk: one for pk, one in unreached(staff, thread.messages).items() if not one.row.under_way}
     cards = []
     for number, message in enumerate(thread.messages):
         fresh, quoted = split_quote(message.body.text)
@@ -119,7 +122,8 @@ def _cards(staff: Staff, thread: lists.Thread, sight: Watch, *, reading: bool) -
         by = authors.get(message.pk, "")
         seen, panel = sight.over([message]), f"who-sees-{message.wall_key}"
         height, aside = frame_height(message), asides.get(message.pk)
-        cards.append(Card(message, own, by, shown, fresh, quoted, height, files, seen, panel, aside))
+        missed = short.get(message.pk)
+        cards.append(Card(message, own, by, shown, fresh, quoted, height, files, seen, panel, aside, missed))
     return cards
 
 

@@ -24,7 +24,7 @@ from postern.mail.sharing import stand_aside
 from postern.mail.visibility import watch
 from postern.mailboxes.models import DenyEntry
 from postern.mime.quoting import split_quote
-from postern.outbox.behalf import authors_of
+from postern.outbox.behalf import authors_of, unreached
 from postern.people.models import Staff
 from postern.web.inbox.opening import What, opened, prefetched
 from postern.web.inbox.rows import beside, button, customer_of, inbox_rows, sent_rows
@@ -155,6 +155,7 @@ def reading(staff: Staff, message: Message) -> dict[str, Any]:
         "may_answer": may_answer(staff, message),
         "undone": [in_words(errand) for errand in undone(staff, message)] if mine else [],
         "written_by": authors_of(staff, [message]).get(message.pk, ""),
+        "unreached": unreached(staff, [message]).get(message.pk),
         "customer": customer_of(message),
         "visibility": watch(staff, [message]).over([message]),
         "openings": latest(staff, [message]),

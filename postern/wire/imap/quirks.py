@@ -18,7 +18,7 @@ class Quirk:
     """``name`` is what the code asks for; ``differs`` tells people what happens and what we do about it.
 
     ``source`` is where we know it from: a thread, a date, or that it is only said. ``sync``: the plan has
-    its part in it as well. ``bytes_a_day``: so many may be downloaded in 24 hours.
+    its part in it as well. ``bytes_a_day``: so many may be downloaded in 24 hours; ``bytes_up_a_day``: appended.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Quirk:
     host: str = ""
     sync: bool = False
     bytes_a_day: int = 0
+    bytes_up_a_day: int = 0
 
 
 ANY, DOVECOT, GMAIL, CYRUS, COURIER = "any server", "Dovecot", "Gmail", "Cyrus, Fastmail", "Courier"
@@ -139,6 +140,10 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk("daily_allowance", GMAIL, "Google's help on bandwidth limits (answer 1071518), by OfficeDocs-Exchange #1100",
           "Lets 2,500 MB a day be downloaded; history rests at 2,000 MB and says when it goes on, new mail never does.",
           capability="X-GM-EXT-1", sync=True, bytes_a_day=2_500_000_000),
+    Quirk("daily_upload", GMAIL, "Google's help on bandwidth limits (answer 1071518); import-mailbox-to-gmail #15",
+          "Lets 500 MB a day be appended; copies for the sent folder that would pass that wait. Letters sent through"
+          " Gmail's own SMTP server are no uploads by IMAP, and it files them by itself.",
+          capability="X-GM-EXT-1", sync=True, bytes_up_a_day=500_000_000),
     Quirk("hidden_letters", GMAIL, "nylas-mail #2585",
           "Hides letters and folders from IMAP by the owner's settings; what is not listed is not gone (I7).",
           capability="X-GM-EXT-1", sync=True),
@@ -228,6 +233,13 @@ def bytes_a_day(names: frozenset[str]) -> int:
     """How many bytes a server with these quirks lets one mailbox download in a day; 0 where no limit is known."""
     return min(
         (quirk.bytes_a_day for quirk in QUIRKS if quirk.bytes_a_day and quirk.name in names), default=0
+    )
+
+
+def bytes_up_a_day(names: frozenset[str]) -> int:
+    """The same of what is appended."""
+    return min(
+        (quirk.bytes_up_a_day for quirk in QUIRKS if quirk.bytes_up_a_day and quirk.name in names), default=0
     )
 
 

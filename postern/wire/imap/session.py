@@ -35,7 +35,7 @@ from postern.wire.imap.commands import command
 from postern.wire.imap.connection import Connection
 from postern.wire.imap.folders import FolderInfo
 from postern.wire.imap.grammar import ProtocolError, number_or_none
-from postern.wire.imap.quirks import bytes_a_day
+from postern.wire.imap.quirks import bytes_a_day, bytes_up_a_day
 from postern.wire.imap.responses import MAX_MODSEQ, Enabled
 from postern.wire.imap.uidset import MAX_UID, UidSet
 from postern.wire.tls import CertificateSeen
@@ -85,6 +85,11 @@ class Session:
     def bytes_a_day(self) -> int:
         """How many bytes this provider lets be downloaded in a day; 0 where no limit is known."""
         return bytes_a_day(self.quirks)
+
+    @property
+    def bytes_up_a_day(self) -> int:
+        """How many bytes it lets be appended in a day; 0 where no limit is known."""
+        return bytes_up_a_day(self.quirks)
 
     @property
     def names_content(self) -> bool:

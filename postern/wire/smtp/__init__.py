@@ -11,12 +11,12 @@ from postern.wire import errors
 from postern.wire.endpoint import Endpoint, Policy, Security, open_socket, resolve
 from postern.wire.login import Login
 from postern.wire.smtp.envelope import Envelope
-from postern.wire.smtp.replies import RecipientsRefused, Refusal
+from postern.wire.smtp.replies import RecipientsRefused, Refusal, SomeRefused
 from postern.wire.smtp.session import SendResult, Session, SmtpAuth
 from postern.wire.steps import OnStep, step
 from postern.wire.tls import CertificateSeen
 
-__all__ = ["RecipientsRefused", "Refusal", "SendResult", "SmtpAuth", "check", "send"]
+__all__ = ["RecipientsRefused", "Refusal", "SendResult", "SmtpAuth", "SomeRefused", "check", "send"]
 
 
 async def send(
@@ -36,7 +36,8 @@ async def send(
     ``timeout`` is in seconds for each exchange. Returns when the server took the letter for at least
     one recipient. Raises MailError: nothing was sent, unless its code is unknown_outcome, which says
     that the letter may have arrived and must not be sent again unasked. A cancelled ``send`` is
-    unknown as well. ``RecipientsRefused`` carries each recipient's refusal.
+    unknown as well. ``RecipientsRefused`` carries each recipient's refusal, ``SomeRefused`` that of those
+    for whom the letter was not even handed over.
     """
     if not recipients:
         raise ValueError("a letter needs a recipient")

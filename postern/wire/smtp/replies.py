@@ -207,3 +207,18 @@ class RecipientsRefused(MailError):
             retry_after=max((wait for wait in waits if wait is not None), default=None),
         )
         self.refused = refusals
+
+
+class SomeRefused(MailError):
+    """The error of a letter that was handed over for others; those of ``refused`` certainly did not get it."""
+
+    def __init__(self, error: MailError, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__(
+            error.code,
+            error.message,
+            error.advice,
+            temporary=error.temporary,
+            server_text=error.server_text,
+            retry_after=error.retry_after,
+        )
+        self.refused = refusals

@@ -17,7 +17,15 @@ from postern.wire.login import Login
 from postern.wire.sasl import token_rejected
 from postern.wire.smtp.envelope import Envelope
 from postern.wire.smtp.line import Line
-from postern.wire.smtp.replies import RecipientsRefused, Refusal, Stage, quotable, recipient_refused, refused
+from postern.wire.smtp.replies import (
+    RecipientsRefused,
+    Refusal,
+    SomeRefused,
+    Stage,
+    quotable,
+    recipient_refused,
+    refused,
+)
 from postern.wire.tls import CertificateSeen
 
 # S-027: a server that says nothing is not ours to talk to.
@@ -46,6 +54,12 @@ class SendResult:
     refused: tuple[Refusal, ...]
     response: str
     certificate: CertificateSeen | None = None
+
+    @property
+    def put_off(self) -> RecipientsRefused | None:
+        """What the server said to those it refused for now, None where it refused nobody so."""
+        for_now = tuple(refusal for refusal in self.refused if refusal.temporary)
+        return RecipientsRefused(for_now) if for_now else None
 
 
 class Session:
@@ -144,8 +158,13 @@ class Session:
         accepted, refusals = await self._offer_recipients(envelope)
         if not accepted:
             raise RecipientsRefused(tuple(refusals))
-        with _translated(Stage.DATA, self.timeout):
-            reply = await self._line.send_letter(envelope.raw, self.timeout)
+        try:
+            with _translated(Stage.DATA, self.timeout):
+                reply = await self._line.send_letter(envelope.raw, self.timeout)
+        except MailError as error:
+            if refusals:
+                raise SomeRefused(error, tuple(refusals)) from error
+            raise
         response = quotable(f"{reply.code} {reply.message}")
         return SendResult(tuple(accepted), tuple(refusals), response, self.certificate)
 

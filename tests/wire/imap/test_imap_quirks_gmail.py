@@ -107,6 +107,19 @@ def test_daily_limit() -> None:
     assert (error.code, error.temporary) == ("over_limit", True)
 
 
+def test_daily_upload() -> None:
+    """R-037: known of Gmail, of nobody else."""
+
+    async def work(session: Session) -> None:
+        assert session.bytes_up_a_day == 500_000_000
+
+    async def elsewhere(session: Session) -> None:
+        assert session.bytes_up_a_day == 0
+
+    play(transcript(gmail()), work)
+    play(transcript(signed_in("IMAP4rev1 IDLE CONDSTORE")), elsewhere)
+
+
 def test_daily_allowance() -> None:
     """R-037: known of Gmail, after the sign-in; of nobody else, whatever the host is called."""
 
