@@ -90,6 +90,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     }
 }
 UPDATE_COLUMNS: dict[str, tuple[str, ...]] = {
-    "people_staff": ("has_notice", "must_change_password", "name", "password", "single_keys", "title")
+    "people_notice": ("seen_at",),
+    "people_staff": ("has_notice", "must_change_password", "name", "password", "single_keys", "title"),
 }
 """What web may change of tables where that is not every column."""

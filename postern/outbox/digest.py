@@ -21,7 +21,7 @@ from postern.mailboxes.models import Mailbox
 from postern.mime.addresses import Mailaddr
 from postern.mime.write import write
 from postern.outbox.letter import ComposeError, check_way_out
-from postern.outbox.telling import Road, own
+from postern.outbox.telling import UNKNOWN, Road, own
 from postern.wire.errors import MailError
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _hand_over(going: Going) -> bool:
         going.road.hand_over(recipient=going.address, raw=going.raw)
     except MailError as error:
         log.warning("the digest of mailbox %s could not be sent: %s", going.mailbox_id, error.code)
-        if error.code != "unknown_outcome":
+        if error.code != UNKNOWN:
             _take_back(going, again_today=error.temporary)
         return False
     return True

@@ -298,7 +298,20 @@ class Notice(models.Model):
     text = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
     mailed_at = models.DateTimeField(null=True, help_text="Also sent to their sign-in address.")
+    message_id = models.CharField(
+        max_length=200, default="", db_default="", help_text="Of the e-mail: the same at each attempt."
+    )
+    mailings = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Attempts that may have arrived, each counted before its first byte.",
+    )
     seen_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["pk"]
+
+    @property
+    def maybe_twice(self) -> bool:
+        """More than one attempt may have arrived (R-003)."""
+        return self.mailings > 1

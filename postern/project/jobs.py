@@ -21,7 +21,11 @@ RESCUE_EVERY = 15.0  # seconds
 LOOKS_EVERY = 0.5
 """Seconds between two looks for work. PostgreSQL tells the worker of what is new and due, but neither of what becomes
 due (the end of an undo window) nor of what waited for the job before it (its lock)."""
-STALLED_AFTER = 30.0  # seconds without a sign of life from the worker that took the job
+HEARTBEAT = 10.0  # seconds between two signs of life
+DRAIN = 25.0  # seconds that running jobs get after SIGTERM
+STALLED_AFTER = 45.0
+"""Seconds without a sign of life from the worker that took the job. One that was asked to stop gives none while it
+finishes what it does: HEARTBEAT and DRAIN together are less, or its job would be begun a second time beside it."""
 
 
 async def rescue(app: App) -> int:
@@ -70,7 +74,7 @@ async def _ask_for(app: App, tasks: Sequence[str]) -> None:
 async def work(
     app: App, *, concurrency: int = CONCURRENCY, wait: bool = True, at_start: Sequence[str] = ()
 ) -> None:
-    """Work until SIGTERM or SIGINT: no new job is taken then, running ones get 25 seconds.
+    """Work until SIGTERM or SIGINT: no new job is taken then, running ones get DRAIN seconds.
 
     wait=False: work off what is there and return. at_start: tasks without arguments to put into the queue first.
     """
@@ -83,7 +87,9 @@ async def work(
                 fetch_job_polling_interval=LOOKS_EVERY,
                 wait=wait,
                 delete_jobs="successful",
-                shutdown_graceful_timeout=25,
+                shutdown_graceful_timeout=DRAIN,
+                update_heartbeat_interval=HEARTBEAT,
+                stalled_worker_timeout=STALLED_AFTER,
                 install_signal_handlers=wait,
             )
         finally:

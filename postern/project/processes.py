@@ -35,7 +35,7 @@ from postern.project.schema import require_current
 log = logging.getLogger(__name__)
 
 DRAIN = 30.0  # seconds the children get to finish after SIGTERM
-WEB_DRAIN = 8  # seconds open pages and event streams get
+WEB_DRAIN = 8  # seconds requests under way get
 
 
 class Refused(Exception):
@@ -274,7 +274,9 @@ def become_unprivileged() -> None:
 
 def serve_web() -> None:
     """Serve the pages in this process until SIGTERM."""
-    import uvicorn
+    from uvicorn import Config
+
+    from postern.project.serving import PageServer
 
     require_sessions("web")
     listen = Listen.from_environment()
@@ -282,7 +284,7 @@ def serve_web() -> None:
         parents=True, exist_ok=True
     )  # whitenoise warns about a folder that is not there
     proxied = os.environ.get("POSTERN_BEHIND_TLS_PROXY") == "1"
-    uvicorn.run(
+    config = Config(
         "postern.project.asgi:application",
         host=listen.host,
         port=listen.port,
@@ -296,3 +298,7 @@ def serve_web() -> None:
         forwarded_allow_ips=os.environ.get("POSTERN_TRUSTED_PROXIES", "127.0.0.1"),
         timeout_graceful_shutdown=WEB_DRAIN,
     )
+    server = PageServer(config)
+    server.run()
+    if not server.started:
+        raise SystemExit(1)

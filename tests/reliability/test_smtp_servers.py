@@ -1,11 +1,13 @@
 """Sending to Postfix, Exim and OpenSMTPD: what each takes, and what is said before anything is uploaded (R-048).
 
-Also what each really answers to an unknown name, a busy and a full mailbox (R-043, R-044). R-046 over all.
+Also what each really answers to an unknown name, a busy and a full mailbox (R-043, R-044). R-046 over all. And that
+no letter hides a second one, whatever each server takes for the end of a letter (S-045).
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -109,6 +111,36 @@ def test_the_bytes_arrive(server: Server, body: bytes) -> None:
     deliver(server, letter(body))
     kept = newest(server, before + 1).replace(b"\r\n", b"\n")
     assert kept.split(b"\n\n", 1)[1] == body.replace(b"\r\n", b"\n")
+
+
+ENDS = (b"\r\n", b"\n", b"\r")
+SMUGGLED = b"MAIL FROM:<elena@example.test>\r\nRCPT TO:<marta@example.test>\r\nDATA\r\nSubject: smuggled\r\n\r\ntwo\r\n.\r\n"
+
+
+@pytest.mark.rule("S-045")
+@pytest.mark.parametrize("dots", [b".", b".."], ids=["dot", "two-dots"])
+def test_s045_a_letter_with_every_false_ending_is_one_letter_and_byte_for_byte(
+    server: Server, dots: bytes
+) -> None:
+    """Nine line ends around the dot; each server has its own mind about eight of them (CVE-2023-51764 to 51766)."""
+    before = {user: len(server.received(user)) for user in (MARTA, ELENA)}
+    bodies = [b"one" + first + dots + last + SMUGGLED for first in ENDS for last in ENDS]
+    for number, body in enumerate(bodies, 1):
+        deliver(server, letter(body, b"ending %d" % number))
+    deliver(server, letter(subject=b"the last"))
+    newest(server, before[ELENA] + len(bodies) + 1)
+    kept = {_subject(raw): raw for raw in server.received(ELENA)[before[ELENA] :]}
+    assert len(kept) == len(bodies) + 1 == len(server.received(ELENA)) - before[ELENA]
+    for number, body in enumerate(bodies, 1):
+        found = kept[b"ending %d" % number].replace(b"\r\n", b"\n")
+        assert found.split(b"\n\n", 1)[1] == re.sub(rb"\r\n|\r", b"\n", body), body
+    assert len(server.received(MARTA)) == before[MARTA]
+
+
+def _subject(raw: bytes) -> bytes:
+    found = re.search(rb"^Subject: (.*?)\r?$", raw, re.M)
+    assert found is not None
+    return found[1]
 
 
 @pytest.mark.rule("R-048")

@@ -24,6 +24,7 @@ class Talk:
     told: int = 0
     handed_over: int = 0
     idles: int = 0
+    heard: list[str] = field(default_factory=list)
 
     async def say(self, *lines: bytes) -> None:
         """Send lines."""
@@ -41,9 +42,10 @@ async def nothing(_: Talk) -> None:
 
 @dataclass
 class Teller:
-    """Letters by folder; a letter's UID is its place there. `asked` counts the commands, `opened` are folders, `refused` are some by name,
-    `uses` what a folder is for (RFC 6154), `drops` are folders at whose opening the connection ends, which it also does
-    behind `breaks_after` letters; `withholds` are items by UID that FETCH leaves out and then says NO.
+    """Letters by folder; a letter's UID is its place there. `asked` counts the commands, `talks` are the connections,
+    `opened` are folders, `refused` are some by name, `uses` what a folder is for (RFC 6154), `drops` are folders at
+    whose opening the connection ends, which it also does behind `breaks_after` letters; `withholds` are items by UID
+    that FETCH leaves out and then says NO.
 
     `tells` is what it does in IDLE, which is over when that ends; `deaf_to_idle`: it never says that it waits.
     `before_idle` happens when IDLE was asked for and has not begun: its argument counts the IDLEs since a folder was
@@ -62,6 +64,7 @@ class Teller:
     folders: dict[str, list[bytes]] = field(default_factory=lambda: {"INBOX": [], "Sent": []})
     asked: Counter[str] = field(default_factory=Counter)
     opened: set[str] = field(default_factory=set)
+    talks: list[Talk] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._socket = socket.socket(
@@ -119,11 +122,13 @@ class Teller:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _talk(self, talk: Talk) -> None:
+        self.talks.append(talk)
         await talk.say(b"* OK [CAPABILITY IMAP4rev1] ready")
         while line := await talk.reader.readline():
             tag, _, words = line.strip().partition(b" ")
             name = words.removeprefix(b"UID ").split(b" ")[0].decode().upper()
             self.asked[name] += 1
+            talk.heard.append(name)
             refusal = self.refused.get(name, b"")
             if not refusal:
                 refusal = await getattr(self, f"_{name.lower()}")(talk, words) or b""
@@ -205,6 +210,8 @@ class Teller:
         done = asyncio.ensure_future(talk.reader.readline())
         try:
             await asyncio.wait({telling, done}, return_when=asyncio.FIRST_COMPLETED)
+            if done.done():
+                talk.heard.append(done.result().strip().decode())
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)

@@ -12,6 +12,7 @@ from postern.wire.errors import MailError
 from postern.wire.login import Login
 from postern.wire.smtp import SmtpAuth
 from postern.wire.smtp import session as session_module
+from tests.canary import leaks
 from tests.certs import Authority
 from tests.faults import Faults, Proxy
 from tests.wire.scripted_smtp import HANG_UP, Scripted
@@ -159,3 +160,35 @@ def test_s051_a_difficult_password_works(password: str) -> None:
     server = Scripted(offers=("AUTH PLAIN",))
     deliver(server, login=Login("anna", password))
     assert server.lines[1] == "AUTH PLAIN " + plain(f"\0anna\0{password}")
+
+
+@pytest.mark.rule("S-094")
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        (SmtpAuth.PLAIN, plain("\0anna\0s3cret-of-anna")),
+        (SmtpAuth.XOAUTH2, plain("user=anna\1auth=Bearer s3cret-of-anna\1\1")),
+        (SmtpAuth.LOGIN, plain("s3cret-of-anna")),
+    ],
+)
+@pytest.mark.parametrize(
+    "echo", ['"AUTH X {}": unrecognized', "<{}>", "{}", "cut short: {:.40}", "in clear: s3cret-of-anna"]
+)
+def test_s094_a_server_that_repeats_a_sign_in_is_not_quoted_with_it(
+    auth: SmtpAuth, said: str, echo: str
+) -> None:
+    reply = f"535 5.7.8 not {echo.format(said)} I say\r\n".encode()
+    server = Scripted(replies={"AUTH": reply})
+    if auth is SmtpAuth.LOGIN:
+        server = Scripted(replies={"AUTH": b"334 UGFzc3dvcmQ6\r\n", said: reply})
+    error = refusal(server, login=Login("anna", "s3cret-of-anna"), auth=auth)
+    assert error.code in ("password_rejected", "token_rejected") and "not" in error.server_text
+    assert "…" in error.server_text and "I say" in error.server_text
+    assert not leaks("s3cret-of-anna", f"{error!r} {vars(error)} {error.__cause__!r}", "anna")
+    assert said[:24] not in error.server_text
+
+
+def test_s094_what_is_no_secret_stays_as_the_server_said_it() -> None:
+    words = "5.7.8 Error: authentication failed: UGFzc3dvcmQ6 Username+Password/Token AbCd1234EfGh5678"
+    assert Login("anna", "s3cret").hidden_in(words) == words
+    assert Login("anna", "no").hidden_in("no such user") == "no such user"

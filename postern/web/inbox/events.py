@@ -33,6 +33,8 @@ from postern.people.models import Staff
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer", bool, bool | None)
 KINDS = ("message", "health", "delivery", "probe", "access")
+END = "end"
+"""The kind of what this process tells its own streams when it stops; nobody can announce it."""
 PING_SECONDS = 15.0
 """How often a stream looks whether its person is still there, whatever happens meanwhile."""
 HEARING_SECONDS = 2.0
@@ -43,7 +45,7 @@ _THREADS = ThreadPoolExecutor(4, thread_name_prefix="events")
 
 
 class Event(TypedDict):
-    """What was announced: one of KINDS, and ids."""
+    """What was announced: one of KINDS, and ids; or END."""
 
     kind: str
     mailbox: int
@@ -74,6 +76,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.queues: set[asyncio.Queue[Event]] = set()
+        self.ending = False
         self._task: asyncio.Task[None] | None = None
         self._hearing = asyncio.Event()
 
@@ -94,6 +97,14 @@ class Listener:
             yield queue
         finally:
             self.queues.discard(queue)
+
+    def end(self) -> None:
+        """End all streams, those too that are about to begin: the process stops, and pages ask the next (R-007)."""
+        self.ending = True
+        for queue in self.queues:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(Event(kind=END, mailbox=0, id=0))
 
     async def _listen(self) -> None:
         while self.queues:
@@ -141,7 +152,7 @@ async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
     look_at = clock() + PING_SECONDS
     async with LISTENER.subscription() as queue:
         yield b"retry: 5000\n\n: hello\n\n"
-        while True:
+        while not LISTENER.ending:
             if clock() >= look_at:
                 look_at = clock() + PING_SECONDS
                 if not await _ask(_still_there, request, staff_id):
@@ -151,6 +162,8 @@ async def _events(request: HttpRequest, staff_id: int) -> AsyncIterator[bytes]:
                 event = await asyncio.wait_for(queue.get(), look_at - clock())
             except TimeoutError:
                 continue
+            if event["kind"] == END:
+                return
             # Somebody's right to sign in or to read has changed: their pages ask anew, or find the door shut.
             if event["kind"] == "access":
                 if event["id"] == staff_id:

@@ -33,7 +33,8 @@ async def sign_in(
     try:
         await _first_that_fits(connection, ways, login, offered)
     except MailError as error:
-        raise _without_secret(error, login.password) from None
+        error.server_text = login.hidden_in(error.server_text)
+        raise error from None
     if not connection.capabilities:
         await connection.do(command("CAPABILITY"))
     about = await _introduce(connection, send="ID" in connection.capabilities or "id_before_select" in before)
@@ -142,13 +143,6 @@ def _decoded(text: bytes, mechanism: str) -> bytes:
         if mechanism in ("CRAM-MD5", "SCRAM-SHA-256"):
             raise ProtocolError("a question in the sign-in cannot be read") from None
         return text
-
-
-def _without_secret(error: MailError, secret: str) -> MailError:
-    """Some servers repeat what they were sent; the password must not travel on in an error."""
-    if len(secret) >= 3:
-        error.server_text = error.server_text.replace(secret, "…")
-    return error
 
 
 async def _enable(connection: Connection) -> None:

@@ -133,9 +133,10 @@ class Session:
             with _translated(Stage.AUTH, self.timeout):
                 await method(login.username, login.password)
         except MailError as error:
+            error.server_text = login.hidden_in(error.server_text)
             if chosen is SmtpAuth.XOAUTH2 and error.code == "password_rejected":
                 raise token_rejected(error.server_text) from None
-            raise
+            raise error from None  # without the reply as it was
         return chosen
 
     async def offer_sender(self, envelope: Envelope) -> None:

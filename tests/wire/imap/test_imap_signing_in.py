@@ -12,6 +12,7 @@ from postern.wire.endpoint import Endpoint, Policy, Security
 from postern.wire.errors import MailError
 from postern.wire.imap import Login, Session, open_session
 from postern.wire.imap.signing_in import _first_that_fits, _ways
+from tests.canary import leaks
 from tests.servers.dovecot import Dovecot, available
 from tests.wire.imap.scripted import GREETING, LOGIN, Script, Wire, play
 
@@ -150,6 +151,19 @@ def test_a_token_rejected_without_a_word(answer: bytes, code: str) -> None:
     """R-035."""
     error = caught(talk(b"SASL-IR AUTH=XOAUTH2", (rb"AUTHENTICATE XOAUTH2 \S+", answer)), TOKEN)
     assert error.code == code
+
+
+@pytest.mark.parametrize("word", [b"NO", b"BAD"])
+@pytest.mark.parametrize("login", [LOGIN, TOKEN])
+def test_s094_a_server_that_repeats_a_sign_in_is_not_quoted_with_it(login: Login, word: bytes) -> None:
+    """As base64; in clear: test_imap_hostile_beginnings.py."""
+    mechanism = b"XOAUTH2" if login.token else b"PLAIN"
+    [way] = sasl.ways_in([mechanism.decode()], login, encrypted=True)
+    echo = b'TAG %s what is "AUTHENTICATE %s %s" to be?' % (word, mechanism, b64encode(way.initial or b""))
+    error = caught(talk(b"SASL-IR AUTH=" + mechanism, (rb"AUTHENTICATE \S+ \S+", echo)), login)
+    assert "to be?" in error.server_text and "…" in error.server_text
+    vars(error).pop("seen")  # the test's own
+    assert not leaks(login.password, f"{error!r} {error} {vars(error)}", "anna")
 
 
 @pytest.mark.parametrize(
