@@ -24,6 +24,23 @@ log = logging.getLogger(__name__)
 State = Delivery.State
 
 PLEASE_CHECK = "Look into the sent folder or ask the recipient before you send it again; Postern does not do so by itself."
+FATE = (
+    "state",
+    "send_at",
+    "attempts",
+    "give_up_at",
+    "code",
+    "problem",
+    "advice",
+    "server_text",
+    "refused",
+    "accepted",
+    "accepted_at",
+    "sent",
+    "raw",
+    "updated_at",
+)
+"""All that a worker may change of a letter (postern.mail.workwall)."""
 # Seconds before the next attempt: greylisting opens after some minutes, an outage lasts hours.
 _WAITS = (60, 120, 300, 600, 900, 1800)
 _LOOK_FOR = timedelta(hours=24)
@@ -37,8 +54,8 @@ def wait_before(attempt: int) -> timedelta:
 
 
 def save(row: Delivery) -> None:
-    """Save the row and tell who is looking at it."""
-    row.save()
+    """Save what became of the letter, and tell who is looking at it. What was written stays as it is."""
+    row.save(update_fields=FATE)
     tell("delivery", mailbox=row.mailbox_id, id=row.pk)
 
 

@@ -70,7 +70,8 @@ def tell(notice_id: int) -> bool:
 
     Raises MailError for what another try may mend.
     """
-    notice = Notice.objects.filter(pk=notice_id, mailed_at=None).select_related("staff").first()
+    rows = Notice.objects.select_related("staff").defer("staff__password")
+    notice = rows.filter(pk=notice_id, mailed_at=None).first()
     system = SystemEmail.current()
     if notice is None or not system.sending or not system.smtp_host:
         return False

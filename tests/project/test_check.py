@@ -123,7 +123,7 @@ def test_a_connection_that_is_not_the_roles_own_is_refused(db, monkeypatch):
         (
             "GRANT SELECT (ciphertext) ON mailboxes_secret TO postern_web",
             check.wall_findings,
-            "can read the passwords in mailboxes_secret",
+            "postern_web has SELECT on mailboxes_secret.ciphertext and should not",
         ),
         ("GRANT EXECUTE ON FUNCTION app.readings(bigint) TO public", check.wall_findings, "app.readings"),
         ("CREATE TABLE stray (id int)", check.wall_findings, "table stray: nothing says"),
