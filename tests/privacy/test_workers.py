@@ -117,7 +117,8 @@ def house(db: None, acting_as: Any) -> World:
     known = dict.fromkeys(("owner_id", "staff_id", "author_id"), world.owner.pk)
     known |= {"mailbox_id": world.mailbox.pk, "folder_id": world.inbox.pk, "reader_id": world.reader.pk}
     known |= dict.fromkeys(("message_id", "answers_id", "sent_id"), message.pk)
-    known |= {"conversation_id": message.conversation_id, "customer_id": world.customer.pk}
+    known |= dict.fromkeys(("conversation_id", "stood_in_id"), message.conversation_id)
+    known |= {"customer_id": world.customer.pk}
     with acting_as("superuser"), transaction.atomic(), connection.cursor() as cursor:
         fill(world, known)
         cursor.execute("DELETE FROM mailboxes_secret")
