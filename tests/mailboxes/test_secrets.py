@@ -133,9 +133,9 @@ def test_a_host_changed_behind_our_back_does_not_get_the_password(db, acting_as)
     mailbox = make_mailbox(make_staff("marta"))
     with acting_as("superuser"):
         Mailbox.objects.filter(pk=mailbox.pk).update(imap_host="imap.evil.example")
-    with acting_as("sync"), at_mailbox(mailbox.pk):
-        with pytest.raises(SecretError, match="other connection settings"):
-            read_secret(Mailbox.objects.get(pk=mailbox.pk), "imap")
+    refusal = pytest.raises(SecretError, match="other connection settings")
+    with acting_as("sync"), at_mailbox(mailbox.pk), refusal:
+        read_secret(Mailbox.objects.get(pk=mailbox.pk), "imap")
 
 
 def test_the_systems_password_is_bound_to_its_server(db, acting_as):
@@ -147,9 +147,8 @@ def test_the_systems_password_is_bound_to_its_server(db, acting_as):
         assert secrets.read_system_secret() == "company"
     with acting_as("superuser"):
         SystemEmail.objects.update(smtp_host="smtp.evil.example")
-    with acting_as("send"):
-        with pytest.raises(SecretError):
-            secrets.read_system_secret()
+    with acting_as("send"), pytest.raises(SecretError):
+        secrets.read_system_secret()
 
 
 def test_no_password_says_so(db, acting_as):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from postern.mail.access import at_mailbox, viewing_as
+from postern.mail.access import viewing_as
 from postern.outbox import compose
 from postern.outbox.behalf import seen_by
 from postern.outbox.deliver import deliver

@@ -13,6 +13,7 @@ EQUAL = {
     ("mailboxes_systememail", "web_update"),
     ("mailboxes_systemsecret", "web_update"),
     ("people_staff", "web_update"),
+    ("mail_message", "web_update"),
     # No worker may change the columns that these ask about (test_workers.py).
     ("mail_digest", "send_update"),
     ("mailboxes_folder", "sync_update"),
