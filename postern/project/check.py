@@ -295,9 +295,9 @@ def _other_rights() -> Iterator[str]:
         " a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) r"
         " WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped AND r.grantee <> c.relowner"
     )
-    here = {tuple(row) for row in _ask(query)}
-    for table, role, command, column in sorted(here ^ column_rights()):
-        has = (table, role, command, column) in here
+    columns = {tuple(row) for row in _ask(query)}
+    for table, role, command, column in sorted(columns ^ set[tuple[Any, ...]](column_rights())):
+        has = (table, role, command, column) in columns
         yield f"{role} {'has' if has else 'lacks'} {command} on {table}.{column}{' and should not' if has else ''}"
     for function, roles in FUNCTION_RIGHTS.items():
         query = "SELECT r, has_function_privilege('postern_' || r, %s, 'EXECUTE') FROM unnest(ARRAY['web','sync','send']) r"
