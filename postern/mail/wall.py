@@ -2,7 +2,7 @@
 
 `raise_wall` applies it after every migration, as postern_owner; it is idempotent. The catalogue test
 and `postern check` compare the database with the tables below: a table without a decision fails them.
-Sync and send reach one mailbox at a time: the one named by `app.mailbox_id`.
+Sync and send reach one mailbox at a time: the one named by `app.mailbox_id`; their rights are in postern.mail.workwall.
 """
 
 from __future__ import annotations
