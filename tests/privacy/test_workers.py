@@ -9,6 +9,8 @@ import pytest
 from django.db import connection, transaction
 
 from postern.mail import workwall
+from postern.mail.access import at_mailbox
+from postern.mail.models import Conversation, ConversationShare, Message
 from postern.mail.wall import OPEN, WALLED, policies
 from postern.outbox import fate
 from postern.outbox.models import Delivery
@@ -223,3 +225,15 @@ def test_what_a_worker_may_change_of_a_letter_is_what_became_of_it():
         if (role, table, command) == ("postern_send", "outbox_delivery", "UPDATE")
     }
     assert may == columns | {"answers_id"}
+
+
+@pytest.mark.parametrize("role", ["sync", "send"])
+def test_a_message_and_its_conversation_go_with_all_that_hangs_on_them(house, acting_as, role):
+    """The rights suffice for what Django takes along: each table that points there is asked."""
+    with acting_as(role), at_mailbox(house.mailbox.pk):
+        message = Message.objects.get()
+        assert message.delete()[0] > 5
+        assert Conversation.objects.filter(pk=message.conversation_id).delete()[0] > 1
+    with acting_as("superuser"):
+        assert not Message.objects.exists() and not ConversationShare.objects.exists()
+        assert Delivery.objects.get().answers_id is None
