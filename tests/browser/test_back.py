@@ -93,8 +93,9 @@ def test_s105_a_page_that_was_kept_whole_asks_the_server_before_it_is_seen_again
     shown_again = 'dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))'
     open_letter(page, "conversation", pages(office)["conversation"])
     page.evaluate("window.before = true")
-    page.evaluate(shown_again)
-    page.wait_for_function("window.before === undefined && document.body.hidden === false")
+    with page.expect_navigation():
+        page.evaluate(shown_again)
+    assert page.evaluate("[window.before === undefined, document.body.hidden]") == [True, False]
     page.frame_locator("iframe.letter").first.get_by_text(WORDS).wait_for()
 
     page.context.clear_cookies()
