@@ -124,5 +124,10 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "people_handover": {
         ("web", "SELECT"): f"{_SUPER} OR owner_id = (SELECT app.me()) OR successor_id = (SELECT app.me())"
     },
-    "people_notice": {("web", "SELECT"): _MINE, ("web", "UPDATE"): _MINE, ("worker", "ALL"): "true"},
+    "people_notice": {
+        ("web", "SELECT"): _MINE,
+        ("web", "UPDATE"): _MINE,
+        ("send", "SELECT"): "true",
+        ("send", "UPDATE"): "true",
+    },
 }

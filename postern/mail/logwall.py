@@ -13,6 +13,7 @@ END $$;
 
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {"app.openings_since(bigint, bigint)": ("send",)}
 
+_BOX = "mailbox_id = (SELECT app.box())"
 _OWNED = "mailbox_id = ANY ((SELECT app.owned())::bigint[])"
 _SAME_BOX = "EXISTS (SELECT FROM mail_message m WHERE m.id = {table}.message_id AND m.mailbox_id = {table}.mailbox_id)"
 _OPENS = f"reader_id = (SELECT app.me()) AND at = now() AND NOT ({_OWNED}) AND {_SAME_BOX}"
@@ -24,6 +25,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("web", "SELECT"): _OWNED,
         ("web", "INSERT"): _OWNED,
         ("web", "UPDATE"): _OWNED,
-        ("worker", "ALL"): "mailbox_id = (SELECT app.box())",
+        ("worker", "SELECT"): _BOX,
+        ("send", "UPDATE"): _BOX,
     },
 }

@@ -58,13 +58,15 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         ("web", "INSERT"): f"{_WRITES_IT} AND {_NAMES_SEEN}",
         ("web", "UPDATE"): f"(({_SENT_FOR_ME}) OR ({_WRITES_IT})) AND {_NAMES_SEEN}",
         ("web", "DELETE"): "author_id = (SELECT app.me()) AND state IN ('draft', 'failed', 'held')",
-        ("worker", "ALL"): _BOX,
+        ("worker", "SELECT"): _BOX,
+        ("worker", "UPDATE"): _BOX,
     },
     "outbox_outgoingfile": {
         ("web", "SELECT"): "EXISTS (SELECT FROM outbox_delivery d WHERE d.id = {table}.delivery_id)",
         ("web", "INSERT"): _WRITES_FILE,
         ("web", "UPDATE"): _WRITES_FILE,
         ("web", "DELETE"): _AUTHORS_FILE,
-        ("worker", "ALL"): _BOX,
+        ("send", "SELECT"): _BOX,
+        ("send", "DELETE"): _BOX,
     },
 }

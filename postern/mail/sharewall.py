@@ -137,7 +137,8 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
         # Before the keys are asked: their errors would tell of others' conversations and shares.
         ("web", "UPDATE"): _GIVES,
         ("web", "DELETE"): _OWNED,
-        ("worker", "ALL"): _BOX,
+        ("worker", "SELECT"): _BOX,
+        ("worker", "DELETE"): _BOX,
     },
     # That a letter answers a shared conversation is the owner's to know; it is noted by the worker alone.
     "mail_aside": {("web", "SELECT"): _OWNED, ("worker", "ALL"): _BOX},

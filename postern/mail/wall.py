@@ -2,14 +2,15 @@
 
 `raise_wall` applies it after every migration, as postern_owner; it is idempotent. The catalogue test
 and `postern check` compare the database with the tables below: a table without a decision fails them.
-Sync and send reach one mailbox at a time: the one named by `app.mailbox_id`.
+Sync and send reach one mailbox at a time: the one named by `app.mailbox_id`; their rights are in postern.mail.workwall.
 """
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
-from postern.mail import filingwall, keys, leaving, logwall, outwall, sharewall, staffwall
+from postern.mail import filingwall, keys, leaving, logwall, outwall, sharewall, staffwall, workwall
 from postern.mail.sealing import seal
 
 FUNCTIONS = """
@@ -100,7 +101,7 @@ SOURCES = (
 TRIGGERS = {("mail_message", "follow_message"), ("outbox_delivery", "keep_letter")}
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     **keys.FUNCTION_RIGHTS,
-    "app.defer(text, jsonb, text, timestamptz)": ("web", "send", "sync"),
+    "app.defer(text, jsonb, text, timestamptz)": ("web", "send"),
     "app.is_empty()": ("web",),
     "app.unmake(bigint)": ("send",),
     "app.search(text, boolean, timestamptz, bigint, bigint)": ("web",),
@@ -163,39 +164,34 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     "mailboxes_mailbox": {
         ("web", "SELECT"): "owner_id = (SELECT app.me()) OR id = ANY ((SELECT app.shared())::bigint[])",
         ("web", "WRITE"): "owner_id = (SELECT app.me())",
-        ("worker", "ALL"): ANY,
     },
-    "mailboxes_mailboxhealth": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
-    "mailboxes_secret": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
+    "mailboxes_mailboxhealth": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED},
+    "mailboxes_secret": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED},
     "mailboxes_reader": {
         ("web", "SELECT"): f"{OWNED} OR {MINE}",
         ("web", "INSERT"): f"{OWNED} AND handover_id IS NULL",  # that is for app.hand_over
         ("web", "UPDATE"): f"{OWNED} AND handover_id IS NULL",
         ("web", "DELETE"): OWNED,
-        ("worker", "ALL"): ANY,
     },
-    "mailboxes_denyentry": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED, ("worker", "ALL"): ANY},
-    "mailboxes_folder": {("web", "SELECT"): OWNED, ("worker", "ALL"): ANY},
-    "mailboxes_lease": {("worker", "ALL"): ANY},
-    "mailboxes_probe": {("web", "SELECT"): MINE, ("web", "WRITE"): OWN_PROBE, ("worker", "ALL"): ANY},
+    "mailboxes_denyentry": {("web", "SELECT"): OWNED, ("web", "WRITE"): OWNED},
+    "mailboxes_folder": {("web", "SELECT"): OWNED},
+    "mailboxes_lease": {},
+    "mailboxes_probe": {("web", "SELECT"): MINE, ("web", "WRITE"): OWN_PROBE},
     "mailboxes_probesecret": {
         ("web", "WRITE"): "EXISTS (SELECT FROM mailboxes_probe p WHERE p.id = {table}.probe_id)",
-        ("worker", "ALL"): ANY,
     },
-    "mailboxes_systememail": {
-        ("web", "SELECT"): ANY,
-        ("web", "WRITE"): "(SELECT app.is_super())",
-        ("worker", "ALL"): ANY,
-    },
-    "mailboxes_systemsecret": {("web", "WRITE"): "(SELECT app.is_super())", ("worker", "ALL"): ANY},
+    "mailboxes_systememail": {("web", "SELECT"): ANY, ("web", "WRITE"): "(SELECT app.is_super())"},
+    "mailboxes_systemsecret": {("web", "WRITE"): "(SELECT app.is_super())"},
     **leaving.WALLED,
     **logwall.WALLED,
     **outwall.WALLED,
     **sharewall.WALLED,
     **staffwall.WALLED,
 }
+for _table, _decisions in workwall.WALLED.items():
+    WALLED[_table] |= _decisions
 
-# Tables without mail: everybody at work here may use them.
+# Tables without mail: every person at work here may use them. What workers may is in postern.mail.workwall.
 OPEN: dict[str, str] = {
     "people_customer": "SELECT, INSERT, UPDATE, DELETE",
     "people_address": "SELECT, INSERT, UPDATE, DELETE",
@@ -208,9 +204,7 @@ OPEN: dict[str, str] = {
     "auth_group_permissions": "",
     "auth_permission": "",
 }
-# What a worker has no business reading: an intruder there would find live sign-ins.
-NOT_FOR_WORKERS = ("django_session", "people_token", "people_attempt")
-# The job table and its relatives: the worker's alone.
+# The job table and its relatives: the sender's alone.
 JOBS = (
     "procrastinate_jobs",
     "procrastinate_events",
@@ -219,10 +213,16 @@ JOBS = (
 )
 
 # What web may read of the tables that hold secrets: enough to write a row over another, never the ciphertext.
-SECRET_COLUMNS: dict[str, str] = {
-    "mailboxes_secret": "id, mailbox_id, field",
-    "mailboxes_systemsecret": "id",
-    "mailboxes_probesecret": "probe_id",
+SECRET_COLUMNS: dict[str, tuple[str, ...]] = {
+    "mailboxes_secret": ("id", "mailbox_id", "field"),
+    "mailboxes_systemsecret": ("id",),
+    "mailboxes_probesecret": ("probe_id",),
+}
+# What web may change of tables where that is not every column. Where a message stands is not the pages' to say: whether
+# there is a conversation of some number, and whether it is shared, would tell of others' (rule S-073).
+UPDATE_COLUMNS: dict[str, tuple[str, ...]] = {
+    **staffwall.UPDATE_COLUMNS,
+    "mail_message": ("deleted_at", "known", "owner_party"),
 }
 
 _COMMANDS = {
@@ -233,7 +233,12 @@ _COMMANDS = {
     "WRITE": ("INSERT", "UPDATE", "DELETE"),
     "ALL": ("ALL",),
 }
-_ROLES = {"web": "postern_web", "worker": "postern_sync, postern_send"}
+_ROLES = {
+    "web": "postern_web",
+    "sync": "postern_sync",
+    "send": "postern_send",
+    "worker": "postern_sync, postern_send",
+}
 
 
 def policies() -> list[tuple[str, str, str, str, str]]:
@@ -257,28 +262,28 @@ def _rights_of(table: str) -> set[str]:
     commands = {c for (role, word) in WALLED[table] if role == "web" for c in _COMMANDS[word]}
     if table in SECRET_COLUMNS:
         commands.discard("SELECT")
-    if table in staffwall.UPDATE_COLUMNS:
+    if table in UPDATE_COLUMNS:
         commands.discard("UPDATE")
     return commands
 
 
 def rights() -> set[tuple[str, str, str]]:
     """Return (table, role, command) for each right on a whole table that the processes' roles have."""
-    found = set()
+    found = {(table, role, command) for role, table, command, column in workwall.granted() if not column}
     for table, commands in OPEN.items():
         found |= {(table, "postern_web", command) for command in commands.split(", ") if command}
-        if commands and table not in NOT_FOR_WORKERS:
-            found |= {(table, f"postern_{role}", "SELECT") for role in ("sync", "send")}
-    everything = ("SELECT", "INSERT", "UPDATE", "DELETE")
     for table in WALLED:
         found |= {(table, "postern_web", command) for command in _rights_of(table)}
-        if ("worker", "ALL") in WALLED[table]:
-            found |= {
-                (table, f"postern_{role}", command) for role in ("sync", "send") for command in everything
-            }
-        elif ("worker", "SELECT") in WALLED[table]:
-            found |= {(table, f"postern_{role}", "SELECT") for role in ("sync", "send")}
-    return found | {(table, "postern_send", command) for table in JOBS for command in everything}
+    return found
+
+
+def column_rights() -> set[tuple[str, str, str, str]]:
+    """Return (table, role, command, column) for each right on a column alone."""
+    found = {(table, role, command, column) for role, table, command, column in workwall.granted() if column}
+    for command, tables in (("SELECT", SECRET_COLUMNS), ("UPDATE", UPDATE_COLUMNS)):
+        for table, columns in tables.items():
+            found |= {(table, "postern_web", command, column) for column in columns}
+    return found
 
 
 def raise_wall(cursor: Any) -> None:
@@ -296,16 +301,14 @@ def raise_wall(cursor: Any) -> None:
     cursor.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM postern_web, postern_sync, postern_send")
     for table, role, command in sorted(rights()):
         cursor.execute(f"GRANT {command} ON {table} TO {role}")
+    for (table, role, command), some in groupby(sorted(column_rights()), key=lambda right: right[:3]):
+        columns = ", ".join(column for *_, column in some)
+        cursor.execute(f"GRANT {command} ({columns}) ON {table} TO {role}")
     for table in JOBS:
-        cursor.execute(f"REVOKE ALL ON SEQUENCE {table}_id_seq FROM postern_web")
+        cursor.execute(f"REVOKE ALL ON SEQUENCE {table}_id_seq FROM postern_web, postern_sync")
     for table in WALLED:
         cursor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         cursor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        if table in SECRET_COLUMNS:
-            cursor.execute(f"GRANT SELECT ({SECRET_COLUMNS[table]}) ON {table} TO postern_web")
-        if table in staffwall.UPDATE_COLUMNS:
-            columns = ", ".join(staffwall.UPDATE_COLUMNS[table])
-            cursor.execute(f"GRANT UPDATE ({columns}) ON {table} TO postern_web")
         cursor.execute("SELECT policyname FROM pg_policies WHERE tablename = %s", [table])
         for (name,) in cursor.fetchall():
             cursor.execute(f"DROP POLICY {name} ON {table}")

@@ -55,6 +55,7 @@ def _begin(mailbox_id: int, now: datetime) -> Going | None:
     """Move past what is to be told, and return the letter; None where nothing is to be sent now."""
     with at_mailbox(mailbox_id):
         rows = Digest.objects.select_for_update(of=("self",)).select_related("mailbox__owner")
+        rows = rows.defer("mailbox__owner__password")
         row = rows.filter(wanted=True, mailbox__owner__is_active=True).first()
         today = due(now, zone_of(row), row.day) if row else None
         if row is None or today is None:

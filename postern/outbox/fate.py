@@ -27,6 +27,24 @@ PLEASE_CHECK = "Look into the sent folder or ask the recipient before you send i
 _CHECK = "Everybody else was accepted. Check the addresses and send to these alone."
 _SEND_TO_THESE = "Everybody else was accepted. Send to these alone."
 _TO_THE_REST = "Postern tries again by itself; who has it does not get it twice."
+FATE = (
+    "state",
+    "send_at",
+    "attempts",
+    "give_up_at",
+    "code",
+    "problem",
+    "advice",
+    "server_text",
+    "refused",
+    "deferred",
+    "accepted",
+    "accepted_at",
+    "sent",
+    "raw",
+    "updated_at",
+)
+"""All that a worker may change of a letter (postern.mail.workwall)."""
 # Seconds before the next attempt: greylisting opens after some minutes, an outage lasts hours.
 _WAITS = (60, 120, 300, 600, 900, 1800)
 _LOOK_FOR = timedelta(hours=24)
@@ -40,8 +58,8 @@ def wait_before(attempt: int) -> timedelta:
 
 
 def save(row: Delivery) -> None:
-    """Save the row and tell who is looking at it."""
-    row.save()
+    """Save what became of the letter, and tell who is looking at it. What was written stays as it is."""
+    row.save(update_fields=FATE)
     tell("delivery", mailbox=row.mailbox_id, id=row.pk)
 
 

@@ -97,7 +97,7 @@ def tell(notice_id: int) -> bool:
 def _begin(notice_id: int, road: Road) -> Notice | None:
     """Commit before the first byte that it may be on its way; None where it was mailed, or as often as it may be."""
     with transaction.atomic():
-        rows = Notice.objects.select_for_update(of=("self",)).select_related("staff")
+        rows = Notice.objects.select_for_update(of=("self",)).select_related("staff").defer("staff__password")
         notice = rows.filter(pk=notice_id, mailed_at=None, mailings__lt=MOST_MAILINGS).first()
         if notice is None:
             return None

@@ -14,15 +14,14 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from postern.mail.sealing import SEALS, digest
-from postern.mail.staffwall import UPDATE_COLUMNS
 from postern.mail.wall import (
     FUNCTION_RIGHTS,
     JOBS,
     OPEN,
-    SECRET_COLUMNS,
     SOURCES,
     TRIGGERS,
     WALLED,
+    column_rights,
     policies,
     rights,
 )
@@ -290,17 +289,16 @@ def _table_rights() -> Iterator[str]:
 
 
 def _other_rights() -> Iterator[str]:
-    """Look at the columns that hold secrets, and at who may call the functions of the wall."""
-    for table in SECRET_COLUMNS:
-        query = "SELECT has_column_privilege('postern_web', to_regclass(%s), 'ciphertext', 'SELECT')"
-        if _ask(query, f"public.{table}")[0][0]:
-            yield f"postern_web can read the passwords in {table}"
-    for table, columns in UPDATE_COLUMNS.items():
-        query = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
-        for (column,) in _ask(query, f"public.{table}"):
-            query = "SELECT has_column_privilege('postern_web', to_regclass(%s), %s, 'UPDATE')"
-            if _ask(query, f"public.{table}", column)[0][0] != (column in columns):
-                yield f"what postern_web may change of {table} is not as it should be: {column}"
+    """Look at rights on single columns, and at who may call the functions of the wall."""
+    query = (
+        "SELECT c.relname, CASE r.grantee WHEN 0 THEN 'everybody' ELSE pg_get_userbyid(r.grantee) END, r.privilege_type,"
+        " a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) r"
+        " WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped AND r.grantee <> c.relowner"
+    )
+    columns = {tuple(row) for row in _ask(query)}
+    for table, role, command, column in sorted(columns ^ set[tuple[Any, ...]](column_rights())):
+        has = (table, role, command, column) in columns
+        yield f"{role} {'has' if has else 'lacks'} {command} on {table}.{column}{' and should not' if has else ''}"
     for function, roles in FUNCTION_RIGHTS.items():
         query = "SELECT r, has_function_privilege('postern_' || r, %s, 'EXECUTE') FROM unnest(ARRAY['web','sync','send']) r"
         here = {role for role, may in _ask(query, function) if may}

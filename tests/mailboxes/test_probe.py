@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from postern.mail.access import viewing_as
+from postern.mail.access import at_mailbox, viewing_as
 from postern.mailboxes.connection import probe_endpoint, probe_login
 from postern.mailboxes.models import Mailbox, Probe
 from postern.mailboxes.probe import MOST_A_MINUTE, TooMany, start_probe
@@ -32,7 +32,9 @@ def start(staff, mailbox, kind="imap", data=None, **rest):
 
 
 def login(probe, acting_as):
-    with acting_as("sync"):
+    """As the worker that has begun it."""
+    with acting_as("sync"), at_mailbox(probe.mailbox_id or 0):
+        Probe.objects.filter(pk=probe.pk).update(state="running")
         return probe_login(Probe.objects.select_related("mailbox").get(pk=probe.pk))
 
 
@@ -99,7 +101,7 @@ def test_the_password_typed_in_the_form_serves_too(marta, acting_as):
 @pytest.mark.rule("S-029")
 def test_a_forged_probe_row_does_not_open_the_stored_password(marta, mailbox, acting_as):
     probe = start(marta, mailbox)
-    with acting_as("sync"):
+    with acting_as("superuser"):
         probe.settings["host"] = "imap.evil.example"
         probe.save()
     with pytest.raises(SecretError):

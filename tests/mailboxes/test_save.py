@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.utils import timezone
 
-from postern.mail.access import viewing_as
+from postern.mail.access import at_mailbox, viewing_as
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Secret, SystemEmail
 from postern.mailboxes.save import SettingsError, accept_certificate, save_mailbox, save_system_email
 from postern.mailboxes.secrets import read_secret, read_system_secret
@@ -60,7 +60,7 @@ def refused(everything):
 
 
 def password(mailbox, field, acting_as):
-    with acting_as("sync"):
+    with acting_as({"imap": "sync", "smtp": "send"}[field]), at_mailbox(mailbox.pk):
         return read_secret(Mailbox.objects.get(pk=mailbox.pk), field)
 
 
@@ -210,7 +210,7 @@ def test_no_authentication_needs_no_password(marta):
 def test_leaving_out_the_server_forgets_its_password(marta, mailbox, acting_as):
     kept = save(marta, mailbox, imap_host="")
     assert not kept.has_imap_secret
-    with acting_as("sync"):
+    with acting_as("superuser"):
         assert list(Secret.objects.values_list("field", flat=True)) == ["smtp"]
 
 
@@ -221,12 +221,12 @@ def test_a_server_without_a_way_in_is_refused(marta, missing, refused):
 
 def test_the_pinned_certificate_goes_with_its_host(marta, mailbox, acting_as):
     save(marta, mailbox, imap_skip_validation="on")
-    with acting_as("sync"):
+    with acting_as("sync"), at_mailbox(mailbox.pk):
         Mailbox.objects.filter(pk=mailbox.pk).update(imap_pinned_sha256="ab" * 32)
     assert save(marta, mailbox, mark_as_read="on").imap_pinned_sha256 == "ab" * 32
     kept = save(marta, mailbox, imap_host="imap2.northlink.example", imap_password="x")
     assert kept.imap_pinned_sha256 == ""
-    with acting_as("sync"):
+    with acting_as("sync"), at_mailbox(mailbox.pk):
         Mailbox.objects.filter(pk=mailbox.pk).update(imap_pinned_sha256="ab" * 32)
     assert save(marta, mailbox, imap_skip_validation="off").imap_pinned_sha256 == ""
 
@@ -290,7 +290,7 @@ def test_the_companys_account_is_the_super_administrators(db, acting_as, everyth
     with viewing_as(sue):
         system = save_system_email(staff=sue, data=SYSTEM)
     assert system.has_smtp_secret and system.hourly_limit == 100
-    with acting_as("sync"):
+    with acting_as("send"):
         assert read_system_secret() == "company secret"
     before = everything()
     with viewing_as(marta), pytest.raises(PermissionDenied):

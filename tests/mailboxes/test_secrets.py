@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
-from postern.mail.access import viewing_as
+from postern.mail.access import at_mailbox, viewing_as
 from postern.mailboxes import secrets
 from postern.mailboxes.models import Mailbox, Secret, SystemEmail
 from postern.mailboxes.secrets import Place, SecretError, read_secret, seal, unseal
@@ -100,9 +100,9 @@ def test_web_writes_a_password_and_cannot_read_it(db, acting_as):
     mailbox = make_mailbox(marta)
     with viewing_as(marta), pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
         list(Secret.objects.values_list("ciphertext"))
-    for role in ("sync", "send"):
-        with acting_as(role):
-            assert read_secret(mailbox, "imap") == "correct horse"
+    for role, field in (("sync", "imap"), ("send", "smtp")):
+        with acting_as(role), at_mailbox(mailbox.pk):
+            assert read_secret(mailbox, field) == "correct horse"
 
 
 def test_the_row_holds_no_password(db, acting_as):
@@ -118,36 +118,42 @@ def test_the_row_holds_no_password(db, acting_as):
 @pytest.mark.rule("S-093")
 def test_a_ciphertext_moved_to_a_colleagues_row_does_not_open(db, acting_as):
     mine, other = make_mailbox(make_staff("marta")), make_mailbox(make_staff("elena"))
-    with acting_as("sync"):
+    with acting_as("superuser"):
         stolen = Secret.objects.get(mailbox=mine, field="imap").ciphertext
         Secret.objects.filter(mailbox=other, field="imap").update(ciphertext=stolen)
-        with pytest.raises(SecretError):
+    with acting_as("sync"):
+        with at_mailbox(other.pk), pytest.raises(SecretError) as refused:
             read_secret(other, "imap")
-        assert read_secret(mine, "imap") == "correct horse"
+        assert refused.value.code == "secret_unreadable"
+        with at_mailbox(mine.pk):
+            assert read_secret(mine, "imap") == "correct horse"
 
 
 def test_a_host_changed_behind_our_back_does_not_get_the_password(db, acting_as):
     mailbox = make_mailbox(make_staff("marta"))
-    with acting_as("sync"):
+    with acting_as("superuser"):
         Mailbox.objects.filter(pk=mailbox.pk).update(imap_host="imap.evil.example")
-        with pytest.raises(SecretError, match="other connection settings"):
-            read_secret(Mailbox.objects.get(pk=mailbox.pk), "imap")
+    refusal = pytest.raises(SecretError, match="other connection settings")
+    with acting_as("sync"), at_mailbox(mailbox.pk), refusal:
+        read_secret(Mailbox.objects.get(pk=mailbox.pk), "imap")
 
 
 def test_the_systems_password_is_bound_to_its_server(db, acting_as):
-    with acting_as("sync"):
+    with acting_as("superuser"):
         system = SystemEmail(pk=1, smtp_host="smtp.northlink.example", smtp_username="office")
         system.save()
         secrets.store_system_secret(system, "company")
+    with acting_as("send"):
         assert secrets.read_system_secret() == "company"
+    with acting_as("superuser"):
         SystemEmail.objects.update(smtp_host="smtp.evil.example")
-        with pytest.raises(SecretError):
-            secrets.read_system_secret()
+    with acting_as("send"), pytest.raises(SecretError):
+        secrets.read_system_secret()
 
 
 def test_no_password_says_so(db, acting_as):
     mailbox = make_mailbox(make_staff("marta"), smtp_host="")
-    with acting_as("sync"):
+    with acting_as("send"), at_mailbox(mailbox.pk):
         with pytest.raises(SecretError) as caught:
             read_secret(mailbox, "smtp")
         assert caught.value.code == "secret_missing"

@@ -80,8 +80,9 @@ def arrive(mailbox, acting_as, raw, role="inbox", uid=1):
     from postern.mailboxes.models import Folder
     from tests.world import stored
 
-    with acting_as("sync"):
+    with acting_as("superuser"):
         folder, _ = Folder.objects.get_or_create(mailbox=mailbox, name=role, role=role)
+    with acting_as("sync"):
         when = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
         found = stored(folder, [Arrival(uid, frozenset(), when, raw)], uidvalidity=1, next_uid=uid + 1)
     return found[0] if found else None

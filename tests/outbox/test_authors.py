@@ -107,7 +107,7 @@ def test_s064_nor_does_its_author_once_it_is_on_its_way(answered, petra, marta):
 def test_s064_nor_do_the_workers_make_it_anothers(answered, marta, mailbox, acting_as, role):
     from postern.mail.access import at_mailbox
 
-    with acting_as(role), pytest.raises(DatabaseError, match="not allowed"), at_mailbox(mailbox.pk):
+    with acting_as(role), pytest.raises(DatabaseError, match="permission denied"), at_mailbox(mailbox.pk):
         Delivery.objects.filter(pk=answered.pk).update(author=marta)
 
 

@@ -212,7 +212,7 @@ def test_a_disabled_persons_mail_is_held(outbox, server, marta, acting_as):
 @pytest.mark.rule("S-029")
 def test_a_host_changed_under_the_password_gets_neither_it_nor_the_letter(outbox, server, acting_as):
     row = outbox.queue()
-    with acting_as("sync"):
+    with acting_as("superuser"):
         Mailbox.objects.filter(pk=outbox.mailbox.pk).update(smtp_username="somebody")
     row = outbox.work(row)
     assert (row.state, row.code) == ("failed", "secret_unreadable") and server.heard == []
@@ -257,7 +257,7 @@ def test_the_hourly_limit_waits_and_says_so(outbox, server, acting_as):
     assert late.code == "hourly_limit" and late.attempts == 0 and "goes out by itself" in late.advice
     assert late.send_at > timezone.now() + timedelta(minutes=59)
     assert late.give_up_at > timezone.now() + timedelta(hours=24, minutes=59)
-    with acting_as("sync"):
+    with acting_as("superuser"):
         SystemEmail.objects.update(hour_began_at=timezone.now() - timedelta(hours=1))
     assert outbox.work_later(late).state == "accepted"
 

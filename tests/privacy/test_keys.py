@@ -227,6 +227,26 @@ def test_s073_pointing_at_anothers_row_is_answered_as_pointing_at_nothing(rows, 
 
 
 @pytest.mark.rule("S-073")
+def test_s073_where_a_message_stands_is_not_the_pages_to_say(rows, acting_as):
+    """Else whether a number is a conversation's, and whether somebody shares that one, would be told."""
+    world, owners, own = rows
+    theirs = owners["mail_conversation"]["id"]
+    with acting_as("superuser"), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM mail_conversationshare WHERE staff_id = %s", [world.colleague.pk])
+        shared = "SELECT EXISTS (SELECT FROM mail_conversationshare WHERE conversation_id = %s)"
+        cursor.execute(shared, [own["mail_message"]["conversation_id"]])
+        assert cursor.fetchone() == (False,), "the trigger of shares would refuse first"
+    key, message = Key("mail_message", ("conversation_id",)), own["mail_message"]
+
+    def told(**values: Any) -> str:
+        return outcome(key, message, "update", values, acting_as, world.colleague.pk)
+
+    assert [told(conversation_id=pk) for pk in (theirs, MISSING, message["conversation_id"])] == ["42501"] * 3
+    assert told(shared=True) == told(outgoing=True) == "42501"
+    assert told(known=True) == "done"
+
+
+@pytest.mark.rule("S-073")
 def test_s073_taking_anothers_key_is_answered_as_taking_a_free_one(rows, acting_as):
     world, owners, own = rows
     told = []

@@ -123,7 +123,17 @@ def test_a_connection_that_is_not_the_roles_own_is_refused(db, monkeypatch):
         (
             "GRANT SELECT (ciphertext) ON mailboxes_secret TO postern_web",
             check.wall_findings,
-            "can read the passwords in mailboxes_secret",
+            "postern_web has SELECT on mailboxes_secret.ciphertext and should not",
+        ),
+        (
+            "GRANT UPDATE (customers_only) ON mailboxes_reader TO postern_sync",
+            check.wall_findings,
+            "postern_sync has UPDATE on mailboxes_reader.customers_only and should not",
+        ),
+        (
+            "REVOKE UPDATE (mailed_at) ON people_notice FROM postern_send",
+            check.wall_findings,
+            "postern_send lacks UPDATE on people_notice.mailed_at",
         ),
         ("GRANT EXECUTE ON FUNCTION app.readings(bigint) TO public", check.wall_findings, "app.readings"),
         ("CREATE TABLE stray (id int)", check.wall_findings, "table stray: nothing says"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from postern.mail.access import at_mailbox, viewing_as
 from postern.mail.models import Errand, Message, Sighting
-from postern.mailboxes.models import Folder, Mailbox, MailboxHealth
+from postern.mailboxes.models import DenyEntry, Folder, Mailbox, MailboxHealth
 from postern.mailboxes.save import save_mailbox
 from postern.people.models import Staff
 from postern.sync import store
@@ -22,7 +22,7 @@ from postern.sync.store import Store
 from postern.sync.visit import open_visit
 from postern.sync.watcher import Watcher
 from postern.wire.imap import open_session
-from tests.roles import hire
+from tests.roles import acting_as, hire
 from tests.servers.dovecot import Dovecot
 
 USER = "marta@example.test"
@@ -56,8 +56,14 @@ class Box:
     memories: Memories = field(default_factory=Memories)
 
     def change(self, **fields: Any) -> None:
-        """Change settings without the form."""
-        Mailbox.objects.filter(pk=self.mailbox.pk).update(**fields)
+        """Change settings without the form, as their owner; no worker may."""
+        with acting_as("superuser", everywhere=False):
+            Mailbox.objects.filter(pk=self.mailbox.pk).update(**fields)
+
+    def deny(self, pattern: str) -> None:
+        """Put a line on the deny list."""
+        with acting_as("superuser", everywhere=False):
+            DenyEntry.objects.create(mailbox=self.mailbox, pattern=pattern)
 
     def visit(self, rounds: int = 20) -> Progress:
         """Connect, go round until nothing is left to do, leave."""

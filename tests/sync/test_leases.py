@@ -15,7 +15,7 @@ from postern.sync import store
 from postern.sync.leases import Leases, fair_share, lease_of
 from postern.sync.reconcile import reconcile
 from postern.sync.run import sync_once
-from postern.sync.store import Held, LeaseLost, Store
+from postern.sync.store import Held, LeaseLost, Store, pin
 
 from .box import USER, letter, make_box
 from .test_lies import Passwords
@@ -67,14 +67,14 @@ def test_a_write_under_an_old_epoch_is_refused_and_changes_nothing(mailbox):
     new = held(keeper, mailbox, take("b", mailbox))
 
     def write():
-        Mailbox.objects.filter(pk=mailbox).update(sent_folder="written")
+        pin(mailbox, "written")
 
     async def story():
         with pytest.raises(LeaseLost):
             await old.run(write)
-        assert await keeper.run(lambda: Mailbox.objects.get(pk=mailbox).sent_folder) == "Sent"
+        assert await keeper.run(lambda: Mailbox.objects.get(pk=mailbox).imap_pinned_sha256) == ""
         await new.run(write)
-        assert await keeper.run(lambda: Mailbox.objects.get(pk=mailbox).sent_folder) == "written"
+        assert await keeper.run(lambda: Mailbox.objects.get(pk=mailbox).imap_pinned_sha256) == "written"
 
     asyncio.run(story())
     keeper.close()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.dovecot
 
 
 @pytest.mark.rule("S-094")
-def test_s094_a_sign_in_is_logged_at_no_level(box, dovecot, caplog):
+def test_s094_a_sign_in_is_logged_at_no_level(box, dovecot, caplog, acting_as):
     """Postern has no protocol debug; this holds for every logger there is, asyncio's own included."""
     from postern.mailboxes.secrets import store_secret
 
@@ -38,7 +38,8 @@ def test_s094_a_sign_in_is_logged_at_no_level(box, dovecot, caplog):
             await until(lambda: box.health.state == "password_rejected")
 
     asyncio.run(right(), debug=True)
-    store_secret(box.mailbox, "imap", wrong)
+    with acting_as("superuser"):
+        store_secret(box.mailbox, "imap", wrong)
     asyncio.run(refused(), debug=True)
     assert f"mailbox {box.mailbox.pk}" in caplog.text, "something is heard"
     health = json.dumps({name: str(value) for name, value in vars(box.health).items()})

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from datetime import date, timedelta
 
 import psycopg
@@ -10,7 +11,7 @@ import pytest
 
 from postern.mail.access import at_mailbox
 from postern.mail.models import Message
-from postern.mailboxes.models import Folder, Mailbox
+from postern.mailboxes.models import Folder
 from postern.sync.reconcile import reconcile
 
 from .box import USER, letter
@@ -171,7 +172,7 @@ def test_a_huge_mailbox_beside_it_does_not_keep_a_small_one_waiting(box, dovecot
         dovecot.deliver("tom@example.test", letter(f"number {n}", body="x" * 6000))
     box.visit()  # from here on its letters are news
     huge = second_mailbox(box, dovecot, acting_as)
-    Mailbox.objects.filter(pk=huge.pk).update(historic=True, historic_since=date.today() - timedelta(days=2))
+    replace(box, mailbox=huge).change(historic=True, historic_since=date.today() - timedelta(days=2))
 
     def done():
         with at_mailbox(huge.pk):

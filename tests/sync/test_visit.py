@@ -302,9 +302,7 @@ def test_a_letter_moved_away_and_back_is_one_message(box, dovecot):
 
 
 def test_denied_mail_leaves_its_ledger_entry_alone(box, dovecot):
-    from postern.mailboxes.models import DenyEntry
-
-    DenyEntry.objects.create(mailbox=box.mailbox, pattern="spam.example")
+    box.deny("spam.example")
     box.visit()
     dovecot.append(USER, "INBOX", letter("buy", sender="x@shop.spam.example"))
     box.visit()

@@ -8,7 +8,6 @@ from postern.mail.access import at_mailbox
 from postern.mail.models import Errand, Message, Sighting
 from postern.mail.rebuild import rebuild
 from postern.mail.scan import scan
-from postern.mailboxes.models import DenyEntry
 from postern.sync.plan import READ_ELSEWHERE
 from postern.sync.reconcile import reconcile
 
@@ -99,7 +98,7 @@ def test_it_leaves_with_its_letter_on_the_server(met, dovecot):
 def test_the_wishes_of_the_owner_hold_for_it(met, dovecot):
     """Unread only, mark as read, and the deny list."""
     met.change(process="unread", mark_as_read=True)
-    DenyEntry.objects.create(mailbox=met.mailbox, pattern="blocked.example")
+    met.deny("blocked.example")
     dovecot.append(USER, "INBOX", huge("read"), flags=["\\Seen"])
     dovecot.append(USER, "INBOX", huge("blocked", sender="x@blocked.example"))
     dovecot.append(USER, "INBOX", huge("wanted"))

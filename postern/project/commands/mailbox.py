@@ -20,7 +20,8 @@ def mailbox(chosen: Namespace) -> int:
 
 
 def _list() -> int:
-    boxes = list(Mailbox.objects.select_related("owner", "health").order_by("pk"))
+    rows = Mailbox.objects.select_related("owner", "health").defer("owner__password")
+    boxes = list(rows.order_by("pk"))
     for box in boxes:
         health = getattr(box, "health", None)
         state = health.get_state_display() if health else "Not started"

@@ -155,9 +155,11 @@ def forget_starts() -> None:
         with connection.cursor() as cursor:
             cursor.execute(_OFF)
             off = [number for (number,) in cursor.fetchall()]
-        Folder.objects.filter(mailbox__in=off, uidvalidity__isnull=False).update(
-            uidvalidity=None, highestmodseq=None, history_since=None, history_done=True
-        )
+        for number in off:
+            with at_mailbox(number):
+                Folder.objects.filter(mailbox=number, uidvalidity__isnull=False).update(
+                    uidvalidity=None, highestmodseq=None, history_since=None, history_done=True
+                )
         health = MailboxHealth.objects.filter(mailbox__in=off)
         refused = health.filter(
             state=MailboxHealth.State.PASSWORD_REJECTED, settings_version=F("mailbox__settings_version")

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from postern.mail import clock
+from postern.mail.access import at_mailbox
 from postern.mail.events import notify, tell
 from postern.mailboxes import connection as settings_of
 from postern.mailboxes.models import Mailbox, MailboxHealth
@@ -64,18 +65,15 @@ def load(mailbox_id: int) -> Account | None:
     if mailbox is None:
         return None
     health, _ = MailboxHealth.objects.get_or_create(mailbox=mailbox)
-    return Account(
-        mailbox,
-        settings_of.imap_endpoint(mailbox),
-        settings_of.imap_login(mailbox),
-        settings_of.policy(),
-        health,
-    )
+    with at_mailbox(mailbox_id):
+        login = settings_of.imap_login(mailbox)
+    return Account(mailbox, settings_of.imap_endpoint(mailbox), login, settings_of.policy(), health)
 
 
 def pin(mailbox_id: int, sha256: str) -> None:
     """Remember the certificate seen first (row 12); one already remembered stays."""
-    Mailbox.objects.filter(pk=mailbox_id, imap_pinned_sha256="").update(imap_pinned_sha256=sha256)
+    with at_mailbox(mailbox_id):
+        Mailbox.objects.filter(pk=mailbox_id, imap_pinned_sha256="").update(imap_pinned_sha256=sha256)
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from postern.mail.access import at_mailbox
 from postern.mail.events import tell
 from postern.mailboxes import connection as settings_of
 from postern.mailboxes import secrets
@@ -55,6 +56,10 @@ def claim(number: int) -> Claimed | None:
     if not Probe.objects.filter(pk=number, state=Probe.State.WAITING).update(state=Probe.State.RUNNING):
         return None
     probe = Probe.objects.select_related("mailbox").get(pk=number)
+    with at_mailbox(
+        probe.mailbox_id or 0
+    ):  # a password that is saved is its mailbox's; of none there is none
+        login = settings_of.probe_login(probe)
     return Claimed(
         probe.pk,
         probe.kind,
@@ -62,7 +67,7 @@ def claim(number: int) -> Claimed | None:
         probe.mailbox.address if probe.mailbox else "",
         probe.recipient,
         settings_of.probe_endpoint(probe),
-        settings_of.probe_login(probe),
+        login,
         settings_of.probe_auth(probe),
         settings_of.policy(),
     )

@@ -80,5 +80,10 @@ export function startLive() {
   if (!address) return;
   open(address);
   addEventListener("pagehide", () => source?.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) open(address); });
+  // A page that the browser kept whole for Back may be of somebody who signed out since (S-105): the server decides.
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    document.body.hidden = true;
+    location.reload();
+  });
 }
