@@ -53,10 +53,9 @@ def test_letters_are_found_where_they_were_put(dovecot: Dovecot) -> None:
         await session.select("INBOX")
         copied = await session.uid_copy([1, 2], "Trash")
         moved = await session.uid_move([1, 3], "Trash")
-        session.connection.learn(session.capabilities - {"MOVE"})
-        expunged = await session.uid_move([5, 6], "Trash")
-        assert copied.uidvalidity == moved.uidvalidity == expunged.uidvalidity > 0
-        uids = {**{-old: new for old, new in copied.uids.items()}, **moved.uids, **expunged.uids}
+        also_moved = await session.uid_move([5, 6], "Trash")
+        assert copied.uidvalidity == moved.uidvalidity == also_moved.uidvalidity > 0
+        uids = {**{-old: new for old, new in copied.uids.items()}, **moved.uids, **also_moved.uids}
         assert uids == {-1: 1, -2: 2, 1: 3, 3: 4, 5: 5, 6: 6}
         assert await session.uid_search("ALL") == [2, 4]
         assert (await session.select("Trash")).uidvalidity == copied.uidvalidity
