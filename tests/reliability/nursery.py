@@ -1,14 +1,13 @@
 """A process that bears processes to be killed: each is a whole sync process, alive a moment after it is asked for.
 
 Reads lines: `go` bears one and answers `born PID`; `once N` bears one that visits mailbox N once and ends;
-`step N K` one that kills itself at the visit's durable step K; `reap` waits for the latest and answers `dead CODE`. Python and Django are loaded once, here.
+`step N K` one that kills itself at the visit's durable step K, or else writes `steps M` on standard error; `reap` waits for the latest and answers `dead CODE`. Python and Django are loaded once, here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 
 
@@ -21,7 +20,7 @@ def main() -> None:
     django.setup()
     import postern.sync.run as program
     import postern.sync.supervisor  # noqa: F401  (what the children need is here already)
-    from tests.sync import killed  # noqa: F401
+    from tests.sync import killed
 
     child = 0
     for line in sys.stdin:
@@ -36,21 +35,12 @@ def main() -> None:
             if word == "once":
                 os.write(2, program.sync_once(int(rest)).encode() + b"\n")
             elif word == "step":
-                _visit_and_die(*map(int, rest.split()))
+                mailbox, last = rest.split()
+                os.write(2, f"steps {killed.visit(int(mailbox), killed.dying_at(last))}\n".encode())
             else:
                 asyncio.run(program.supervise())
             os._exit(0)
         _say(f"born {child}")
-
-
-def _visit_and_die(mailbox: int, last: int) -> None:
-    from tests.sync import killed
-
-    def die(step: int) -> None:
-        if step == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    killed.visit(mailbox, die)
 
 
 def _say(text: str) -> None:
