@@ -1,7 +1,8 @@
 """A process that bears processes to be killed: each is a whole sync process, alive a moment after it is asked for.
 
 Reads lines: `go` bears one and answers `born PID`; `once N` bears one that visits mailbox N once and ends;
-`step N K` one that kills itself at the visit's durable step K, or else writes `steps M` on standard error; `reap` waits for the latest and answers `dead CODE`. Python and Django are loaded once, here.
+`step N K` one that kills itself at the visit's durable step K, or else names its steps on
+standard error, `steps transaction, UID COPY, …`; `reap` waits for the latest and answers `dead CODE`. Python and Django are loaded once, here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def main() -> None:
     django.setup()
     import postern.sync.run as program
     import postern.sync.supervisor  # noqa: F401  (what the children need is here already)
-    from tests.sync import killed
+    from tests.sync import killed  # noqa: F401
 
     child = 0
     for line in sys.stdin:
@@ -35,12 +36,24 @@ def main() -> None:
             if word == "once":
                 os.write(2, program.sync_once(int(rest)).encode() + b"\n")
             elif word == "step":
-                mailbox, last = rest.split()
-                os.write(2, f"steps {killed.visit(int(mailbox), killed.dying_at(last))}\n".encode())
+                _visit_and_die(*rest.split())
             else:
                 asyncio.run(program.supervise())
             os._exit(0)
         _say(f"born {child}")
+
+
+def _visit_and_die(mailbox: str, last: str) -> None:
+    from tests.sync import killed
+
+    die, names = killed.dying_at(last), []
+
+    def step(number: int, name: str) -> None:
+        names.append(name)
+        die(number, name)
+
+    killed.visit(int(mailbox), step)
+    os.write(2, f"steps {', '.join(names)}\n".encode())
 
 
 def _say(text: str) -> None:
