@@ -1,7 +1,7 @@
 """A process that bears processes to be killed: each is a whole sync process, alive a moment after it is asked for.
 
 Reads lines: `go` bears one and answers `born PID`; `once N` bears one that visits mailbox N once and ends;
-`step N K` one that kills itself at the visit's durable step K, or else names its steps on
+`step N K` one that kills itself at the visit's durable step K (a number or a name), or else names its steps on
 standard error, `steps transaction, UID COPY, …`; `reap` waits for the latest and answers `dead CODE`. Python and Django are loaded once, here.
 """
 
@@ -36,7 +36,7 @@ def main() -> None:
             if word == "once":
                 os.write(2, program.sync_once(int(rest)).encode() + b"\n")
             elif word == "step":
-                _visit_and_die(*rest.split())
+                _visit_and_die(*rest.split(maxsplit=1))
             else:
                 asyncio.run(program.supervise())
             os._exit(0)
