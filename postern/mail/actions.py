@@ -157,15 +157,13 @@ class Delete(MessageAction):
         Message.objects.filter(pk=message.pk).update(deleted_at=now)
         if data.get("trash"):
             due = clock.now() + timedelta(seconds=UNDO_SECONDS + 5)
+            again = {"mailbox_id": message.mailbox_id, "not_before": due, "failed_at": None}
             Errand.objects.update_or_create(
                 message=message,
                 kind=Errand.Kind.TRASH,
-                defaults={
-                    "mailbox_id": message.mailbox_id,
-                    "not_before": due,
-                    "attempts": 0,
-                    "failed_at": None,
-                },
+                # Begun before, it may have left a copy in Trash: the first attempt now is not the first.
+                defaults=again | {"attempts": 1},
+                create_defaults=again,
             )
             notify("postern_errands", {"mailbox": message.mailbox_id})
         return f"“{message.subject[:60] or message.who}” deleted", {"message": message.pk}

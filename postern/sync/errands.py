@@ -1,4 +1,7 @@
-"""What we owe the server, and what we want of it: marks, copies in the sent folder, moves to Trash, whole letters. Each can be done twice without harm."""
+"""What we owe the server, and what we want of it: marks, copies in the sent folder, moves to Trash, whole letters.
+
+Each may end after any of its steps; done again, it does nothing twice.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import NamedTuple
 from postern.mail.models import Errand
 from postern.mail.preparing import Arrival
 from postern.sync import store
+from postern.sync.moving import move
 from postern.sync.sentfolder import require_sent_folder
+from postern.sync.spots import where_they_still_are
 from postern.sync.store import Spot, Store, Task
 from postern.wire.errors import MailError, quoted
 from postern.wire.imap import Session, choose_trash_folder
@@ -57,8 +62,7 @@ async def work_off(session: Session, keeper: Store, mailbox_id: int, sent_folder
             continue
         except MailError as error:
             final = not error.temporary and error.code not in _CONNECTION | _PASSES
-            ids = [task.id for task in group]
-            await keeper.run(store.errand_failed, mailbox_id, ids, _words(error), final=final)
+            await keeper.run(store.errand_failed, mailbox_id, group, _words(error), final=final)
             if session.closed:
                 raise
             continue
@@ -84,7 +88,7 @@ async def _do(
     elif group[0].kind == Errand.Kind.FETCH:
         await _bring_in_whole(session, keeper, mailbox_id, group[0])
     elif group[0].kind == Errand.Kind.TRASH:
-        return await _move_to_trash(session, keeper, group[0])
+        return await _move_to_trash(session, keeper, mailbox_id, group[0])
     else:
         await _append(session, keeper, mailbox_id, group[0], sent_folder)
     return []
@@ -92,12 +96,12 @@ async def _do(
 
 async def _mark_seen(session: Session, keeper: Store, tasks: Iterable[Task]) -> None:
     spots = [spot for task in tasks for spot in task.spots if spot.incoming]
-    for here in await _where_they_still_are(session, spots):
+    for here in await where_they_still_are(session, spots):
         keeper.check()
         await session.uid_store([spot.uid for spot in here], add=["\\Seen"])
 
 
-async def _move_to_trash(session: Session, keeper: Store, task: Task) -> list[Spot]:
+async def _move_to_trash(session: Session, keeper: Store, mailbox_id: int, task: Task) -> list[Spot]:
     if not task.spots:
         return []
     trash = choose_trash_folder(await session.list_folders())
@@ -110,17 +114,15 @@ async def _move_to_trash(session: Session, keeper: Store, task: Task) -> list[Sp
         )
     moved: list[Spot] = []
     for folder in {spot.folder for spot in task.spots}:
-        for here in await _where_they_still_are(session, [s for s in task.spots if s.folder == folder]):
-            keeper.check()
-            await session.uid_move([spot.uid for spot in here], trash.name)
-            moved += here
+        for here in await where_they_still_are(session, [s for s in task.spots if s.folder == folder]):
+            moved += await move(session, keeper, mailbox_id, task, here, trash.name)
     return moved
 
 
 async def _bring_in_whole(session: Session, keeper: Store, mailbox_id: int, task: Task) -> None:
     """Fetch a letter of which only the header is here."""
     for spot in task.spots:
-        await _where_they_still_are(session, [spot], readonly=True)
+        await where_they_still_are(session, [spot], readonly=True)
         found = [letter async for letter in session.uid_fetch_bodies([spot.uid])]
         for letter in found:
             arrival = Arrival(letter.uid, letter.flags, task.received_at, letter.raw)
@@ -132,26 +134,6 @@ async def _bring_in_whole(session: Session, keeper: Store, mailbox_id: int, task
         "Look for it with another mail program.",
         temporary=False,
     )
-
-
-async def _where_they_still_are(
-    session: Session, spots: Sequence[Spot], *, readonly: bool = False
-) -> list[list[Spot]]:
-    """Open the one folder of `spots`; the spots in it that its UIDVALIDITY still proves.
-
-    Raises a temporary MailError when the folder was numbered anew: those UIDs are other letters now.
-    """
-    if not spots:
-        return []
-    selected = await session.select(spots[0].folder, readonly=readonly)
-    here = [spot for spot in spots if spot.uidvalidity == selected.uidvalidity]
-    if not here:
-        raise MailError(
-            "server_busy",
-            "The server has numbered the letters of the folder anew; they are being found again.",
-            temporary=True,
-        )
-    return [here]
 
 
 async def _append(session: Session, keeper: Store, mailbox_id: int, task: Task, sent_folder: str) -> None:

@@ -147,6 +147,7 @@ ACTIONS: tuple[Action, ...] = (
     _letters,
     lambda session: session.uid_store([1, 2], add=["\\Seen"]),
     lambda session: session.uid_move([1, 2], "Trash"),
+    lambda session: session.uid_expunge([1, 2]),
     lambda session: session.append("Sent", b"letter"),
     lambda session: session.idle(seconds=0.001),
     lambda session: session.watch(["Sent"]),

@@ -141,6 +141,19 @@ def test_delete_with_trash_waits_for_the_undo_window(world):
         assert len(known(world)) == 2
 
 
+def test_what_was_tried_before_is_not_the_first_attempt_again(world):
+    """It may have left a copy in Trash: who tries anew looks for it."""
+    with viewing_as(world.owner):
+        act(world, "delete", trash=True)
+        errand = Errand.objects.get()
+        assert errand.attempts == 0
+        Errand.objects.update(attempts=8, failed_at=errand.not_before)
+        Message.objects.filter(pk=errand.message_id).update(deleted_at=None)
+        act(world, "delete", trash=True)
+        errand.refresh_from_db()
+        assert (errand.attempts, errand.failed_at) == (1, None)
+
+
 def test_unpair_and_its_undo(world, acting_as):
     arrive(acting_as, world.inbox, letter(subject="from greta"))
     with viewing_as(world.owner):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -38,14 +38,18 @@ class OpenDovecot(dovecot.Dovecot):
 
     def _settings(self) -> str:
         me = running.mail_user()
-        self.extra = ANYONE % (me.pw_uid, me.pw_gid, self.home)
+        self.extra += ANYONE % (me.pw_uid, me.pw_gid, self.home)
         self.passwords = Everybody(self.passwords)
         return super()._settings()
+
+    def add_users(self, users: Mapping[str, str]) -> None:
+        """They are there already."""
 
 
 KINDS = {
     "pymap": (lambda: "", lambda: Pocket(USERS)),
     "dovecot": (dovecot.available, lambda: OpenDovecot(USERS)),
+    "copying": (dovecot.available, lambda: OpenDovecot(USERS, extra=f"{dovecot.WITHOUT_MOVE}\n")),
     "cyrus": (cyrus.available, lambda: cyrus.Cyrus(USERS)),
     "courier": (courier.available, lambda: courier.Courier(USERS)),
 }
@@ -89,8 +93,7 @@ def anyone(servers: Callable[[str], Any]) -> Callable[..., str]:
     def name(kind: str = "dovecot") -> str:
         if not waiting.get(kind):
             waiting[kind] = [f"r{secrets.token_hex(6)}@example.test" for _ in range(NEWCOMERS)]
-            if kind != "dovecot":
-                servers(kind).add_users(dict.fromkeys(waiting[kind], "one-for-all"))
+            servers(kind).add_users(dict.fromkeys(waiting[kind], "one-for-all"))
         return waiting[kind].pop()
 
     return name

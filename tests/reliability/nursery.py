@@ -1,14 +1,14 @@
 """A process that bears processes to be killed: each is a whole sync process, alive a moment after it is asked for.
 
 Reads lines: `go` bears one and answers `born PID`; `once N` bears one that visits mailbox N once and ends;
-`step N K` one that kills itself at the visit's durable step K; `reap` waits for the latest and answers `dead CODE`. Python and Django are loaded once, here.
+`step N K` one that kills itself at the visit's durable step K (a number or a name), or else names its steps on
+standard error, `steps transaction, UID COPY, …`; `reap` waits for the latest and answers `dead CODE`. Python and Django are loaded once, here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 
 
@@ -36,21 +36,24 @@ def main() -> None:
             if word == "once":
                 os.write(2, program.sync_once(int(rest)).encode() + b"\n")
             elif word == "step":
-                _visit_and_die(*map(int, rest.split()))
+                _visit_and_die(*rest.split(maxsplit=1))
             else:
                 asyncio.run(program.supervise())
             os._exit(0)
         _say(f"born {child}")
 
 
-def _visit_and_die(mailbox: int, last: int) -> None:
+def _visit_and_die(mailbox: str, last: str) -> None:
     from tests.sync import killed
 
-    def die(step: int) -> None:
-        if step == last:
-            os.kill(os.getpid(), signal.SIGKILL)
+    die, names = killed.dying_at(last), []
 
-    killed.visit(mailbox, die)
+    def step(number: int, name: str) -> None:
+        names.append(name)
+        die(number, name)
+
+    killed.visit(int(mailbox), step)
+    os.write(2, f"steps {', '.join(names)}\n".encode())
 
 
 def _say(text: str) -> None:

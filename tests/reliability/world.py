@@ -265,7 +265,7 @@ class World:
         return " | ".join(f"{name} {_several(words)}" for name, words in parts if words)
 
     def digest(self) -> list[str]:
-        """Every fact that must be equal on every server, as lines in a fixed order."""
+        """Every fact that must be equal on every server, here and there, as lines in a fixed order."""
         with at_mailbox(self.box.mailbox.pk):
             rows = list(self._messages().select_related("raw").prefetch_related("attachments", "parties"))
             together: dict[int, list[str]] = {}
@@ -280,7 +280,14 @@ class World:
             folders = list(Folder.objects.filter(mailbox=self.box.mailbox))
         for folder in folders:
             lines.append(f"folder {folder.role}: history done {folder.history_done}")
-        return sorted(lines)
+        return sorted(lines + self.on_server())
+
+    def on_server(self) -> list[str]:
+        """What lies on the server, a line for each letter with its flags."""
+        return [
+            f"server {folder.removeprefix('INBOX.')}: {hashlib.sha256(raw).hexdigest()[:12]} {sorted(flags)}"
+            for folder, raw, flags in self.look.holdings(self.user)
+        ]
 
     def _messages(self) -> QuerySet[Message]:
         return Message.objects.filter(mailbox=self.box.mailbox)

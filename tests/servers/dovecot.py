@@ -136,6 +136,12 @@ local_validation_key_dict = fs:posix:prefix={home}/keys/
 username_attribute = email
 """
 
+# For `extra`: Dovecot 2.3 after the sign-in as always, but for MOVE; a client then moves by COPY, STORE and EXPUNGE.
+WITHOUT_MOVE = (
+    "imap_capability = IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE MULTIAPPEND UNSELECT CHILDREN NAMESPACE UIDPLUS"
+    " LIST-EXTENDED CONDSTORE QRESYNC ESEARCH LIST-STATUS LITERAL+ NOTIFY SPECIAL-USE QUOTA"
+)
+
 
 def available() -> str:
     """Return '' when a private Dovecot can run here, else the reason why not."""

@@ -89,6 +89,16 @@ class Looking:
                 found[int(uid[1])] = hashlib.sha256(item[1]).hexdigest()
         return found
 
+    def holdings(self, user: str) -> list[tuple[str, bytes, frozenset[str]]]:
+        """Every letter of every folder that can be opened: where it lies, its bytes, its flags without \\Recent."""
+        found = []
+        with self.session(user) as link:
+            for folder in sorted(_name(line) for line in _ok(link.list()) if isinstance(line, bytes)):
+                if link.select(_quoted(folder), readonly=True)[0] == "OK":
+                    answer = _ok(link.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])"))
+                    found += [(folder, raw, flags) for raw, flags in _bytes_and_flags(answer)]
+        return found
+
     def letters(self, user: str, folder: str = "INBOX") -> list[bytes]:
         """The bytes of every letter, by ascending UID."""
         return [self.fetch_raw(user, folder, uid) for uid in self.uids(user, folder)]
@@ -153,6 +163,17 @@ def _ok(answer: tuple) -> list:
     if kind != "OK":
         raise imaplib.IMAP4.error(data[0].decode(errors="replace") if data and data[0] else kind)
     return data
+
+
+def _bytes_and_flags(answer: list) -> Iterator[tuple[bytes, frozenset[str]]]:
+    """Of an answer to FETCH; FLAGS stand before or behind the literal."""
+    for item, tail in zip(answer, [*answer[1:], b""], strict=True):
+        if isinstance(item, tuple):
+            told = re.search(
+                rb"FLAGS \(([^)]*)\)", item[0] + b" " + (tail if isinstance(tail, bytes) else b"")
+            )
+            assert told, item[0]
+            yield item[1], frozenset(told[1].decode().split()) - {"\\Recent"}
 
 
 def _quoted(name: str) -> str:

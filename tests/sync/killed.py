@@ -1,7 +1,8 @@
 """Visits one mailbox and kills itself at a durable step: `python -m tests.sync.killed MAILBOX STEP`.
 
-Durable steps are a transaction that was committed and a command that changed the mail server. The process
-dies by SIGKILL right after step STEP; with 0 it lives and prints how many steps there were.
+Durable steps are a transaction that was committed and a command that changed the mail server, each command by itself.
+The process dies by SIGKILL right after step STEP, a number, or the first of that name ("UID COPY"); with 0 it lives
+and prints how many steps there were.
 """
 
 import asyncio
@@ -9,9 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from itertools import count
 from unittest.mock import patch
+
+CHANGES = {"APPEND", "UID STORE", "UID COPY", "UID MOVE", "UID EXPUNGE"}
+TRANSACTION = "transaction"
+Step = Callable[[int, str], None]
 
 
 def main() -> None:
@@ -19,30 +23,41 @@ def main() -> None:
     import django
 
     django.setup()
-    mailbox, last = int(sys.argv[1]), int(sys.argv[2])
+    print(visit(int(sys.argv[1]), dying_at(sys.argv[2])))
 
-    def die(steps: int) -> None:
-        if steps == last:
+
+def dying_at(last: str) -> Step:
+    """What is told each step, and dies at one."""
+
+    def die(number: int, name: str) -> None:
+        if last in (str(number), name):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    print(visit(mailbox, die))
+    return die
 
 
-def visit(mailbox: int, step: Callable[[int], None] = lambda _: None) -> int:
-    """Visit under a lease, as a process that remembers nothing; `step` is told each durable step's number. How many."""
+def visit(mailbox: int, step: Step = lambda *_: None) -> int:
+    """Visit under a lease, as a process that remembers nothing; `step` is told each durable step. How many there were."""
     from postern.sync import store
     from postern.sync.leases import lease_of
     from postern.sync.run import _visit
     from postern.sync.store import Store, pool
-    from postern.wire.imap import Session
+    from postern.wire.imap.connection import Exchange
 
     steps = count(1)
-    inside = pool._on_connection
+    inside, judge = pool._on_connection, Exchange._judge
 
     def on_connection(function, *arguments, **options):
         done = inside(function, *arguments, **options)
-        step(next(steps))
+        if function is not store.renew:  # which the clock does, at any moment
+            step(next(steps), TRANSACTION)
         return done
+
+    def judged(self, event):
+        left = judge(self, event)  # None: the server said OK, and it is done
+        if left is None and self._command.name in CHANGES:
+            step(next(steps), self._command.name)
+        return left
 
     async def story() -> None:
         keeper = Store(2)
@@ -51,22 +66,9 @@ def visit(mailbox: int, step: Callable[[int], None] = lambda _: None) -> int:
             await _visit(held, account)
         keeper.close()
 
-    with ExitStack() as stack:
-        stack.enter_context(patch.object(pool, "_on_connection", on_connection))
-        for name in ("append", "uid_store", "uid_move"):
-            counted = _counted(getattr(Session, name), lambda: step(next(steps)))
-            stack.enter_context(patch.object(Session, name, counted))
+    with patch.object(pool, "_on_connection", on_connection), patch.object(Exchange, "_judge", judged):
         asyncio.run(story())
     return next(steps) - 1
-
-
-def _counted(method, step):
-    async def counted(self, *arguments, **options):
-        done = await method(self, *arguments, **options)
-        step()
-        return done
-
-    return counted
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Min, QuerySet
@@ -31,7 +31,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Task:
-    """An errand with what it takes to do it. `raw` only for an append."""
+    """An errand with what it takes to do it. `attempts`: how often it was begun and not brought to its end."""
 
     id: int
     kind: str
@@ -39,7 +39,6 @@ class Task:
     message_id: str
     received_at: datetime
     spots: tuple[Spot, ...]
-    raw: bytes = field(default=b"", repr=False)
 
 
 MAX_ATTEMPTS = 8
@@ -118,11 +117,21 @@ def errand_waits(mailbox_id: int, ids: Sequence[int], reason: str, until: dateti
         Errand.objects.filter(pk__in=ids).update(error=reason[:2000], not_before=until)
 
 
-def errand_failed(mailbox_id: int, ids: Sequence[int], reason: str, *, final: bool) -> None:
-    """Try again later with growing delay, or give up and keep the reason for the owner to see."""
+def errand_begun(mailbox_id: int, errand_id: int) -> bool:
+    """Note that the first attempt changes something on the server now; False when the errand is no longer wanted.
+
+    A process that dies in the middle is known by it: whoever goes on looks for what was done (`Task.attempts`).
+    """
     with at_mailbox(mailbox_id):
-        for row in Errand.objects.filter(pk__in=ids):
-            row.attempts += 1
+        return Errand.objects.filter(pk=errand_id).update(attempts=1) > 0
+
+
+def errand_failed(mailbox_id: int, tasks: Sequence[Task], reason: str, *, final: bool) -> None:
+    """Try again later with growing delay, or give up and keep the reason for the owner to see."""
+    before = {task.id: task.attempts for task in tasks}
+    with at_mailbox(mailbox_id):
+        for row in Errand.objects.filter(pk__in=before):
+            row.attempts = before[row.pk] + 1
             row.error = reason[:2000]
             row.not_before = clock.now() + timedelta(seconds=min(3600, 15 * 2**row.attempts))
             if final or row.attempts >= MAX_ATTEMPTS:

@@ -1,4 +1,4 @@
-"""COPY and MOVE, and under which UIDs the letters lie afterwards (UIDPLUS, RFC 4315; MOVE, RFC 6851)."""
+"""COPY, MOVE and EXPUNGE of single letters, and under which UIDs the letters lie afterwards (UIDPLUS, RFC 4315; MOVE, RFC 6851)."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -14,32 +14,41 @@ from postern.wire.imap.responses import Line
 from postern.wire.imap.uidset import MAX_UID, Range, ordered_ranges
 
 
-async def move(
-    connection: Connection, uids: Sequence[int], folder: bytes | Literal, *, use_move: bool = True
-) -> Copied:
-    """Move letters, or copy, mark and expunge just these where ``use_move`` is False or MOVE is missing.
-
-    Raises server_refused, before anything is done, on a server with neither: a plain EXPUNGE would also
-    delete what another program has marked.
-    """
+async def copy(connection: Connection, uids: Sequence[int], folder: bytes | Literal) -> Copied:
+    """Copy letters of the open folder into another; where they lie there, as far as the server tells."""
     told = Copied()
-    if "UIDPLUS" in connection.capabilities and not (use_move and "MOVE" in connection.capabilities):
-        for some, text in commands.uid_sets(uids):
-            told = _both(told, await _do(connection, command("UID COPY", text, folder), some))
-            deleted = commands.flag_list(["\\Deleted"])
-            await connection.do(command("UID STORE", text, b"+FLAGS.SILENT", deleted))
-            await connection.do(command("UID EXPUNGE", text))
-        return told
-    if "MOVE" not in connection.capabilities:
+    for some, text in commands.uid_sets(uids):
+        told = _both(told, await _do(connection, command("UID COPY", text, folder), some))
+    return told
+
+
+async def move(connection: Connection, uids: Sequence[int], folder: bytes | Literal) -> Copied:
+    """Move letters of the open folder into another. Raises server_refused without MOVE."""
+    _require(connection, "MOVE")
+    told = Copied()
+    for some, text in commands.uid_sets(uids):
+        told = _both(told, await _do(connection, command("UID MOVE", text, folder), some))
+    return told
+
+
+async def expunge(connection: Connection, uids: Sequence[int]) -> None:
+    """Delete just these of the letters marked ``\\Deleted``.
+
+    Raises server_refused without UIDPLUS: a plain EXPUNGE would also delete what another program has marked.
+    """
+    _require(connection, "UIDPLUS")
+    for _, text in commands.uid_sets(uids):
+        await connection.do(command("UID EXPUNGE", text))
+
+
+def _require(connection: Connection, capability: str) -> None:
+    if capability not in connection.capabilities:
         raise MailError(
             "server_refused",
             "This mail server offers no safe way to move letters.",
             "Move them with another mail program.",
             temporary=False,
         )
-    for some, text in commands.uid_sets(uids):
-        told = _both(told, await _do(connection, command("UID MOVE", text, folder), some))
-    return told
 
 
 async def _do(connection: Connection, sent: Command, uids: Sequence[int]) -> Copied:

@@ -180,7 +180,7 @@ QUIRKS: tuple[Quirk, ...] = (
           "Shows new letters only when the folder is opened again; every round opens it again.",
           greeting=_OWN_EXCHANGE, sync=True),
     Quirk("move_not_trusted", "Exchange 2013", "mbsync's manual",
-          "MOVE has a bug; letters are copied, marked and expunged one by one where UIDPLUS is there.",
+          "MOVE has a bug; letters are copied, marked and expunged where UIDPLUS is there.",
           greeting=_OWN_EXCHANGE),
     Quirk("search_not_trusted", "Exchange 2010", "isync's log",
           "SEARCH by header may miss a letter put there just now; our own copy is recognised when it is read.",

@@ -198,10 +198,23 @@ class Session:
                 for _, text in commands.uid_sets(uids):
                     await self.connection.do(command("UID STORE", text, word, commands.flag_list(flags)))
 
+    async def uid_copy(self, uids: Sequence[int], folder: str) -> Copied:
+        """Copy letters of the open folder into another; where they lie there, as far as the server tells."""
+        return await copying.copy(self.connection, uids, self._names.word(folder))
+
+    @property
+    def moves_by_copying(self) -> bool:
+        """True where a move is COPY, STORE and ``uid_expunge``: MOVE is missing or not trusted, and UIDPLUS is there."""
+        trusted = "move_not_trusted" not in self.quirks
+        return "UIDPLUS" in self.capabilities and not (trusted and "MOVE" in self.capabilities)
+
     async def uid_move(self, uids: Sequence[int], folder: str) -> Copied:
-        """Move letters into another folder, safely or not at all; see ``copying.move``."""
-        use_move = "move_not_trusted" not in self.quirks
-        return await copying.move(self.connection, uids, self._names.word(folder), use_move=use_move)
+        """Move letters into another folder at once; refused, before anything is done, without MOVE."""
+        return await copying.move(self.connection, uids, self._names.word(folder))
+
+    async def uid_expunge(self, uids: Sequence[int]) -> None:
+        """Delete just these of the letters marked ``\\Deleted``; refused without UIDPLUS."""
+        await copying.expunge(self.connection, uids)
 
     async def append(
         self,

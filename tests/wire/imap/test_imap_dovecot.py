@@ -112,12 +112,16 @@ def test_flags_moves_and_counts(dovecot: Dovecot) -> None:
         await session.uid_move([1, 2], "Trash")
         assert await session.uid_search("ALL") == [3]
         session.connection.learn(session.capabilities - {"MOVE"})
-        await session.uid_move([3], "Trash")
+        with pytest.raises(MailError):
+            await session.uid_move([3], "Trash")
+        await session.uid_copy([3], "Trash")
+        await session.uid_store([3], add=["\\Deleted"])
+        await session.uid_expunge([3])
         assert await session.uid_search("ALL") == []
         assert (await session.status("Trash")).messages == 3
         session.connection.learn(session.capabilities - {"UIDPLUS"})
         with pytest.raises(MailError):
-            await session.uid_move([3], "Trash")
+            await session.uid_expunge([3])
 
     with_session(dovecot, "moves", work)
 

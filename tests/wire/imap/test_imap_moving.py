@@ -48,36 +48,34 @@ def test_move_tells_where_the_letters_went() -> None:
     )
 
 
-def test_move_without_move_expunges_just_these() -> None:
+def test_expunge_of_just_these() -> None:
     async def work(session: Session) -> None:
-        assert await session.uid_move([5], "Trash") == Copied(9, {5: 3})
+        assert session.moves_by_copying
+        await session.uid_expunge([5, 6])
 
-    play(
-        asked(
-            b"UIDPLUS",
-            (b"UID COPY 5 Trash", b"TAG OK [COPYUID 9 5 3] .\r\n"),
-            (b"UID STORE 5 +FLAGS.SILENT (\\Deleted)", b""),
-            (b"UID EXPUNGE 5", b"* 1 EXPUNGE\r\n"),
-        ),
-        work,
-    )
+    play(asked(b"UIDPLUS", (b"UID EXPUNGE 5:6", b"* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n")), work)
 
 
-def test_a_failed_copy_deletes_nothing() -> None:
+@pytest.mark.parametrize(
+    ("capabilities", "by_copying"),
+    [(b"UIDPLUS", True), (b"UIDPLUS MOVE", False), (b"MOVE", False), (b"CHILDREN", False)],
+)
+def test_what_is_not_offered_is_refused_before_anything_is_done(
+    capabilities: bytes, by_copying: bool
+) -> None:
     async def work(session: Session) -> None:
-        with pytest.raises(MailError) as caught:
-            await session.uid_move([5], "Trash")
-        assert caught.value.code == "folder_missing"
+        assert session.moves_by_copying is by_copying
+        if b"MOVE" not in capabilities:
+            with pytest.raises(MailError) as caught:
+                await session.uid_move([5], "Trash")
+            assert (caught.value.code, caught.value.temporary) == ("server_refused", False)
+        if b"UIDPLUS" not in capabilities:
+            with pytest.raises(MailError) as caught:
+                await session.uid_expunge([5])
+            assert (caught.value.code, caught.value.temporary) == ("server_refused", False)
         await session.noop()
 
-    play(
-        asked(
-            b"UIDPLUS",
-            (b"UID COPY 5 Trash", b"TAG NO [TRYCREATE] no such folder\r\n"),
-            (b"NOOP", b""),
-        ),
-        work,
-    )
+    play(asked(capabilities, (b"NOOP", b"")), work)
 
 
 # Names of letters and folders that outlive a move
