@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from postern.mail import filingwall, keys, leaving, logwall, outwall, sharewall, staffwall
+from postern.mail import filingwall, keys, leaving, logwall, outwall, sharewall, staffwall, trustwall
 from postern.mail.sealing import seal
 
 FUNCTIONS = """
@@ -95,7 +95,7 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
 SOURCES = (
     keys.FUNCTIONS,
     FUNCTIONS,
-    *(part.FUNCTIONS for part in (filingwall, leaving, logwall, outwall, sharewall, staffwall)),
+    *(part.FUNCTIONS for part in (filingwall, leaving, logwall, outwall, sharewall, staffwall, trustwall)),
 )
 TRIGGERS = {("mail_message", "follow_message"), ("outbox_delivery", "keep_letter")}
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
@@ -112,6 +112,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     **outwall.FUNCTION_RIGHTS,
     **sharewall.FUNCTION_RIGHTS,
     **staffwall.FUNCTION_RIGHTS,
+    **trustwall.FUNCTION_RIGHTS,
     "app.tidy()": ("send",),
 }
 
@@ -193,6 +194,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     **outwall.WALLED,
     **sharewall.WALLED,
     **staffwall.WALLED,
+    **trustwall.WALLED,
 }
 
 # Tables without mail: everybody at work here may use them.

@@ -80,6 +80,7 @@ SYSTEM_FIELDS = (
     "smtp_password",
     "sending",
     "hourly_limit",
+    "unchecked_certificates",
 )
 """Config → Main → Email."""
 
