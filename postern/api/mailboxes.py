@@ -65,7 +65,7 @@ class MailboxOut(Schema):
     has_smtp_secret: bool
     imap_pinned_sha256: str
     smtp_pinned_sha256: str
-    unchecked: list[Literal["imap", "smtp"]]
+    unchecked: list[str]
     settings_version: int
     created_at: datetime
     health: Health | None
@@ -245,7 +245,7 @@ def _out(mailbox: Mailbox) -> MailboxOut:
         has_smtp_secret=mailbox.has_smtp_secret,
         imap_pinned_sha256=mailbox.imap_pinned_sha256,
         smtp_pinned_sha256=mailbox.smtp_pinned_sha256,
-        unchecked=unchecked(mailbox),
+        unchecked=list(unchecked(mailbox)),
         settings_version=mailbox.settings_version,
         created_at=mailbox.created_at,
         health=_health(mailbox),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -21,14 +20,17 @@ config = Router(tags=["Config"])
 
 
 class TrustLineOut(Schema):
-    """One step. Without a mailbox it is about all: what the company allows. Lines are never changed or removed."""
+    """One step. Without a mailbox it is about all: what the company allows. Lines are never changed or removed.
+
+    `what`: unchecked, checked, trusted, allowed or forbidden.
+    """
 
     id: int
     at: datetime
     by_id: int
     by_name: str
     mailbox_id: int | None
-    what: Literal["unchecked", "checked", "trusted", "allowed", "forbidden"]
+    what: str
     server: str
     sha256: str
     former_sha256: str

@@ -1,6 +1,7 @@
 """The second lock of the certificate log, and what is told of certificates to whom. Applied with the rest of the wall."""
 
-_UNCHECKED = """(imap_skip_validation AND imap_host <> '' AND imap_security <> 'none'
+_UNCHECKED = """EXISTS (SELECT FROM people_staff o WHERE o.id = owner_id AND o.is_active)
+    AND (imap_skip_validation AND imap_host <> '' AND imap_security <> 'none'
     OR smtp_skip_validation AND smtp_host <> '' AND smtp_security <> 'none' AND NOT use_system_smtp)"""
 
 FUNCTIONS = f"""
