@@ -30,7 +30,11 @@ ALLOWED = {
     },
     **{(who, "people_staff", "update"): "their own row" for who in ("colleague", "boss")},
     ("boss", "people_handover", "select"): "the log of what super-administrators did",
-    ("boss", "mailboxes_trustline", "select"): "the log of what was done about certificates: servers, no mail",
+    (
+        "boss",
+        "mailboxes_trustline",
+        "select",
+    ): "the log of what was done about certificates: servers, no mail",
 }
 MAY_GIVE = {
     ("mailboxes_reader", "staff_id"): "that is what a grant is",
