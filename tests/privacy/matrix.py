@@ -312,7 +312,7 @@ API: dict[str, list[Row]] = {
     "get_health": [get(OWNER_SEES, "mailbox")],
     "resume_mailbox": [post(OWNER_DOES, "mailbox")],
     "compare_mailbox": [post(OWNER_DOES, "mailbox")],
-    "list_certificate_log": [get(OWNER_SEES, "mailbox")],
+    "list_certificate_log": [get(OWNER_DOES, "mailbox")],
     "accept_certificate": [post(OWNER_DOES, "mailbox", sha256="ab" * 32)],
     "preview_deny_list": [post(OWNER_DOES, "mailbox", deny_list="stripes.example")],
     "get_ledger": [get(OWNER_SEES, "mailbox")],
