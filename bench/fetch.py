@@ -111,7 +111,9 @@ def drain(port: int, user: str, letters: int, *, tls: bool) -> Run:
 
 async def _open(port: int, user: str, security: Security) -> Session:
     endpoint = Endpoint("localhost", port, security, skip_validation=security is Security.SSL)
-    session = await open_session(endpoint, Policy.from_setting(f"localhost:{port}"), Login(user, "secret"))
+    session = await open_session(
+        endpoint, Policy.from_setting(f"localhost:{port}", unchecked=True), Login(user, "secret")
+    )
     await session.select("INBOX", readonly=True)
     return session
 

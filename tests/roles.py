@@ -55,3 +55,11 @@ def hire(*, email: str, name: str, password: str | None = None, role: str = "adm
 
     with acting_as("superuser", everywhere=False):
         return Staff.objects.create_staff(email=email, name=name, password=password, role=role, **more)
+
+
+def allow_unchecked(allowed: bool = True) -> None:
+    """Let certificates go unchecked, or no longer, without the page; whatever role the test works as."""
+    from postern.mailboxes.models import SystemEmail
+
+    with acting_as("superuser", everywhere=False):
+        SystemEmail.objects.update_or_create(pk=1, defaults={"unchecked_certificates": allowed})

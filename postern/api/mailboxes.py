@@ -17,6 +17,7 @@ from postern.mail import lists
 from postern.mail.models import Sighting
 from postern.mailboxes import denylist
 from postern.mailboxes.comparing import compare_now
+from postern.mailboxes.connection import unchecked
 from postern.mailboxes.health import in_words
 from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.mailboxes.save import accept_certificate, save_mailbox
@@ -54,7 +55,10 @@ class Health(Schema):
 
 
 class MailboxOut(Schema):
-    """A mailbox of one's own. `settings` holds what PATCH takes, without passwords and deny list."""
+    """A mailbox of one's own. `settings` holds what PATCH takes, without passwords and deny list.
+
+    `unchecked` names its servers, imap and smtp, whose certificate is not checked.
+    """
 
     id: int
     settings: dict[str, Any]
@@ -63,6 +67,7 @@ class MailboxOut(Schema):
     has_smtp_secret: bool
     imap_pinned_sha256: str
     smtp_pinned_sha256: str
+    unchecked: list[str]
     settings_version: int
     created_at: datetime
     health: Health | None
@@ -242,6 +247,7 @@ def _out(mailbox: Mailbox) -> MailboxOut:
         has_smtp_secret=mailbox.has_smtp_secret,
         imap_pinned_sha256=mailbox.imap_pinned_sha256,
         smtp_pinned_sha256=mailbox.smtp_pinned_sha256,
+        unchecked=list(unchecked(mailbox)),
         settings_version=mailbox.settings_version,
         created_at=mailbox.created_at,
         health=_health(mailbox),

@@ -56,7 +56,10 @@ class Colleague(Schema):
 
 
 class CompanyServer(Schema):
-    """What "Use system SMTP" sends through, read-only; never its user name or password."""
+    """What "Use system SMTP" sends through, read-only; never its user name or password.
+
+    `unchecked_certificates`: whether mailboxes may skip the checking of their own servers' certificates.
+    """
 
     sender_email: str
     smtp_host: str
@@ -64,6 +67,7 @@ class CompanyServer(Schema):
     smtp_security: str
     smtp_auth: str
     sending: bool
+    unchecked_certificates: bool
 
 
 class ProviderHint(Schema):

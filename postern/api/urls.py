@@ -18,6 +18,7 @@ from postern.api import (
     readerlog,
     sharing,
     tokens,
+    trust,
 )
 from postern.api.auth import Bearer
 from postern.api.door import guard
@@ -43,10 +44,12 @@ for _prefix, _router in (
     ("", mailboxes.router),
     ("", access.router),
     ("", readerlog.router),
+    ("", trust.mine),
     ("", probes.router),
     ("", leaving.mine),
     ("/config", config.router),
     ("/config", leaving.config),
+    ("/config", trust.config),
     ("/tokens", tokens.router),
 ):
     api.add_router(_prefix, _router)

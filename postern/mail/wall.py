@@ -10,7 +10,17 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from postern.mail import filingwall, keys, leaving, logwall, outwall, sharewall, staffwall, workwall
+from postern.mail import (
+    filingwall,
+    keys,
+    leaving,
+    logwall,
+    outwall,
+    sharewall,
+    staffwall,
+    trustwall,
+    workwall,
+)
 from postern.mail.sealing import seal
 
 FUNCTIONS = """
@@ -96,7 +106,7 @@ CREATE OR REPLACE TRIGGER follow_message AFTER UPDATE ON mail_message FOR EACH R
 SOURCES = (
     keys.FUNCTIONS,
     FUNCTIONS,
-    *(part.FUNCTIONS for part in (filingwall, leaving, logwall, outwall, sharewall, staffwall)),
+    *(part.FUNCTIONS for part in (filingwall, leaving, logwall, outwall, sharewall, staffwall, trustwall)),
 )
 TRIGGERS = {("mail_message", "follow_message"), ("outbox_delivery", "keep_letter")}
 FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
@@ -113,6 +123,7 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     **outwall.FUNCTION_RIGHTS,
     **sharewall.FUNCTION_RIGHTS,
     **staffwall.FUNCTION_RIGHTS,
+    **trustwall.FUNCTION_RIGHTS,
     "app.tidy()": ("send",),
 }
 
@@ -187,6 +198,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     **outwall.WALLED,
     **sharewall.WALLED,
     **staffwall.WALLED,
+    **trustwall.WALLED,
 }
 for _table, _decisions in workwall.WALLED.items():
     WALLED[_table] |= _decisions

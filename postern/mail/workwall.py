@@ -64,6 +64,8 @@ RIGHTS: dict[str, dict[str, str]] = {
         "mailboxes_lease": "SELECT, INSERT, UPDATE",
         "mailboxes_probe": "SELECT, UPDATE (state, steps, result, finished_at)",
         "mailboxes_probesecret": "SELECT, DELETE",
+        # What the company says of certificates.
+        "mailboxes_systememail": "SELECT",
         "mailboxes_systemsecret": "SELECT",
     },
     "send": {
@@ -72,7 +74,7 @@ RIGHTS: dict[str, dict[str, str]] = {
         "outbox_delivery": f"SELECT, UPDATE (answers_id, {_FATE})",
         "outbox_outgoingfile": "SELECT, DELETE",
         "mailboxes_mailbox": "SELECT, UPDATE (smtp_pinned_sha256)",
-        "mailboxes_mailboxhealth": "SELECT (mailbox_id, smtp_seen_sha256), UPDATE (smtp_seen_sha256)",
+        "mailboxes_mailboxhealth": "SELECT (mailbox_id, smtp_seen_sha256, smtp_known_host), UPDATE (smtp_seen_sha256, smtp_known_host)",
         "mailboxes_secret": "SELECT",
         "mailboxes_systememail": "SELECT, UPDATE (hour_began_at, sent_in_hour)",
         "mailboxes_systemsecret": "SELECT",
@@ -125,7 +127,7 @@ WALLED: dict[str, dict[tuple[str, str], str]] = {
     # A test may be about no mailbox yet, or about the company's server.
     "mailboxes_probe": {("sync", "SELECT"): "true", ("sync", "UPDATE"): "true"},
     "mailboxes_probesecret": {("sync", "SELECT"): _TESTS_IT, ("sync", "DELETE"): _TESTS_IT},
-    "mailboxes_systememail": {("send", "SELECT"): "true", ("send", "UPDATE"): "true"},
+    "mailboxes_systememail": {("worker", "SELECT"): "true", ("send", "UPDATE"): "true"},
     "mailboxes_systemsecret": {("sync", "SELECT"): _TESTS_SYSTEM, ("send", "SELECT"): "true"},
 }
 """Which rows of the settings: the tables of mail say it where they are listed."""

@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "off", "false", "no"})
 # Which field a refused target points at; without an entry it is the host.
-_FIELD_OF_CODE = {"port_refused": "port", "tls_failed": "security"}
+_FIELD_OF_CODE = {"port_refused": "port", "tls_failed": "security", "unchecked_refused": "skip_validation"}
 
 
 class SettingsError(ValueError):

@@ -24,13 +24,16 @@ class Sender(NamedTuple):
 
 
 def policy() -> Policy:
-    """Return what the operator allows beyond public mail servers. Raises ValueError for a broken setting."""
-    return _policy(settings.MAIL_HOSTS)
+    """Return what the operator allows beyond public mail servers, and the company beyond checked certificates.
+
+    Raises ValueError for a broken setting.
+    """
+    return _policy(settings.MAIL_HOSTS, SystemEmail.current().unchecked_certificates)
 
 
 @lru_cache(maxsize=4)
-def _policy(text: str) -> Policy:
-    return Policy.from_setting(text)
+def _policy(text: str, unchecked: bool) -> Policy:
+    return Policy.from_setting(text, unchecked=unchecked)
 
 
 def imap_endpoint(mailbox: Mailbox) -> Endpoint:
@@ -61,6 +64,14 @@ def smtp_endpoint(mailbox: Mailbox) -> Endpoint:
         pinned_sha256=mailbox.smtp_pinned_sha256,
         skip_validation=mailbox.smtp_skip_validation,
     )
+
+
+def unchecked(mailbox: Mailbox) -> tuple[str, ...]:
+    """Return which of the mailbox's servers, imap and smtp, are connected to without checking their certificate."""
+    servers = {"imap": (mailbox.imap_host, imap_endpoint(mailbox))}
+    if not mailbox.use_system_smtp:  # the company's own is always checked
+        servers["smtp"] = (mailbox.smtp_host, smtp_endpoint(mailbox))
+    return tuple(name for name, (host, endpoint) in servers.items() if host and endpoint.unchecked)
 
 
 def smtp_login(mailbox: Mailbox) -> Login | None:

@@ -56,6 +56,8 @@ def _title(health: MailboxHealth) -> str:
         return "Provider’s limit reached"
     if health.state == State.PASSWORD_REJECTED and health.code == "token_rejected":
         return "Access token rejected"
+    if health.state == State.FAILED and health.code == "unchecked_refused":
+        return "Certificate must be checked"
     if health.state == State.FIRST_SYNC and health.code == "history_rests":
         return "First sync rests"
     if health.state == State.FIRST_SYNC and health.total:

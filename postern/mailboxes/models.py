@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from postern.mailboxes.trustline import TrustLine as TrustLine
+
 
 class Security(models.TextChoices):
     """How a connection is secured. STARTTLS chosen is mandatory, never opportunistic."""
@@ -174,6 +176,12 @@ class MailboxHealth(models.Model):
         max_length=64, blank=True, help_text="The SMTP server's, seen when it differed."
     )
     last_sync_at = models.DateTimeField(null=True)
+    known_host = models.CharField(
+        max_length=253, blank=True, default="", db_default="", help_text="IMAP server that let us in."
+    )
+    smtp_known_host = models.CharField(
+        max_length=253, blank=True, default="", db_default="", help_text="SMTP server that took a letter."
+    )
     done = models.PositiveIntegerField(default=0, help_text="Letters of the first sync stored.")
     total = models.PositiveIntegerField(default=0, help_text="Letters of the first sync in all.")
     goes_on_at = models.DateTimeField(null=True, help_text="When what rests (history_rests) goes on.")
@@ -225,6 +233,12 @@ class SystemEmail(models.Model):
     sending = models.BooleanField("Enable sending", default=False)
     hourly_limit = models.PositiveIntegerField(
         "Hourly limit", default=0, help_text="Messages an hour through this server; 0 is no limit."
+    )
+    unchecked_certificates = models.BooleanField(
+        "Owners may connect to mail servers whose certificate cannot be checked",
+        default=False,
+        help_text="The certificate seen first is remembered and a change stops the mailbox. Off: such mailboxes "
+        "are not connected, and their owners are told.",
     )
     hour_began_at = models.DateTimeField(null=True, editable=False)
     sent_in_hour = models.PositiveIntegerField(default=0, editable=False)

@@ -150,7 +150,7 @@ def _check_target(probe: Probe, typed: str, faults: Faults) -> None:
     """Keep the faults of the server under test only, and see that there is a password to sign in with."""
     prefix = "imap" if probe.kind in (Probe.Kind.IMAP, Probe.Kind.LOAD) else "smtp"
     concerned = {"recipient", "address", "sender_email", f"{prefix}_username"}
-    concerned |= {f"{prefix}_{part}" for part in ("host", "port", "security", "auth")}
+    concerned |= {f"{prefix}_{part}" for part in ("host", "port", "security", "auth", "skip_validation")}
     known = set(SYSTEM_FIELDS if probe.kind == Probe.Kind.SYSTEM else FIELDS)
     faults.fields = {
         name: text for name, text in faults.fields.items() if name in concerned or name not in known

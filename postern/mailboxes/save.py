@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.utils import timezone
 
-from postern.mailboxes import denylist, secrets
+from postern.mailboxes import denylist, secrets, trust
 from postern.mailboxes.cleaning import (
     NONE_STORED,
     Faults,
@@ -59,6 +59,7 @@ def save_mailbox(*, staff: Person, mailbox: Mailbox | None, data: Mapping[str, A
         faults.stop()
         _forget_pins(new, old)
         _write(new, plan, lines)
+        trust.note_changes(by=staff, old=old, new=new)
     return new
 
 
@@ -211,6 +212,7 @@ def accept_certificate(*, staff: Person, mailbox: Mailbox, seen_sha256: str, ser
             raise SettingsError(
                 {f"{server}_skip_validation": ["The server shows another certificate by now. Look again."]}
             )
+        trust.note_trusted(by=staff, mailbox=row, server=server, sha256=seen_sha256)
         if server == "smtp":
             row.smtp_pinned_sha256 = seen_sha256
             row.save(update_fields=["smtp_pinned_sha256"])
@@ -223,11 +225,16 @@ def accept_certificate(*, staff: Person, mailbox: Mailbox, seen_sha256: str, ser
     return row
 
 
-def note_smtp_certificate(mailbox: Mailbox, endpoint: Endpoint, sha256: str) -> None:
-    """Keep the changed certificate that the mailbox's own SMTP server showed, for its owner to judge; workers only."""
+def note_smtp_certificate(mailbox: Mailbox, endpoint: Endpoint, sha256: str) -> bool:
+    """Keep the changed certificate that the mailbox's own SMTP server showed, for its owner to judge; workers only.
+
+    True when it is news.
+    """
     place = (mailbox.smtp_host, mailbox.smtp_port, mailbox.smtp_pinned_sha256, mailbox.use_system_smtp)
-    if place == (endpoint.host, endpoint.port, endpoint.pinned_sha256, False):
-        MailboxHealth.objects.filter(mailbox=mailbox).update(smtp_seen_sha256=sha256)
+    if place != (endpoint.host, endpoint.port, endpoint.pinned_sha256, False):
+        return False
+    rows = MailboxHealth.objects.filter(mailbox=mailbox).exclude(smtp_seen_sha256=sha256)
+    return bool(rows.update(smtp_seen_sha256=sha256))
 
 
 def _forget_seen(mailbox: Mailbox) -> None:
@@ -252,6 +259,9 @@ def save_system_email(*, staff: Person, data: Mapping[str, Any]) -> SystemEmail:
         new.save()
         if typed:
             secrets.store_system_secret(new, typed)
+        if new.unchecked_certificates != old.unchecked_certificates:
+            trust.note_policy(by=staff, allowed=new.unchecked_certificates)
+            notify("postern_mailboxes", mailbox=0)  # whoever watches looks which mailboxes it concerns
     return new
 
 

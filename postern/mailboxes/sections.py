@@ -80,5 +80,6 @@ SYSTEM_FIELDS = (
     "smtp_password",
     "sending",
     "hourly_limit",
+    "unchecked_certificates",
 )
 """Config → Main → Email."""

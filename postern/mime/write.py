@@ -164,7 +164,9 @@ def _body(text: str | None, html: str | None, attachments: Sequence[OutgoingFile
         if file not in inline:
             _add(message, file, inline=False)
     for part in message.walk():
-        if part is not message:  # it is the letter's own (RFC 2045 section 4); Python writes it into every part
+        if (
+            part is not message
+        ):  # it is the letter's own (RFC 2045 section 4); Python writes it into every part
             del part["MIME-Version"]
     return message
 

@@ -17,14 +17,15 @@ from django.db import InterfaceError, OperationalError, connection
 from postern.mail import clock
 from postern.mail.access import at_mailbox
 from postern.mailboxes import connection as settings_of
-from postern.mailboxes.models import Mailbox, SystemEmail
+from postern.mailboxes.models import Mailbox, MailboxHealth, SystemEmail
 from postern.mailboxes.save import note_smtp_certificate
+from postern.mailboxes.trust import tell_changed
 from postern.outbox import fate
 from postern.outbox.behalf import still_granted
 from postern.outbox.compose import defer_send
 from postern.outbox.letter import ComposeError, check_way_out, remaining
 from postern.outbox.models import Delivery
-from postern.wire import smtp
+from postern.wire import errors, smtp
 from postern.wire.endpoint import Endpoint, Policy
 from postern.wire.errors import MailError
 from postern.wire.login import Login
@@ -221,16 +222,31 @@ def _write(attempt: Attempt, outcome: smtp.SendResult | MailError) -> None:
             return
         if isinstance(outcome, smtp.SendResult):
             fate.accepted(row, outcome)
-            _remember_certificate(attempt, outcome)
+            _remember_server(attempt, outcome)
         else:
-            fate.refused(row, outcome)
+            fate.refused(row, _judged(attempt, outcome))
             if isinstance(outcome, CertificateChanged):
-                note_smtp_certificate(row.mailbox, attempt.endpoint, outcome.sha256)
+                _tell_certificate(row.mailbox, attempt.endpoint, outcome.sha256)
 
 
-def _remember_certificate(attempt: Attempt, result: smtp.SendResult) -> None:
-    """Pin the certificate seen at the first connection (row 12)."""
+def _judged(attempt: Attempt, error: MailError) -> MailError:
+    """What an error means for this letter: a name that was found before is not misspelt, the letter waits (R-031)."""
+    host = attempt.endpoint.host
+    known = MailboxHealth.objects.filter(mailbox=attempt.mailbox_id, smtp_known_host=host)
+    return errors.host_vanished(host) if error.code == "host_not_found" and known.exists() else error
+
+
+def _tell_certificate(mailbox: Mailbox, endpoint: Endpoint, sha256: str) -> None:
+    """A changed certificate is for the owner to judge, who may not be the one who wrote the letter."""
+    if note_smtp_certificate(mailbox, endpoint, sha256):
+        tell_changed(mailbox_id=mailbox.pk, host=endpoint.host, sha256=sha256)
+
+
+def _remember_server(attempt: Attempt, result: smtp.SendResult) -> None:
+    """Remember that this server takes our letters, and pin the certificate seen at the first connection (row 12)."""
     endpoint = attempt.endpoint
+    known = MailboxHealth.objects.filter(mailbox=attempt.mailbox_id).exclude(smtp_known_host=endpoint.host)
+    known.update(smtp_known_host=endpoint.host)
     if endpoint.skip_validation and not endpoint.pinned_sha256 and result.certificate is not None:
         same = Mailbox.objects.filter(pk=attempt.mailbox_id, smtp_host=endpoint.host, smtp_port=endpoint.port)
         same.filter(smtp_skip_validation=True, smtp_pinned_sha256="").update(

@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from postern.mail.models import Message, Raw
-from postern.mailboxes.connection import Sender, sender
+from postern.mailboxes.connection import Sender, policy, sender, unchecked
 from postern.mailboxes.models import Mailbox, SmtpAuth, SystemEmail
 from postern.mime.addresses import Mailaddr, normalise, strict_address
 from postern.mime.read import read
 from postern.mime.write import OutgoingFile as WrittenFile
 from postern.mime.write import write
 from postern.outbox.models import Delivery, OutgoingFile
+from postern.wire.errors import unchecked_refused
 
 MOST_RECIPIENTS = 100
 MOST_BYTES = 25_000_000
@@ -172,6 +173,8 @@ def check_way_out(mailbox: Mailbox) -> None:
     else:
         ready = mailbox.smtp_host and (mailbox.has_smtp_secret or mailbox.smtp_auth == SmtpAuth.NONE)
         where = "Set up SMTP in My Profile → Email → SMTP settings."
+        if "smtp" in unchecked(mailbox) and not policy().unchecked:
+            raise ComposeError({"mailbox": str(unchecked_refused(mailbox.smtp_host))}, "unchecked_refused")
     if not ready:
         raise ComposeError({"mailbox": f"No server to send through is set up. {where}"}, "no_smtp")
 

@@ -22,6 +22,8 @@ PASSWORD_SECONDS = (60.0, 600.0)
 LIMIT_SECONDS = 3600.0
 LONGEST_LIMIT = 4 * 3600.0
 
+# Nothing but a decision helps, and it is heard of at once.
+NEEDS_SOMEBODY = frozenset({"certificate_changed", "unchecked_refused"})
 SIGN_IN_REFUSED = frozenset({"password_rejected", "token_rejected"})
 # A connection that lived so long after a finished sync proves that all is well.
 STABLE_SECONDS = 60.0
@@ -53,7 +55,7 @@ class Backoff:
     def after(self, error: MailError, *, was_in_sync: bool = False) -> float | None:
         """Seconds until the next try, or None: stop until the owner has changed something."""
         self.failures += 1
-        if error.code == "certificate_changed":
+        if error.code in NEEDS_SOMEBODY:
             return None
         if error.code in SIGN_IN_REFUSED:
             self.refused_passwords += 1

@@ -34,6 +34,10 @@ _APP_PASSWORDS: dict[str, str] = {
     "office365.com": "Microsoft 365 takes no passwords from mail programs any more.",
     "outlook.com": "Microsoft takes no passwords from mail programs any more.",
 }
+_NO_CERTIFICATE = (
+    "Ask whoever runs the server for a certificate that holds. Without one, a super-administrator has to allow "
+    "such servers in Config → Main → Email."
+)
 _MISFIT = {
     "tls_failed",
     "timeout",
@@ -44,11 +48,13 @@ _MISFIT = {
 }
 
 
-def suggest(kind: str, settings: Mapping[str, Any], error: MailError, address: str = "") -> Fix | None:
+def suggest(
+    kind: str, settings: Mapping[str, Any], error: MailError, address: str = "", *, unchecked: bool = False
+) -> Fix | None:
     """Return {"field", "value", "text"} for the most likely cause, None when nothing is likely.
 
     `field` is a settings field's name ('' when no field helps), `value` what to fill in (None: the person
-    knows). `address` is the mailbox's own.
+    knows). `address` is the mailbox's own; `unchecked` says whether certificates may go unchecked here.
     """
     protocol = "imap" if kind in ("imap", "load") else "smtp"
     if error.code == "starttls_missing":
@@ -62,6 +68,8 @@ def suggest(kind: str, settings: Mapping[str, Any], error: MailError, address: s
     if error.code == "folder_missing" and protocol == "imap":
         return _folder(error)
     if error.code == "certificate_invalid" and "self-signed" in error.message:
+        if not unchecked:
+            return {"field": "", "value": None, "text": _NO_CERTIFICATE}
         text = "If this is your own server: remember this certificate instead of checking it."
         return _fix(protocol, "skip_validation", True, text)
     if error.code == "host_not_found" and str(settings.get("host", "")).startswith(("http:", "https:")):

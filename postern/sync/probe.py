@@ -58,7 +58,10 @@ async def run(keeper: Store, number: int) -> None:
 
 def failure(claimed: Claimed | None, error: MailError) -> Result:
     """The result of a probe that failed, with the one fix that is offered."""
-    fix = suggest(claimed.kind, claimed.settings, error, claimed.address) if claimed else None
+    fix = None
+    if claimed is not None:
+        allowed = claimed.policy.unchecked
+        fix = suggest(claimed.kind, claimed.settings, error, claimed.address, unchecked=allowed)
     return {**_error(error), "fix": fix}
 
 

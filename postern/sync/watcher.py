@@ -25,6 +25,7 @@ from postern.sync.pace import Pace
 from postern.sync.reconcile import reconcile_visit
 from postern.sync.store import Account, LeaseLost, Store, Watched
 from postern.sync.visit import LOOK_SECONDS, SENT_SECONDS, Visit, open_visit
+from postern.wire import errors
 from postern.wire.errors import MailError
 from postern.wire.imap import Session, open_session
 
@@ -84,6 +85,7 @@ class Watcher:
         self._stopping = False
         self._dropped = False
         self._synced = False
+        self._known_host = ""
         self._noted: tuple[object, ...] = ()
         self._noted_at = 0.0
         self._reconcile_at = 0.0
@@ -120,7 +122,8 @@ class Watcher:
             except LeaseLost:
                 log.info("mailbox %s is another process's now", self.watched.id)
                 return
-            except MailError as error:
+            except MailError as found:
+                error = self._judged(found)
                 seconds = self.backoff.after(error, was_in_sync=in_sync and self._synced)
                 await self._failed(error)
             except Exception as error:
@@ -134,6 +137,12 @@ class Watcher:
                 return
             self.again_at = time.monotonic() + seconds
             await self._sleep()
+
+    def _judged(self, error: MailError) -> MailError:
+        """What an error means for this mailbox: a name that was found before is not misspelt (R-031)."""
+        if error.code == "host_not_found" and self._known_host == self.watched.host:
+            return errors.host_vanished(self.watched.host)
+        return error
 
     async def _sleep(self) -> None:
         """Wait before the next try; an errand does not cut it short, the end does."""
@@ -160,7 +169,10 @@ class Watcher:
                 self._stopping = self.gave_up = True
                 return
             async with self._hosts.start(self.watched.host, self.watched.user):
+                self._known_host = account.health.known_host
                 session = await open_session(account.endpoint, account.policy, account.login)
+            if self._known_host != self.watched.host:
+                await self._store.run(store.note_known, self.watched.id, self.watched.host)
             if not self._reconcile_at:
                 self._plan_reconcile(account.health.reconciled_at)
             mailbox, remember = account.mailbox, account.endpoint.skip_validation

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 from typing import TypeVar
 
 from postern.wire import errors
@@ -63,22 +64,29 @@ class Endpoint:
     pinned_sha256: str = ""
     skip_validation: bool = False
 
+    @property
+    def unchecked(self) -> bool:
+        """Whether it shows a certificate that nobody checks; it is pinned, which is less."""
+        return self.skip_validation and self.security is not Security.NONE
+
 
 @dataclass(frozen=True)
 class Policy:
-    """What the operator allows beyond public addresses, the five mail ports and encryption.
+    """What is allowed beyond public addresses, the five mail ports, encryption and checked certificates.
 
     ``"host:port"`` allows that port of a host and no other; ``"host"`` allows all of its ports, which
-    says more than it seems where the host runs other services too.
+    says more than it seems where the host runs other services too. ``unchecked``: certificates may go
+    unchecked, whatever the host (S-039).
     """
 
     allowed: frozenset[str] = frozenset()
+    unchecked: bool = False
 
     @classmethod
-    def from_setting(cls, text: str) -> "Policy":
+    def from_setting(cls, text: str, *, unchecked: bool = False) -> "Policy":
         """Read ``"localhost:1143, mail.lan, [::1]:143"``. Raises ValueError for what is no host."""
         entries = (entry.strip() for entry in text.split(","))
-        return cls(frozenset(_normal_entry(entry) for entry in entries if entry))
+        return cls(frozenset(_normal_entry(entry) for entry in entries if entry), unchecked)
 
     def exempts(self, host: str, port: int) -> bool:
         """Whether the operator allows this host (in its normal spelling) on this port."""
@@ -91,7 +99,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Resolved:
-    """An endpoint and the addresses its name had when it was checked, in the name service's order."""
+    """An endpoint and the addresses its name had when it was checked, in the order in which they are tried."""
 
     endpoint: Endpoint
     addresses: tuple[str, ...]
@@ -107,7 +115,8 @@ def _normal_entry(entry: str) -> str:
 def check_target(endpoint: Endpoint, policy: Policy) -> tuple[str, bool]:
     """Judge name, port and security before anybody is asked; returns the normal host and whether it is exempt.
 
-    Raises address_refused, port_refused, host_not_found (no possible name) or tls_failed (no encryption).
+    Raises address_refused, port_refused, host_not_found (no possible name), tls_failed (no encryption) or
+    unchecked_refused.
     """
     try:
         host = normal_host(endpoint.host)
@@ -134,6 +143,8 @@ def check_target(endpoint: Endpoint, policy: Policy) -> tuple[str, bool]:
             "Choose SSL/TLS or STARTTLS; whoever runs Postern can make an exception for a host.",
             temporary=False,
         )
+    if endpoint.unchecked and not policy.unchecked:
+        raise errors.unchecked_refused(endpoint.host)
     return host, exempt
 
 
@@ -159,7 +170,16 @@ async def resolve(endpoint: Endpoint, policy: Policy, *, timeout: float = 10) ->
         raise errors.host_not_found(endpoint.host, temporary=False)
     if not exempt and any(address_is_forbidden(address) for address in addresses):
         raise _address_refused(endpoint)
-    return Resolved(endpoint, addresses[:_MOST_ADDRESSES])
+    return Resolved(endpoint, _by_turns(addresses)[:_MOST_ADDRESSES])
+
+
+def _by_turns(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """IPv6 and IPv4 in turn, else in their order: where one is dead, the other is not last (RFC 8305 section 4)."""
+    families = [
+        [one for one in addresses if (":" in one) is v6]
+        for v6 in (":" in addresses[0], ":" not in addresses[0])
+    ]
+    return tuple(one for pair in zip_longest(*families) for one in pair if one is not None)
 
 
 async def connect(

@@ -59,6 +59,27 @@ def host_not_found(host: str, *, temporary: bool) -> MailError:
     )
 
 
+def host_vanished(host: str) -> MailError:
+    """A name that was found before is not found now: name services fail, and people let domains lapse (R-031)."""
+    return MailError(
+        "host_not_found",
+        f"“{host}” cannot be found at the moment.",
+        "It was found before, so this usually passes by itself; Postern tries again.",
+        temporary=True,
+    )
+
+
+def unchecked_refused(host: str) -> MailError:
+    """The certificate would go unchecked, and whoever runs Postern does not allow that (S-039)."""
+    return MailError(
+        "unchecked_refused",
+        f"Your company does not allow connections whose certificate is not checked, so “{host}” is not connected to.",
+        "Switch “Don’t validate certificate” off. If the server has no certificate that holds, ask for one, "
+        "or ask a super-administrator to allow it in Config → Main → Email.",
+        temporary=False,
+    )
+
+
 def timed_out(what: str, seconds: float) -> MailError:
     """``what`` did not finish within ``seconds``."""
     return MailError(

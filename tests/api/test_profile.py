@@ -172,6 +172,31 @@ def test_health_ledger_and_certificate(scene, acting_as):
     )
 
 
+@pytest.mark.rule("S-039")
+def test_an_unchecked_certificate_only_where_it_is_allowed_and_each_step_in_the_log(scene):
+    path = f"/mailboxes/{scene.world.mailbox.pk}"
+    skip, log = {"imap_skip_validation": True}, f"{path}/certificate-log"
+    told = refused(scene.owner.patch(path, skip), 422, "invalid")
+    assert list(told["fields"]) == ["imap_skip_validation"]
+    assert ok(scene.owner.get(path))["unchecked"] == [] and ok(scene.owner.get(log))["lines"] == []
+    assert ok(scene.owner.get("/system-smtp"))["unchecked_certificates"] is False
+    policy = {"unchecked_certificates": True}
+    refused(scene.owner.patch("/config/email", policy), 404, "not_found")
+    assert ok(scene.boss.patch("/config/email", policy))["settings"]["unchecked_certificates"]
+    assert ok(scene.owner.get("/system-smtp"))["unchecked_certificates"] is True
+    assert ok(scene.owner.patch(path, skip))["unchecked"] == ["imap"]
+    [line] = ok(scene.owner.get(log))["lines"]
+    assert (line["what"], line["by_id"]) == ("unchecked", scene.world.owner.pk)
+    for other in (scene.reader, *scene.outsiders.values()):
+        refused(other.get(log), 404, "not_found")
+    refused(scene.owner.get("/config/certificate-log"), 404, "not_found")
+    page = ok(scene.boss.get("/config/certificate-log?limit=1"))
+    [older] = ok(scene.boss.get(f"/config/certificate-log?cursor={page['next_cursor']}"))["lines"]
+    assert (page["lines"], older["what"], older["mailbox_id"]) == ([line], "allowed", None)
+    assert ok(scene.boss.patch("/config/email", {"unchecked_certificates": False}))
+    refused(scene.owner.post(f"{path}/resume"), 422, "invalid")
+
+
 def test_a_deny_list_is_tried_before_it_is_saved(scene):
     path = f"/mailboxes/{scene.world.mailbox.pk}/deny-list/preview"
     assert ok(scene.owner.post(path, {"deny_list": "tiling.example # spam"})) == {"hidden": 1}

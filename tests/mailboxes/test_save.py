@@ -11,6 +11,7 @@ from postern.mail.access import at_mailbox, viewing_as
 from postern.mailboxes.models import DenyEntry, Mailbox, MailboxHealth, Secret, SystemEmail
 from postern.mailboxes.save import SettingsError, accept_certificate, save_mailbox, save_system_email
 from postern.mailboxes.secrets import read_secret, read_system_secret
+from tests.roles import allow_unchecked
 
 from .people import SETTINGS, make_mailbox, make_staff
 
@@ -220,6 +221,7 @@ def test_a_server_without_a_way_in_is_refused(marta, missing, refused):
 
 
 def test_the_pinned_certificate_goes_with_its_host(marta, mailbox, acting_as):
+    allow_unchecked()
     save(marta, mailbox, imap_skip_validation="on")
     with acting_as("sync"), at_mailbox(mailbox.pk):
         Mailbox.objects.filter(pk=mailbox.pk).update(imap_pinned_sha256="ab" * 32)
@@ -232,6 +234,7 @@ def test_the_pinned_certificate_goes_with_its_host(marta, mailbox, acting_as):
 
 
 def test_a_changed_certificate_is_accepted_only_as_shown(marta, mailbox, acting_as):
+    allow_unchecked()
     save(marta, mailbox, imap_skip_validation="on")
     with acting_as("sync"):
         MailboxHealth.objects.filter(mailbox=mailbox).update(seen_sha256="cd" * 32)

@@ -2,6 +2,7 @@
 
 import email
 import json
+import socket
 from datetime import timedelta
 
 import psycopg
@@ -14,9 +15,10 @@ from postern.mail.models import Bcc, Errand, Message, Party, Raw
 from postern.mailboxes.models import Mailbox, SystemEmail
 from postern.mailboxes.save import save_mailbox, save_system_email
 from postern.outbox import compose, deliver, fate
+from postern.outbox.letter import ComposeError
 from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Staff
-from tests.roles import hire
+from tests.roles import allow_unchecked, hire
 
 from .conftest import arrive
 
@@ -107,6 +109,50 @@ def test_after_a_day_it_gives_up(outbox, server):
 def test_nobody_listening_is_temporary(outbox, server):
     server.__exit__()
     assert outbox.work(outbox.queue()).state == "queued"
+
+
+@pytest.mark.rule("R-031")
+def test_a_servers_name_that_vanishes_is_waited_for_and_one_that_never_was_is_not(
+    outbox, server, monkeypatch
+):
+    first, second = outbox.queue(), outbox.queue()
+    real = socket.getaddrinfo
+
+    def nobody(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with monkeypatch.context() as away:
+        away.setattr("postern.wire.endpoint.socket.getaddrinfo", nobody)
+        row = outbox.work(first)
+        assert (row.state, row.code) == ("failed", "host_not_found") and "spelling" in row.advice
+    assert socket.getaddrinfo is real and outbox.work(second).state == "accepted"
+    third = outbox.queue()
+    with monkeypatch.context() as away:
+        away.setattr("postern.wire.endpoint.socket.getaddrinfo", nobody)
+        row = outbox.work(third)
+        assert (row.state, row.code) == ("queued", "host_not_found")
+        assert "cannot be found at the moment" in row.problem
+    assert outbox.work_later(row).state == "accepted"
+
+
+@pytest.mark.rule("S-039")
+def test_a_letter_is_held_where_the_certificate_may_no_longer_go_unchecked(outbox, server, acting_as):
+    allow_unchecked()
+    waiting = outbox.queue()
+    with acting_as("superuser"):
+        Mailbox.objects.filter(pk=outbox.mailbox.pk).update(smtp_skip_validation=True, smtp_security="ssl")
+        outbox.mailbox.refresh_from_db()
+    allow_unchecked(False)
+    row = outbox.work(waiting)
+    assert row.state == "held" and "certificate is not checked" in row.problem
+    assert server.taken == []
+    with pytest.raises(ComposeError) as refused:
+        outbox.queue()
+    assert refused.value.code == "unchecked_refused"
+    with acting_as("superuser"):
+        Mailbox.objects.filter(pk=outbox.mailbox.pk).update(smtp_skip_validation=False, smtp_security="none")
+        outbox.mailbox.refresh_from_db()
+    assert outbox.work(outbox.queue()).state == "accepted"
 
 
 def test_waits_grow_and_stay_bounded():

@@ -40,9 +40,15 @@ ALLOWED = {
         for deed in ("select", "update", "insert into")
     },
     **{("sync", "mailboxes_probe", deed): "tests wait for it" for deed in ("select", "update")},
+    ("sync", "mailboxes_systememail", "select"): "what the company says of certificates",
     **{("send", "mailboxes_systememail", deed): "it counts letters an hour" for deed in ("select", "update")},
     ("send", "mailboxes_systemsecret", "select"): "it sends through the company's server",
     **{("send", "people_notice", deed): "it mails them" for deed in ("select", "update")},
+    (
+        "boss",
+        "mailboxes_trustline",
+        "select",
+    ): "the log of what was done about certificates: servers, no mail",
 }
 MAY_GIVE = {
     ("mailboxes_reader", "staff_id"): "that is what a grant is",

@@ -312,6 +312,7 @@ API: dict[str, list[Row]] = {
     "get_health": [get(OWNER_SEES, "mailbox")],
     "resume_mailbox": [post(OWNER_DOES, "mailbox")],
     "compare_mailbox": [post(OWNER_DOES, "mailbox")],
+    "list_certificate_log": [get(OWNER_DOES, "mailbox")],
     "accept_certificate": [post(OWNER_DOES, "mailbox", sha256="ab" * 32)],
     "preview_deny_list": [post(OWNER_DOES, "mailbox", deny_list="stripes.example")],
     "get_ledger": [get(OWNER_SEES, "mailbox")],
@@ -337,6 +338,7 @@ API: dict[str, list[Row]] = {
     "get_probe": [get(OWNER_SEES, "probe")],
     # Config
     "get_system_email": [get(SUPER)],
+    "list_all_certificates": [get(SUPER)],
     "change_system_email": [send("PATCH", SUPER, sender_name="Office")],
     "probe_system_email": [
         post(SUPER, settings={"smtp_host": "127.0.0.1", "smtp_username": "x", "smtp_password": "y"})

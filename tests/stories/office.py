@@ -113,6 +113,14 @@ class Admin(Browser):
         self.until_health("In sync")
         return self
 
+    def reads_notices(self) -> str:
+        """Read what must be read before any other page, say so, and return its words."""
+        page = self.get("/messages/inbox/")
+        assert "/notices/" in page.url, "there is nothing to be read"
+        [upto] = re.findall(r'name="upto" value="(\d+)"', page.text)
+        assert "/notices/" not in self.post("/notices/", {"upto": upto}).url
+        return page.words
+
     @property
     def mailbox(self) -> int:
         """The mailbox's number."""
@@ -133,8 +141,13 @@ class Admin(Browser):
 
     def until_health(self, words: str, *, seconds: float = 30) -> str:
         """Wait until the page says so of the mailbox (and the worker has the settings of now)."""
+        self.until_state({"Needs attention": "failed"}.get(words, words.lower().replace(" ", "_")), seconds)
+        said = self.health()
+        assert words in said
+        return said
 
-        state = {"Needs attention": "failed"}.get(words, words.lower().replace(" ", "_"))
+    def until_state(self, state: str, seconds: float = 30) -> None:
+        """Wait until the worker says so of the mailbox, with the settings of now."""
 
         def look() -> bool:
             ours = self.office.product.sql(
@@ -145,10 +158,7 @@ class Admin(Browser):
             )
             return bool(ours and ours[0][0])
 
-        wait_for(look, f"“{words}” of {self.address} (before: {self.health()})", seconds=seconds)
-        said = self.health()
-        assert words in said
-        return said
+        wait_for(look, f"“{state}” of {self.address} (before: {self.health()})", seconds=seconds)
 
     def tests(self, kind: str, **changes: Any) -> Page:
         """Press Load, Test connection or Send; wait for the end and return the last fragment."""
@@ -335,6 +345,11 @@ class Office:
         page = one.post("/first-password/", {"new_password1": own, "new_password2": own})
         assert page.status == 200 and "/first-password/" not in page.url
         return own
+
+    def allows_unchecked(self, yes: bool = True) -> None:
+        """Say in Config whether owners may skip the check of a server's certificate."""
+        done = self.boss.api("PATCH", "/config/email", {"unchecked_certificates": yes})
+        assert done.status == 200, done.text
 
     def client(self) -> Outsider:
         """A customer-to-be with a mailbox of their own on the servers."""

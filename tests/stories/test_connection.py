@@ -163,7 +163,8 @@ def test_row_09_10_and_17_ports_propose_themselves_and_load_fills_in_the_folder(
 
 
 @pytest.mark.story(10)
-def test_row_10_load_selects_the_sent_folder_by_itself(marta, small):
+def test_row_10_load_selects_the_sent_folder_by_itself(office, marta, small):
+    office.allows_unchecked()
     page = marta.tests("load", **at_small(small, sent_folder="", imap_skip_validation="on"))
     state, _, result = marta.probe()
     assert state == "works" and result["sent_folder"] == SENT
@@ -217,6 +218,7 @@ def test_row_12_an_unknown_certificate_is_refused_unless_it_is_pinned_and_a_chan
     assert marta.saves(**at_small(small)).status == 200
     marta.until_health("Needs attention")
 
+    office.allows_unchecked()
     marta.connects(**at_small(small, imap_skip_validation="on"))
     small.deliver(ABE, letter("x@elsewhere.test", ABE, "Before the change"))
     marta.sees("Before the change")
@@ -226,7 +228,9 @@ def test_row_12_an_unknown_certificate_is_refused_unless_it_is_pinned_and_a_chan
 
     small.new_certificate()
     small.kick(ABE)
-    said = marta.until_health("Certificate changed", seconds=60)
+    marta.until_state("certificate_changed", seconds=60)
+    assert small.certificate.sha256 in marta.reads_notices()
+    said = marta.until_health("Certificate changed")
     assert "Nothing was sent to it" in said
     small.deliver(ABE, letter("x@elsewhere.test", ABE, "After the change"))
     stays(lambda: marta.subjects() == ["Before the change"], "the stopped mailbox")
@@ -245,6 +249,7 @@ def test_row_12_an_unknown_certificate_is_refused_unless_it_is_pinned_and_a_chan
 def test_row_12_a_changed_certificate_of_the_smtp_server_stops_sending_and_is_accepted_by_hand(
     office, marta, greta
 ):
+    office.allows_unchecked()
     marta.connects(smtp_skip_validation="on")
     marta.sends_at_once(to=greta.address, subject="Before it changed")
     marta.until_delivery("Before it changed")
@@ -253,6 +258,7 @@ def test_row_12_a_changed_certificate_of_the_smtp_server_stops_sending_and_is_ac
 
     number = marta.sends_at_once(to=greta.address, subject="After it changed", text="Every word is kept.")
     assert marta.until_delivery("After it changed", "failed")["code"] == "certificate_changed"
+    assert second in marta.reads_notices()
     page = marta.get("/profile/email/")
     assert (
         "Certificate changed (SMTP)" in page.main and second in page.text and "Nothing was sent" in page.main
@@ -273,6 +279,63 @@ def test_row_12_a_changed_certificate_of_the_smtp_server_stops_sending_and_is_ac
     marta.until_delivery("After it changed")
     assert len([one for one in greta.letters() if one["Subject"] == "After it changed"]) <= 1
     greta.receives("After it changed")
+
+
+@pytest.mark.rule("S-039")
+@pytest.mark.story(12)
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_row_12_the_check_is_skipped_only_where_the_company_allows_it(office, marta, small, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    def pages(chromium, one):
+        context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+        context.add_cookies([{"name": "postern", "value": one.cookie("postern"), "url": office.product.url}])
+        return context.new_page()
+
+    office.allows_unchecked(False)
+    assert marta.saves(**at_small(small)).status == 200
+    marta.until_health("Needs attention")
+    refused = marta.saves(**at_small(small, imap_skip_validation="on"))
+    assert refused.status == 422 and "a super-administrator to allow it" in refused.main
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        hers, config = pages(chromium, marta), pages(chromium, office.boss)
+        hers.goto(office.product.url + "/profile/email/")
+        assert hers.locator("[name=imap_skip_validation]").count() == 0
+        assert "always checked" in hers.locator("#imap").inner_text()
+        config.goto(office.product.url + "/config/email/")
+        config.get_by_role("switch", name="certificate cannot be checked").check()
+        config.get_by_role("button", name="Save changes").click()
+        config.wait_for_selector("text=Unchecked certificates allowed")
+
+        hers.reload()
+        hers.fill("[name=imap_password]", small.passwords[ABE])
+        hers.get_by_role("switch", name="Don’t validate certificate", exact=False).first.check()
+        hers.locator("#settings button.primary").click()
+        hers.wait_for_selector("#imap >> text=Certificate not checked")
+        marta.until_health("In sync")
+        hers.reload()
+        assert small.certificate.sha256 in hers.locator("#imap-unchecked").inner_text()
+        assert hers.locator("#health [data-unchecked]").inner_text() == "Certificate not checked"
+        assert (
+            f"Checking switched off: localhost:{small.tls_port}" in hers.locator("#certificates").inner_text()
+        )
+        hers.screenshot(path=str(tmp_path / "owner.png"), full_page=True)
+
+        config.reload()
+        assert "by 1 mailbox." in config.locator("#unchecked").inner_text()
+        config.screenshot(path=str(tmp_path / "config.png"), full_page=True)
+        config.get_by_role("switch", name="certificate cannot be checked").uncheck()
+        config.get_by_role("button", name="Save changes").click()
+        config.wait_for_selector("text=Unchecked certificates no longer allowed")
+        marta.until_state("failed")
+        assert "no longer allows" in marta.reads_notices()
+        hers.goto(office.product.url + "/profile/email/")  # the notice had taken the open page's place
+        assert "Certificate must be checked" in hers.locator("#health-words").inner_text()
+        assert "does not connect" in hers.locator("#imap-unchecked").inner_text()
+        hers.screenshot(path=str(tmp_path / "refused.png"), full_page=True)
+        chromium.close()
 
 
 STEPS = ["resolve", "connect", "secure", "sign_in", "open_folders"]

@@ -13,6 +13,7 @@ from postern.mail.access import at_mailbox, viewing_as
 from postern.mail.models import Errand, Message, Sighting
 from postern.mailboxes.models import DenyEntry, Folder, Mailbox, MailboxHealth
 from postern.mailboxes.save import save_mailbox
+from postern.mailboxes.secrets import store_secret
 from postern.people.models import Staff
 from postern.sync import store
 from postern.sync.backoff import Backoff
@@ -59,6 +60,12 @@ class Box:
         """Change settings without the form, as their owner; no worker may."""
         with acting_as("superuser", everywhere=False):
             Mailbox.objects.filter(pk=self.mailbox.pk).update(**fields)
+
+    def enter_password(self, password: str) -> None:
+        """Save another password for reading, for the settings as they are now; no worker may."""
+        self.mailbox.refresh_from_db()
+        with acting_as("superuser", everywhere=False):
+            store_secret(self.mailbox, "imap", password)
 
     def deny(self, pattern: str) -> None:
         """Put a line on the deny list."""

@@ -12,7 +12,6 @@ from django.db import connection
 from postern.mailboxes.health import in_words
 from postern.mailboxes.models import Folder
 from postern.sync.reconcile import reconcile
-
 from tests.volume import Filler, mounted
 
 from .box import USER, letter
@@ -20,6 +19,8 @@ from .test_supervisor import supervising
 from .test_watcher import in_sync, until
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.rule("R-009")]
+
+
 @pytest.fixture
 def volume(tmp_path_factory):
     """Three megabytes."""

@@ -203,10 +203,17 @@ GMAIL = {"host": "imap.gmail.com", "port": 993, "security": "ssl", "username": "
     ],
 )
 def test_one_fix_for_common_failures(kind, settings, problem, field, value):
-    fix = suggest(kind, settings, problem, "marta@isp.example")
+    fix = suggest(kind, settings, problem, "marta@isp.example", unchecked=True)
     assert fix is not None
     assert (fix["field"], fix["value"]) == (field, value)
     assert fix["text"]
+
+
+@pytest.mark.rule("S-039")
+def test_no_switch_is_offered_that_the_company_refuses():
+    fix = suggest("imap", {}, error("certificate_invalid", "It is self-signed."))
+    assert fix is not None and (fix["field"], fix["value"]) == ("", None)
+    assert "super-administrator" in fix["text"]
 
 
 @pytest.mark.parametrize(

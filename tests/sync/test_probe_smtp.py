@@ -15,7 +15,7 @@ from postern.mailboxes.probe import start_probe
 from postern.people.models import Staff
 from postern.sync import probe
 from postern.sync.store import Store, waiting
-from tests.roles import hire
+from tests.roles import allow_unchecked, hire
 from tests.servers import dovecot, postfix
 from tests.servers.dovecot import Dovecot
 from tests.servers.postfix import FULL, LATER, Postfix
@@ -221,6 +221,15 @@ def test_the_companys_server_is_tested_with_its_refusals(desk):
         assert told(done) == ("failed", step, code), done.result
 
 
+@pytest.mark.rule("S-039")
+def test_a_test_cannot_skip_the_check_either(desk):
+    from postern.mailboxes.save import SettingsError
+
+    with pytest.raises(SettingsError) as refused:
+        desk.tries(smtp_password="", smtp_skip_validation="on")
+    assert "certificate is not checked" in str(refused.value.fields["smtp_skip_validation"])
+
+
 def test_an_unknown_certificate_is_told_where_it_is_secured(desk, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
     done = desk.tries(smtp_security="ssl", smtp_port=desk.smtp.tls_port)
@@ -230,6 +239,7 @@ def test_an_unknown_certificate_is_told_where_it_is_secured(desk, monkeypatch):
 def test_a_changed_certificate_is_kept_for_the_owner_to_judge(desk):
     from postern.mailboxes.save import SettingsError, accept_certificate, save_mailbox
 
+    allow_unchecked()
     now = desk.imap.certificate.sha256
     with desk.acting_as("web"), viewing_as(desk.box.owner):
         data = desk.settings() | {"smtp_skip_validation": "on"}

@@ -22,10 +22,8 @@ pytestmark = pytest.mark.dovecot
 
 
 @pytest.mark.rule("S-094")
-def test_s094_a_sign_in_is_logged_at_no_level(box, dovecot, caplog, acting_as):
+def test_s094_a_sign_in_is_logged_at_no_level(box, dovecot, caplog):
     """Postern has no protocol debug; this holds for every logger there is, asyncio's own included."""
-    from postern.mailboxes.secrets import store_secret
-
     caplog.set_level(logging.DEBUG)
     wrong = "never-to-be-seen-7"
 
@@ -38,8 +36,7 @@ def test_s094_a_sign_in_is_logged_at_no_level(box, dovecot, caplog, acting_as):
             await until(lambda: box.health.state == "password_rejected")
 
     asyncio.run(right(), debug=True)
-    with acting_as("superuser"):
-        store_secret(box.mailbox, "imap", wrong)
+    box.enter_password(wrong)
     asyncio.run(refused(), debug=True)
     assert f"mailbox {box.mailbox.pk}" in caplog.text, "something is heard"
     health = json.dumps({name: str(value) for name, value in vars(box.health).items()})

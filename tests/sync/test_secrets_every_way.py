@@ -16,7 +16,6 @@ import pytest
 from postern.mail.access import viewing_as
 from postern.mailboxes.models import MailboxHealth
 from postern.mailboxes.save import save_mailbox
-from postern.mailboxes.secrets import store_secret
 from postern.outbox import deliver
 from postern.project.database import libpq
 from postern.sync import probe
@@ -147,12 +146,12 @@ def test_s094_reading(desk: Desk, caplog: pytest.LogCaptureFixture, only: Any, w
         async with desk.box.watched():
             await until(lambda: desk.box.health.state == state, 60)
 
-    store_secret(desk.box.mailbox, "imap", right)
+    desk.box.enter_password(right)
     before = desk.imap.log.read_text().count(f"method={method}")
     asyncio.run(until_it_is("in_sync"))
     assert desk.imap.log.read_text().count(f"method={method}") > before, "it signed in this way"
     nothing_of(caplog, right, wrong)
-    store_secret(desk.box.mailbox, "imap", wrong)
+    desk.box.enter_password(wrong)
     asyncio.run(until_it_is("password_rejected"))
     error = refusal_of(desk.imap, wrong, way in TOKENS)
     assert error.code == ("token_rejected" if way in TOKENS else "password_rejected")

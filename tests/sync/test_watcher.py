@@ -8,6 +8,7 @@ import pytest
 
 from postern.sync.reconcile import reconcile
 from tests.faults import Faults, Proxy
+from tests.roles import allow_unchecked
 from tests.servers.running import wait_until
 
 from .box import USER, letter, quick
@@ -161,11 +162,9 @@ def test_a_wrong_password_is_tried_three_times_and_not_again_after_a_restart(box
 
 
 def test_a_certificate_is_remembered_and_a_change_stops_and_asks(box, dovecot):
-    from postern.mailboxes.secrets import store_secret
-
+    allow_unchecked()
     box.change(imap_port=dovecot.tls_port, imap_security="ssl", imap_skip_validation=True)
-    box.mailbox.refresh_from_db()
-    store_secret(box.mailbox, "imap", "marta-secret-1")
+    box.enter_password("marta-secret-1")
 
     async def first():
         async with box.watched():
@@ -186,12 +185,94 @@ def test_a_certificate_is_remembered_and_a_change_stops_and_asks(box, dovecot):
     assert box.mailbox.imap_pinned_sha256 == "0" * 64
 
 
-def test_an_unreachable_server_is_reported_and_waited_for(box, dovecot):
-    from postern.mailboxes.secrets import store_secret
+@pytest.mark.rule("S-039")
+def test_what_the_company_no_longer_allows_is_not_connected_and_goes_on_when_it_does(box, dovecot):
+    from postern.sync import store
 
+    box.change(imap_port=dovecot.tls_port, imap_security="ssl", imap_skip_validation=True)
+    box.enter_password("marta-secret-1")
+    before = dovecot.log.read_text()
+
+    async def refused():
+        async with box.watched() as watcher:
+            await until(lambda: box.health.state == "failed")
+            await until(lambda: watcher.gave_up)
+
+    asyncio.run(refused())
+    assert box.health.code == "unchecked_refused" and "Config → Main → Email" in box.health.advice
+    assert dovecot.log.read_text() == before, "the server was connected to"
+    [forbidden] = store.watched()
+    allow_unchecked()
+    [allowed] = store.watched()
+    assert allowed.signature != forbidden.signature, "nobody would begin anew"
+
+    async def allowed_now():
+        async with box.watched():
+            await until(in_sync(box))
+
+    asyncio.run(allowed_now())
+
+
+@pytest.mark.rule("R-031")
+@pytest.mark.parametrize("found_before", [False, True])
+def test_a_name_that_vanishes_is_waited_for_and_one_that_never_was_is_misspelt(
+    box, dovecot, monkeypatch, found_before
+):
+    import socket
+
+    if found_before:
+
+        async def once():
+            async with box.watched():
+                await until(in_sync(box))
+
+        asyncio.run(once())
+    assert box.health.known_host == ("localhost" if found_before else "")
+
+    def nobody(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("postern.wire.endpoint.socket.getaddrinfo", nobody)
+    waits = []
+
+    class Noted(type(quick())):
+        def after(self, error, **more):
+            waits.append(super().after(error, **more))
+            return waits[-1]
+
+    async def gone():
+        async with box.watched(backoff=Noted()):
+            await until(lambda: box.health.code == "host_not_found")
+
+    asyncio.run(gone())
+    health = box.health
+    if found_before:
+        assert health.state == "reconnecting" and "cannot be found at the moment" in health.message
+        assert waits[0] < 60
+    else:
+        assert health.state == "failed" and "spelling" in health.advice
+        assert waits[0] >= 900
+
+
+@pytest.mark.rule("R-031")
+def test_a_new_name_is_not_excused_by_the_old_one(box, dovecot):
+    box.change(imap_host="imap.nowhere.invalid", imap_port=993, imap_security="ssl")
+    from postern.mailboxes.models import MailboxHealth
+
+    MailboxHealth.objects.filter(mailbox=box.mailbox).update(known_host="localhost")
+    box.enter_password("marta-secret-1")
+
+    async def story():
+        async with box.watched():
+            await until(lambda: box.health.state == "failed")
+
+    asyncio.run(story())
+    assert box.health.code == "host_not_found" and "spelling" in box.health.advice
+
+
+def test_an_unreachable_server_is_reported_and_waited_for(box, dovecot):
     box.change(imap_port=1)
-    box.mailbox.refresh_from_db()
-    store_secret(box.mailbox, "imap", "marta-secret-1")
+    box.enter_password("marta-secret-1")
 
     async def story():
         async with box.watched(backoff=quick()) as watcher:

@@ -160,7 +160,10 @@ def test_empty_pages_say_what_will_be_there(db: None, acting_as: Any) -> None:
 
 def test_the_first_run_is_there_once(db: None) -> None:
     stranger = Browser()
-    assert stranger.get("/", follow=True).redirect_chain[-1] == ("/welcome/", 302)  # whoever opens the address
+    assert stranger.get("/", follow=True).redirect_chain[-1] == (
+        "/welcome/",
+        302,
+    )  # whoever opens the address
     assert stranger.post("/welcome/", {"name": "", "email": "x", "password": "short"}).status_code == 422
     data = {"name": "Ruth Berg", "email": "ruth@isp.example", "password": "a sentence is quite fine"}
     assert stranger.post("/welcome/", data).status_code == 302

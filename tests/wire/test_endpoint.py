@@ -1,8 +1,10 @@
 """Resolving, refusing and connecting (S-023 to S-026)."""
 
 import asyncio
+import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -161,6 +163,23 @@ def test_a_setting_that_is_no_host_is_said_at_once() -> None:
         Policy.from_setting("mail lan")
 
 
+@pytest.mark.rule("S-039")
+@pytest.mark.parametrize("security", [Security.SSL, Security.STARTTLS])
+def test_no_unchecked_certificate_unless_it_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, security: Security
+) -> None:
+    asked = names(monkeypatch, ["8.8.8.8"])
+    endpoint = Endpoint("imap.example.org", 143, security, "ab" * 32, skip_validation=True)
+    error = refusal(endpoint)
+    assert (error.code, error.temporary, asked) == ("unchecked_refused", False, [])
+    excepted = Policy.from_setting("imap.example.org")
+    with pytest.raises(MailError):  # the operator's exceptions are about other things
+        asyncio.run(resolve(endpoint, excepted))
+    assert asyncio.run(resolve(endpoint, Policy(unchecked=True))).addresses == ("8.8.8.8",)
+    in_clear = Endpoint("imap.example.org", 143, Security.NONE, skip_validation=True)
+    assert asyncio.run(resolve(in_clear, excepted)).addresses == ("8.8.8.8",)
+
+
 @pytest.mark.rule("R-031")
 @pytest.mark.parametrize(
     ("errno", "temporary"), [(socket.EAI_AGAIN, True), (socket.EAI_NONAME, False), (socket.EAI_FAIL, False)]
@@ -253,3 +272,63 @@ def test_a_silent_address_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPa
 
     assert asyncio.run(scenario()) < 2
     assert hanging == []
+
+
+@contextlib.contextmanager
+def silent_v6() -> Iterator[int]:
+    """A port of ::1 that answers nobody, as behind a firewall that drops: its queue is full."""
+    try:
+        deaf = socket.create_server(("::1", 0), family=socket.AF_INET6, backlog=0)
+    except OSError as error:
+        pytest.skip(f"NO IPv6 ON THIS MACHINE, dead IPv6 is not tested: {error}")
+    port = deaf.getsockname()[1]
+    with contextlib.ExitStack() as open_until_the_end, deaf:
+        for _ in range(64):
+            caller = open_until_the_end.enter_context(socket.socket(socket.AF_INET6))
+            caller.settimeout(0.3)
+            try:
+                caller.connect(("::1", port))
+            except TimeoutError:
+                break
+        else:
+            pytest.fail("the queue is never full")
+        yield port
+
+
+async def reach(monkeypatch: pytest.MonkeyPatch, found: list[str], port: int) -> tuple[str, float]:
+    """Resolve a name that has these addresses and connect; returns who answered, and after how long."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
+    port = server.sockets[0].getsockname()[1]
+    names(monkeypatch, found)
+    begun = time.monotonic()
+    resolved = await resolve(
+        Endpoint("mail.example", port, Security.NONE), Policy(frozenset({"mail.example"}))
+    )
+    transport, _ = await connect(resolved, asyncio.Protocol, timeout=5)
+    took = time.monotonic() - begun
+    peer = str(transport.get_extra_info("peername")[0])
+    transport.abort()
+    server.close()
+    return peer, took
+
+
+@pytest.mark.rule("R-031")
+def test_a_dead_ipv6_address_does_not_hold_up_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    with silent_v6() as port:
+        peer, took = asyncio.run(reach(monkeypatch, ["::1", "127.0.0.1"], port))
+    assert peer == "127.0.0.1"
+    assert took < 3  # its own silence would have lasted the whole five
+
+
+@pytest.mark.rule("R-031")
+def test_an_ipv6_address_that_leads_nowhere_does_not_hold_up_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100::/64 is for discarding (RFC 6666): no route at all, or silence, as the machine is set up."""
+    assert asyncio.run(reach(monkeypatch, ["100::1", "127.0.0.1"], 0))[0] == "127.0.0.1"
+
+
+@pytest.mark.rule("R-031")
+def test_however_many_ipv6_addresses_are_dead_ipv4_is_tried_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = [f"2001:4860:4860::{number:x}" for number in range(1, 12)]
+    names(monkeypatch, [*dead, "8.8.8.8", "8.8.4.4"])
+    found = asyncio.run(resolve(Endpoint("imap.example.org", 993, Security.SSL), NOBODY)).addresses
+    assert found == (dead[0], "8.8.8.8", dead[1], "8.8.4.4", *dead[2:6])

@@ -4,6 +4,7 @@ import sys
 from argparse import Namespace
 
 from postern.mail.events import notify
+from postern.mailboxes.connection import unchecked
 from postern.mailboxes.models import Mailbox
 from postern.wire.errors import MailError, quoted
 
@@ -26,7 +27,9 @@ def _list() -> int:
         health = getattr(box, "health", None)
         state = health.get_state_display() if health else "Not started"
         server = f"{box.imap_username} at {box.imap_host}" if box.imap_host else "no IMAP server yet"
-        print(f"{box.pk:>4}  {box.owner.email}  {server}  {state}")
+        loose = unchecked(box)
+        mark = f"  CERTIFICATE NOT CHECKED ({', '.join(loose)})" if loose else ""
+        print(f"{box.pk:>4}  {box.owner.email}  {server}  {state}{mark}")
     if not boxes:
         print("No mailbox is set up yet.")
     return 0

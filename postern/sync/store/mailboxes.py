@@ -13,6 +13,7 @@ from postern.mail import clock
 from postern.mail.access import at_mailbox
 from postern.mail.events import notify, tell
 from postern.mailboxes import connection as settings_of
+from postern.mailboxes import trust
 from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.sync import day
 from postern.wire.endpoint import Endpoint, Policy
@@ -43,11 +44,12 @@ class Account:
 
 # Thousands of mailboxes are looked at every few seconds: one statement, and no rows made into models. A new
 # password counts settings_version up; the ciphertext is no part of the signature, since encrypting all of them
-# with a new key must not sign every mailbox in anew.
+# with a new key must not sign every mailbox in anew. What the company says of certificates is, where it matters.
 _WATCHED = """
 SELECT b.id, lower(b.imap_host), b.imap_username, b.tracking, md5(concat_ws(chr(31),
          b.tracking, b.process, b.historic, b.historic_since, b.mark_as_read, b.only_customers, b.imap_username, b.imap_host,
-         b.imap_port, b.imap_security, b.imap_skip_validation, b.sent_folder, b.settings_version))
+         b.imap_port, b.imap_security, b.imap_skip_validation,
+         b.imap_skip_validation AND (SELECT s.unchecked_certificates FROM mailboxes_systememail s), b.sent_folder, b.settings_version))
   FROM mailboxes_mailbox b JOIN people_staff o ON o.id = b.owner_id
  WHERE b.imap_ready AND o.is_active ORDER BY b.id"""
 
@@ -76,6 +78,11 @@ def pin(mailbox_id: int, sha256: str) -> None:
         Mailbox.objects.filter(pk=mailbox_id, imap_pinned_sha256="").update(imap_pinned_sha256=sha256)
 
 
+def note_known(mailbox_id: int, host: str) -> None:
+    """Remember that this server let the mailbox in: should its name vanish, that passes (R-031)."""
+    MailboxHealth.objects.filter(mailbox=mailbox_id).update(known_host=host)
+
+
 @transaction.atomic
 def note_health(mailbox_id: int, *, quiet: bool = False, **facts: Any) -> None:
     """Write what was learned of a mailbox; a changed state dates itself. `quiet`: no page needs to know."""
@@ -83,6 +90,10 @@ def note_health(mailbox_id: int, *, quiet: bool = False, **facts: Any) -> None:
     if version is None:
         return
     health, _ = MailboxHealth.objects.select_for_update().get_or_create(mailbox_id=mailbox_id)
+    seen = facts.get("seen_sha256", "")
+    if seen and seen != health.seen_sha256:
+        host = Mailbox.objects.values_list("imap_host", flat=True).get(pk=mailbox_id)
+        trust.tell_changed(mailbox_id=mailbox_id, host=host, sha256=seen)
     if "state" in facts and (facts["state"] != health.state or health.since is None):
         health.since = datetime.now(UTC)
     for name, value in (facts | {"settings_version": version}).items():

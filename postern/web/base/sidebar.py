@@ -9,6 +9,7 @@ from typing import Any, Literal
 from django.utils import timezone
 
 from postern.mail import lists
+from postern.mailboxes.connection import unchecked
 from postern.mailboxes.health import in_words
 from postern.mailboxes.models import Mailbox, MailboxHealth
 from postern.outbox.models import Delivery
@@ -26,12 +27,16 @@ _WORST = ("bad", "warning", "busy", "good")
 
 @dataclass(frozen=True)
 class Health:
-    """state: the colour of the dot; title: three words; age: "12 s ago"; detail: address or what to do."""
+    """state: the colour of the dot; title: three words; age: "12 s ago"; detail: address or what to do.
+
+    unchecked: a server of some own mailbox shows a certificate that nobody checks.
+    """
 
     state: Literal["ok", "warn", "bad", "off"]
     title: str
     age: str = ""
     detail: str = ""
+    unchecked: bool = False
 
 
 def counts(staff: Staff) -> dict[str, int]:
@@ -54,4 +59,5 @@ def health(staff: Staff) -> Health:
     words, box = min(found, key=lambda pair: _WORST.index(pair[0].tone))
     at = box.health.last_sync_at if hasattr(box, "health") else None
     title = "Mailbox in sync" if words.tone == "good" else words.title
-    return Health(_DOTS[words.tone], title, ago(at, timezone.now()) if at else "", box.address)
+    age = ago(at, timezone.now()) if at else ""
+    return Health(_DOTS[words.tone], title, age, box.address, any(unchecked(one) for one in boxes))

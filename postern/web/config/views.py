@@ -11,12 +11,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from postern.mailboxes import trust
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.models import SystemEmail
 from postern.mailboxes.save import save_system_email
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 from postern.web.profile.form import SystemForm, show_refusal, typed
+
+SHOWN = 20
+"""Lines of the certificate log on the page; the API has them all."""
 
 
 def for_super(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -63,5 +67,7 @@ def _page(request: HttpRequest, form: SystemForm, status: int = 200) -> HttpResp
         "tab": "email",
         "form": form,
         "system": SystemEmail.current(),
+        "unchecked": trust.count_unchecked(),
+        "log": trust.log_of()[:SHOWN],
     }
     return render(request, "config/email.html", context, status=status)

@@ -11,9 +11,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from postern.mail.lists import hidden_by
-from postern.mailboxes import denylist
+from postern.mailboxes import denylist, trust
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.comparing import compare_now
+from postern.mailboxes.connection import unchecked
 from postern.mailboxes.discover import hint
 from postern.mailboxes.health import comparison, in_words
 from postern.mailboxes.models import Mailbox, MailboxHealth, Probe, Reader, SystemEmail
@@ -24,6 +25,9 @@ from postern.people.models import Staff
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
 from postern.web.profile.form import MailboxForm, show_refusal, typed
+
+SHOWN = 10
+"""Lines of the certificate log on the page; the API has them all."""
 
 
 def own_mailbox(staff: Staff) -> Mailbox | None:
@@ -106,10 +110,12 @@ def page(
         "own_address": mailbox.address if mailbox else staff.email,
         "answers_to": (mailbox.reply_to or mailbox.address) if mailbox else staff.email,
         "probe": probe,
+        "unchecked": unchecked(mailbox) if mailbox else (),
+        "log": trust.log_of(mailbox)[:SHOWN] if mailbox else [],
         "demo_hint": "" if mailbox else settings.DEMO_HINT,
         "smtp_changed": bool(mailbox and health and health.smtp_seen_sha256 and mailbox.smtp_pinned_sha256),
         "stopped": health is not None
-        and health.code != "disabled"  # without a password there is nothing to try
+        and health.code not in ("disabled", "unchecked_refused")  # trying again helps nobody
         and health.state in (MailboxHealth.State.PASSWORD_REJECTED, MailboxHealth.State.FAILED),
     }
     return render(request, "profile/email.html", context, status=status)
@@ -134,9 +140,12 @@ def deny_preview(request: HttpRequest) -> HttpResponse:
 def resume(request: HttpRequest) -> HttpResponse:
     """Try again after a refused password or a failure: saving the settings unchanged starts anew."""
     staff, mailbox = _owner(request)
-    save_mailbox(staff=staff, mailbox=mailbox, data={})
     response = redirect("profile-email")
-    toast(request, response, "Trying again")
+    try:
+        save_mailbox(staff=staff, mailbox=mailbox, data={})
+        toast(request, response, "Trying again")
+    except SettingsError as error:
+        toast(request, response, str(error), red=True)
     return response
 
 

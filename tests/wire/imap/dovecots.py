@@ -16,7 +16,7 @@ async def signed_in(
     port = server.tls_port if security is Security.SSL else server.port
     session = await open_session(
         Endpoint("localhost", port, security, skip_validation=True),
-        Policy.from_setting(f"localhost:{port}"),
+        Policy.from_setting(f"localhost:{port}", unchecked=True),
         Login(user, password),
         timeout=20,
     )

@@ -124,7 +124,9 @@ async def flooded(
     port = server.sockets[0].getsockname()[1]
     security = Security.SSL if context else Security.NONE
     endpoint = Endpoint("localhost", port, security, skip_validation=context is not None)
-    session = await open_session(endpoint, Policy.from_setting(f"localhost:{port}"), Login("anna", "secret"))
+    session = await open_session(
+        endpoint, Policy.from_setting(f"localhost:{port}", unchecked=True), Login("anna", "secret")
+    )
     try:
         if flood.compressed:
             assert await session.compress()

@@ -180,7 +180,7 @@ async def _play(
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     endpoint = Endpoint("localhost", port, security, skip_validation=True)
-    policy = Policy.from_setting(f"localhost:{port}")
+    policy = Policy.from_setting(f"localhost:{port}", unchecked=True)
     session: Session | None = None
     try:
         session = await open_session(endpoint, policy, login, timeout=timeout, limits=limits)

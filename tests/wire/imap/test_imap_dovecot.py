@@ -43,7 +43,7 @@ def endpoint(server: Dovecot, security: Security) -> Endpoint:
 
 
 def policy(server: Dovecot) -> Policy:
-    return Policy.from_setting(f"localhost:{server.port}, localhost:{server.tls_port}")
+    return Policy.from_setting(f"localhost:{server.port}, localhost:{server.tls_port}", unchecked=True)
 
 
 def with_session(

@@ -252,7 +252,7 @@ def dovecot() -> Iterator[Dovecot]:
 
 async def try_one(server: Dovecot, mechanism: str, login: Login) -> None:
     endpoint = Endpoint("localhost", server.tls_port, Security.SSL, skip_validation=True)
-    policy = Policy.from_setting(f"localhost:{server.tls_port}")
+    policy = Policy.from_setting(f"localhost:{server.tls_port}", unchecked=True)
     session = await open_session(endpoint, policy, None)
     try:
         assert f"AUTH={mechanism}" in session.capabilities
@@ -301,7 +301,7 @@ def test_the_best_way_is_taken_at_dovecot(dovecot: Dovecot, monkeypatch: pytest.
     async def run() -> None:
         for security, port in ((Security.STARTTLS, dovecot.port), (Security.SSL, dovecot.tls_port)):
             endpoint = Endpoint("localhost", port, security, skip_validation=True)
-            policy = Policy.from_setting(f"localhost:{port}")
+            policy = Policy.from_setting(f"localhost:{port}", unchecked=True)
             async with await open_session(endpoint, policy, Login("anna", SECRET)) as session:
                 assert "IDLE" in session.capabilities
             token = Login("anna", dovecot.token("anna"), token=True)
