@@ -17,7 +17,7 @@ answer the rows of that answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -62,6 +62,8 @@ class Row:
     query: str = ""
     file: str = ""
     """The field of an upload."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What htmx sends along, where a view reads it."""
 
 
 def get(outcome: tuple[str, ...], *ids: str, query: str = "") -> Row:
@@ -76,6 +78,21 @@ def send(method: str, outcome: tuple[str, ...], *ids: str, **body: Any) -> Row:
     return Row(outcome, method, ids, body)
 
 
+def htmx(row: Row, name: str = "Request", value: str = "true") -> Row:
+    """The same request sent by htmx."""
+    return replace(row, headers=((f"HX-{name}", value),))
+
+
+def both(*rows: Row) -> list[Row]:
+    """Each as a browser sends it, and as htmx does."""
+    return [*rows, *map(htmx, rows)]
+
+
+BESIDE = ("sees", "sees", "sees", "same", "same", "same", "door")
+"""The list beside an open message, asked for again: whatever the message, nothing of it is in it."""
+AHEAD = ("sees", "absent", "absent", "absent", "absent", "absent", "door")
+"""What htmx asks ahead of the person."""
+
 WEB: dict[str, list[Row]] = {
     # The shell
     "home": [get(STAFF)],
@@ -87,21 +104,31 @@ WEB: dict[str, list[Row]] = {
     ],
     "notices": [get(STAFF), post(STAFF, upto="999999")],
     "theme": [post(EVERYBODY)],
-    "jump": [get(MAIL_LIST, query="?q=stripe")],
+    "jump": both(get(MAIL_LIST, query="?q=stripe")),
     "live": [get(STAFF)],
     "font": [get(EVERYBODY)],
     # Messages
     "inbox": [get(MAIL_LIST), get(MAIL_LIST, query="?show=unknown"), get(MAIL_LIST, query="?q=stripe")],
-    "message": [get(MAIL, "known"), get(MAIL, "unknown"), get(MAIL_DONE, "confided")],
+    "message": [
+        get(MAIL, "known"),
+        get(MAIL, "unknown"),
+        get(MAIL_DONE, "confided"),
+        htmx(get(BESIDE, "known"), "Target", "list"),
+        htmx(get(AHEAD, "known"), "Preloaded"),
+    ],
     "sent": [get(MAIL_LIST)],
-    "sent-message": [get(MAIL, "sent")],
+    "sent-message": [
+        get(MAIL, "sent"),
+        htmx(get(BESIDE, "sent"), "Target", "totals"),
+        htmx(get(AHEAD, "sent"), "Preloaded"),
+    ],
     "blocked": [get(OWN_LIST)],
     "unblock": [post(OWNER_DOES, "entry")],
     "check-now": [post(STAFF)],
-    "message-body": [get(MAIL, "known")],
-    "message-source": [get(MAIL, "known"), get(MAIL, "sent")],
+    "message-body": [get(MAIL, "known"), htmx(get(AHEAD, "known"), "Preloaded")],
+    "message-source": [get(MAIL, "known"), get(MAIL, "sent"), htmx(get(AHEAD, "known"), "Preloaded")],
     "message-download": [get(MAIL, "known"), get(MAIL, "sent")],
-    "attachment": [get(MAIL, "known", "file")],
+    "attachment": [get(MAIL, "known", "file"), htmx(get(AHEAD, "known", "file"), "Preloaded")],
     "act": [
         get(OWNER_SEES, "unknown", "=pair"),
         get(OWNER_SEES, "unknown", "=add"),
@@ -115,7 +142,7 @@ WEB: dict[str, list[Row]] = {
         post(OWNER_DOES, "known", "=unpair"),
         post((*NOBODY[:6], "door"), "known", "=nothing"),
     ],
-    "undo": [post(OWNER_DOES_SAME, "action")],
+    "undo": both(post(OWNER_DOES_SAME, "action")),
     # One conversation, shared by name
     "share": [
         post(OWNER_DOES, "known", colleague="{colleague}"),
@@ -141,8 +168,12 @@ WEB: dict[str, list[Row]] = {
         post(OWNER_DOES, "draft", "outgoing"),
         post(ANSWERER_DOES, "answer", "answer_file"),
     ],
-    "compose-discard": [post(OWNER_DOES, "draft"), post(ANSWERER_DOES, "answer")],
-    "compose-undo": [post(OWNER_DOES, "queued"), post(BOTH_DO, "answer_queued")],
+    "compose-discard": [
+        post(OWNER_DOES, "draft"),
+        post(ANSWERER_DOES, "answer"),
+        post(ANSWERER_DOES, "answer_failed"),
+    ],
+    "compose-undo": both(post(OWNER_DOES, "queued"), post(BOTH_DO, "answer_queued")),
     "compose-settle": [
         post(OWNER_DOES, "unsure", arrived="no"),
         post(BOTH_DO, "answer_unsure", arrived="no"),
@@ -164,10 +195,10 @@ WEB: dict[str, list[Row]] = {
     "mailbox-resume": [post(HAS_MAILBOX)],
     "mailbox-compare": [post(HAS_MAILBOX)],
     "mailbox-certificate": [post(HAS_MAILBOX, sha256="cd" * 32)],
-    "probe-start": [
+    "probe-start": both(
         post(MAY_WRITE, probe="imap"),
         post((*("absent",) * 5, "refused", "door"), probe="system"),
-    ],
+    ),
     "probe": [get(OWNER_SEES, "probe")],
     "access-give": [post(STAFF, reader="{colleague}"), post(STAFF, reader="{reader}", may_reply="on")],
     "access-remove": [post(OWNER_DOES, "grant")],

@@ -274,7 +274,9 @@ class Scene:
         """Send a row's request; `missing`: with ids that never were, or to an address that leads nowhere."""
         api = template.startswith("/api/")
         path = self.path(template, row, missing) + self._filled(row.query)
-        headers = {"Authorization": f"Bearer {self._tokens[actor]}"} if api and self._tokens[actor] else {}
+        headers = dict(row.headers)
+        if api and self._tokens[actor]:
+            headers["Authorization"] = f"Bearer {self._tokens[actor]}"
         client = self.browser("stranger" if api else actor)
         body = json.loads(self._filled(json.dumps(row.body)))
         if row.file:

@@ -38,7 +38,7 @@ from tests.world import arrive, letter
 
 DULL = 2
 """Hypothesis begins with its simplest cases: one rule over and over, and a life that breaks off. Nobody looks at them."""
-LIVES, STEPS = amount(2, 50), amount(8, 30)
+LIVES, STEPS = amount(3, 50), amount(10, 30)
 MOST_SECONDS = 720
 """After them no further life is looked at, however slow the machine; the figure says how many were."""
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
