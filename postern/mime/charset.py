@@ -97,6 +97,7 @@ _CP1252 = bytes(range(256)).decode("cp1252", "replace")
 _SHIFTS = re.compile(rb"\x1b(?=\$[@B]|\([BJ])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAMPLE = 8192
+MAX_DAMAGED = 2_000_000  # bytes read of what fits no charset strictly: Python is called at every bad one
 
 
 def codec_for(name: str) -> str:
@@ -148,7 +149,7 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
     if data[0] in _BOM_STARTS:
         for mark, codec in _BOMS:
             if data.startswith(mark):
-                return _without_nul(data[len(mark) :].decode(codec, "replace"))
+                return _without_nul(_marked(data[len(mark) :], codec))
     codec = codec_for(declared)
     if not codec and html and not declared:
         declared, codec = _from_meta(data)
@@ -159,15 +160,20 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
         if text is not None:  # of all codecs only UTF-7's lets surrogates through
             return storable(text) if codec == "utf_7" else _without_nul(text)
         if codec == "iso2022_jp_ext":
-            return _without_nul(_japanese(data))
+            return _without_nul(_japanese(data[:MAX_DAMAGED]))
     text = _strictly(data, "utf_8")
     if text is None:
-        text = _undeclared(data, codec, is_weak(declared))
+        text = _undeclared(data[:MAX_DAMAGED], codec, is_weak(declared))
     return storable(text) if codec == "utf_7" else _without_nul(text)
 
 
 def _without_nul(text: str) -> str:
     return text.replace("\0", "") if "\0" in text else text
+
+
+def _marked(data: bytes, codec: str) -> str:
+    text = _strictly(data, codec)
+    return data[:MAX_DAMAGED].decode(codec, "replace") if text is None else text
 
 
 def _strictly(data: bytes, codec: str) -> str | None:
