@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from postern.mime.calendars import MAX_BYTES as MAX_CALENDAR
 from postern.mime.calendars import Event, read_events
 from postern.mime.charset import decode
+from postern.mime.complexity import MAX_LENGTH as MAX_PAGE
 from postern.mime.flowed import unflow
 from postern.mime.headers import read_headers
-from postern.mime.complexity import MAX_LENGTH as MAX_PAGE
 from postern.mime.inside import coordinates, without_files
 from postern.mime.parameters import content_type, file_name, safe_name
 from postern.mime.parts import Node, Part
@@ -51,6 +51,8 @@ class Budget:
 
     text: int = 2 * MAX_BYTES  # bytes of texts and pages, decoded: they stay in memory until all are there
     calendars: int = 2 * MAX_CALENDAR  # bytes
+    events: int = 200
+    bags: int = 3  # of Outlook that are opened
     looks: int = 100_000  # at things that show nothing
 
 
@@ -138,19 +140,27 @@ def _attach(node: Node, body: Body) -> None:
         if _opened(node, body):
             return
         body.defects.append("winmail.dat cannot be opened")
-    elif part.content_type in ("text/calendar", "application/ics") and part.size <= min(
-        MAX_CALENDAR, body.left.calendars
-    ):
-        body.left.calendars -= part.size
-        known = {(event.uid, event.start) for event in body.events}
-        events = read_events(decode(node.content(), node.params.get("charset", "utf-8")))
-        body.events += [event for event in events if (event.uid, event.start) not in known]
+    elif part.content_type in ("text/calendar", "application/ics"):
+        _read_calendar(node, part, body)
     body.add(part)
 
 
+def _read_calendar(node: Node, part: Part, body: Body) -> None:
+    left = body.left
+    if left.events <= 0 or part.size > min(MAX_CALENDAR, left.calendars):
+        return
+    known = {(event.uid, event.start) for event in body.events}
+    events = read_events(decode(node.content(), node.params.get("charset", "utf-8")))
+    new = [event for event in events if (event.uid, event.start) not in known]
+    body.events += new
+    left.calendars -= part.size
+    left.events -= len(new)
+
+
 def _opened(node: Node, body: Body) -> bool:
-    if node.end - node.start > MAX_OPENED:
+    if node.end - node.start > MAX_OPENED or body.left.bags <= 0:
         return False
+    body.left.bags -= 1
     data, start, end, outer = coordinates(node)
     found = read_tnef(data, start, end)
     if found is None or not (found.files or found.html or found.text):

@@ -249,7 +249,7 @@ def _uuencode(data: bytes) -> bytes:
 def _padded_line(line: bytes) -> bytes:
     """Some encoders pad the line: the length that its first character states counts."""
     try:
-        return binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3 + 1])
+        return binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3])
     except (binascii.Error, ValueError):
         return b""
 
