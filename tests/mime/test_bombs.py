@@ -21,14 +21,16 @@ from tests.mime import bombs
 from tests.mime.bombs import HEAD, MB, MIXED, NOON, SHAPES, Cost, cost
 
 SHORT = 4 * MB
-OFTEN = (
-    "prefix lines", "nested prefixes", "closings", "broken headers of parts", "flowed quotes", "flowed empty",
-    "flowed words", "distinct accents", "broken utf-8", "base64 pieces", "base64 strange lines", "uu bad", "uu one byte",
-    "yenc equals", "html alternatives", "html under a million", "escaped pages, many", "events", "tnef texts",
-    "tnef many", "empty parts", "depth", "long header", "rfc822 chain",
-)  # fmt: skip
-SECONDS = 2.0  # for the largest letter, where a plain one takes PLAIN
-PLAIN = 0.12
+# How often the time of a plain letter of the largest size: each took more before it was mended, a few excepted.
+OFTEN = {
+    "prefix lines": 2.5, "nested prefixes": 4, "closings": 2.5, "broken headers of parts": 3.5, "flowed quotes": 16,
+    "flowed empty": 6, "flowed words": 8, "distinct accents": 16, "broken utf-8": 4, "base64 pieces": 3,
+    "base64 strange lines": 4, "uu bad": 4, "uu one byte": 3, "yenc equals": 3, "html alternatives": 2,
+    "html under a million": 2, "html different cids": 4, "escaped pages, many": 3, "events": 3, "tnef texts": 3,
+    "tnef many": 4, "empty parts": 2, "depth": 3, "long header": 2, "rfc822 chain": 2,
+}  # fmt: skip
+FEW = 80 * MB
+MOST_TIMES = 16.0  # two seconds on a machine where a plain letter of the largest size takes an eighth of one
 MOST = 256 * MB
 READS = Path("/proc/self/clear_refs").exists()
 pytestmark = pytest.mark.skipif(not READS, reason="only Linux tells a process's peak of memory")
@@ -41,16 +43,16 @@ def work() -> float:
     return min(cost("plain", MAX_LETTER_BYTES).seconds for _ in range(3))
 
 
-def held(shape: str, size: int, work: float) -> Cost:
+def held(shape: str, size: int, seconds: float, memory: int) -> Cost:
     """The better of up to three tries: others use the processor too."""
     for _ in range(3):
         one = cost(shape, size, MEMORY)
-        if one.seconds < SECONDS / PLAIN * work:
+        if one.seconds < seconds:
             break
     assert not one.broken
     assert not [defect for defect in one.defects if defect.startswith("unreadable")]
-    assert one.seconds < SECONDS / PLAIN * work, one
-    assert one.memory < MOST, one
+    assert one.seconds < seconds, one
+    assert one.memory < memory, one
     return one
 
 
@@ -58,7 +60,7 @@ def held(shape: str, size: int, work: float) -> Cost:
 @pytest.mark.rule("S-117")
 @pytest.mark.parametrize("shape", OFTEN)
 def test_a_short_one(shape: str, work: float) -> None:
-    held(shape, SHORT, work)
+    held(shape, SHORT, OFTEN[shape] * work, FEW)
 
 
 @pytest.mark.soak
@@ -66,7 +68,7 @@ def test_a_short_one(shape: str, work: float) -> None:
 @pytest.mark.rule("S-117")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_largest_that_is_read(shape: str, work: float) -> None:
-    one = held(shape, MAX_LETTER_BYTES - 2 * MB, work)
+    one = held(shape, MAX_LETTER_BYTES - 2 * MB, MOST_TIMES * work, MOST)
     print(f"{shape}: {one.seconds:.2f} s, {one.memory / MB:.0f} MB above {one.size / MB:.0f} MB")
 
 
