@@ -97,7 +97,7 @@ _CP1252 = bytes(range(256)).decode("cp1252", "replace")
 _SHIFTS = re.compile(rb"\x1b(?=\$[@B]|\([BJ])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAMPLE = 8192
-MAX_DAMAGED = 2_000_000  # bytes read of what fits no charset strictly: Python is called at every bad one
+MAX_SHIFTS = 200_000  # between ASCII and Japanese that are followed one by one
 
 
 def codec_for(name: str) -> str:
@@ -149,7 +149,7 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
     if data[0] in _BOM_STARTS:
         for mark, codec in _BOMS:
             if data.startswith(mark):
-                return _without_nul(_marked(data[len(mark) :], codec))
+                return _without_nul(data[len(mark) :].decode(codec, "replace"))
     codec = codec_for(declared)
     if not codec and html and not declared:
         declared, codec = _from_meta(data)
@@ -160,20 +160,15 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> str:
         if text is not None:  # of all codecs only UTF-7's lets surrogates through
             return storable(text) if codec == "utf_7" else _without_nul(text)
         if codec == "iso2022_jp_ext":
-            return _without_nul(_japanese(data[:MAX_DAMAGED]))
+            return _without_nul(_japanese(data))
     text = _strictly(data, "utf_8")
     if text is None:
-        text = _undeclared(data[:MAX_DAMAGED], codec, is_weak(declared))
+        text = _undeclared(data, codec, is_weak(declared))
     return storable(text) if codec == "utf_7" else _without_nul(text)
 
 
 def _without_nul(text: str) -> str:
     return text.replace("\0", "") if "\0" in text else text
-
-
-def _marked(data: bytes, codec: str) -> str:
-    text = _strictly(data, codec)
-    return data[:MAX_DAMAGED].decode(codec, "replace") if text is None else text
 
 
 def _strictly(data: bytes, codec: str) -> str | None:
@@ -193,7 +188,7 @@ def _from_meta(data: bytes) -> tuple[str, str]:
 
 def _japanese(data: bytes) -> str:
     """ISO-2022-JP with NEC's signs (row 13: № ① ㈱), which Japanese programs write and the standard does not know."""
-    first, *others = _SHIFTS.split(data)
+    first, *others = _SHIFTS.split(data, MAX_SHIFTS)
     text = [first.decode("ascii", "replace")]
     for piece in others:  # each begins with two bytes that say what follows
         if piece.startswith(b"$"):
