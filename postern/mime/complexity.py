@@ -8,7 +8,7 @@ MAX_DEPTH = 500
 MAX_ATTRIBUTES = 200
 MAX_TAGS = 15_000
 MAX_REOPENED = 200_000  # unclosed formatting elements are opened again in every new block
-MAX_ESCAPED = 40_000_000  # signs written as entities, times bytes: each makes the writer look at the rest
+MAX_ESCAPED = 40_000_000_000  # signs written as entities, times bytes: each makes the writer look at the rest
 
 _ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
 _TAG = re.compile(
