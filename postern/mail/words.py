@@ -11,14 +11,21 @@ import re
 import struct
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 MOST_BYTES = 900_000
 """Of different words kept of one letter: PostgreSQL takes a vector of less than one megabyte."""
 LONGEST = 60
 MOST_TYPED = 8
+MOST_READ = 2_000_000
+"""Characters of a text whose words are kept: more than anybody writes, and less than keeps a processor busy."""
+MOST_FOLDED = 50_000  # different words with other letters than ASCII's; a long novel in Russian has as many
+_LONGEST_BYTES = 4 * LONGEST
 
 _WORD = re.compile(r"[^\W_]+")
+# What stands over or under a letter: what may be left of one when it is taken apart.
+_COMBINING = re.compile(
+    "[" + "".join(c for c in map(chr, range(0x300, 0x20000)) if unicodedata.combining(c)) + "]+"
+)
 # Thai and Lao, Khmer, Chinese, Japanese: no blanks between words.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]")
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -30,39 +37,37 @@ _PEOPLE = b"\0" + struct.pack(">HH", 1, 2 << 14 | 2)  # weight B
 _BODY = b"\0\0\0"  # no position: a third of the size, and nobody searches for phrases
 
 
-@lru_cache(maxsize=50_000)
-def fold(word: str) -> str:
-    """Return a word without case and accents, and no longer than LONGEST."""
-    if not word.isascii():
-        pieces = unicodedata.normalize("NFKD", word.casefold())
-        word = "".join(c for c in pieces if not unicodedata.combining(c)).translate(_LETTERS)
-    return word[:LONGEST]
-
-
 def words(text: str) -> set[bytes]:
     """Return the different folded words of a text, in UTF-8."""
-    plain = set()
-    for piece in set(text.encode(errors="ignore").translate(_PARTED).split()):
-        if piece.isascii():
-            plain.add(piece[:LONGEST])
-        else:
-            plain.update(map(str.encode, _folded(piece.decode(errors="ignore").lower())))
+    pieces = set(text.encode(errors="ignore").translate(_PARTED).split())
+    if text.isascii():
+        return {piece[:LONGEST] for piece in pieces}
+    plain = {piece[:LONGEST] for piece in pieces if piece.isascii()}
+    others = [piece for piece in pieces if not piece.isascii()]
+    if len(others) > MOST_FOLDED:
+        others = sorted(sorted(others), key=len)[:MOST_FOLDED]
+    if others:
+        plain.update(map(str.encode, _folded(b" ".join(others).decode(errors="ignore").lower())))
     return plain
 
 
-def _folded(piece: str) -> Iterator[str]:
-    for word in _WORD.findall(piece):
-        if word.isascii():
-            yield word[:LONGEST]
-        else:  # compatibility forms (ﬁ, ½, full width) may fall apart into several words
-            yield from _WORD.findall(fold(_UNSPACED.sub(r" \g<0> ", word)))
+def _folded(pieces: str) -> Iterator[str]:
+    """The words of some pieces without case and accents, none longer than LONGEST."""
+    found = set(_WORD.findall(pieces))
+    yield from (word[:LONGEST] for word in found if word.isascii())
+    # no fold makes a word so much shorter
+    lines = "\n".join([word[: 4 * LONGEST] for word in found if not word.isascii()])
+    lines = unicodedata.normalize("NFKD", _UNSPACED.sub(r" \g<0> ", lines).casefold())
+    lines = _COMBINING.sub("", lines).translate(_LETTERS)
+    # compatibility forms (ﬁ, ½, full width) may fall apart into several words
+    yield from _WORD.findall("\n".join([line[:LONGEST] for line in lines.split("\n")]))
 
 
 def vector(*, subject: str, people: Iterable[str], body: str) -> bytes:
     """Return the search vector of a letter as PostgreSQL's `tsvectorrecv` reads it, in its order."""
     first = words(subject[:2000])
     second = words(" ".join(people)[:20_000]) - first
-    rest = words(body) - first - second
+    rest = words(body[:MOST_READ]) - first - second
     if sum(map(len, rest)) + len(rest) > MOST_BYTES:
         rest = _fitting(rest)
     entries = [word + _SUBJECT for word in first]
@@ -73,13 +78,18 @@ def vector(*, subject: str, people: Iterable[str], body: str) -> bytes:
 
 
 def _fitting(many: set[bytes]) -> set[bytes]:
-    left, kept = MOST_BYTES, set()
-    # The longest are numbers and addresses of pages.
-    for word in sorted(many, key=lambda word: (len(word), word)):
-        left -= len(word) + 1
-        if left < 0:
+    """The shortest, as many as there is room for: the longest are numbers and addresses of pages."""
+    left, kept = MOST_BYTES, set[bytes]()
+    by_length: list[list[bytes]] = [[] for _ in range(_LONGEST_BYTES + 1)]
+    for word in many:
+        by_length[len(word)].append(word)
+    for length, some in enumerate(by_length):
+        fit = left // (length + 1)
+        if len(some) > fit:
+            kept.update(sorted(some)[:fit])
             break
-        kept.add(word)
+        kept.update(some)
+        left -= len(some) * (length + 1)
     return kept
 
 

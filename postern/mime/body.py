@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from postern.mime.calendars import MAX_BYTES as MAX_CALENDAR
 from postern.mime.calendars import Event, read_events
 from postern.mime.charset import decode
+from postern.mime.complexity import MAX_LENGTH as MAX_PAGE
 from postern.mime.flowed import unflow
 from postern.mime.headers import read_headers
 from postern.mime.inside import coordinates, without_files
@@ -35,12 +36,24 @@ _NOTHING = re.compile(
 _LOOKED_AT = 200_000  # characters
 # Other shapes of the same text, never files of their own.
 _ONLY_ALTERNATIVES = ("text/x-amp-html", "text/enriched", "text/richtext", "text/watch-html")
-MAX_BYTES = 16_000_000  # looked at of one text or html part
+MAX_BYTES = 8_000_000  # looked at of one text or html part, decoded
+MAX_ENCODED = 4 * MAX_BYTES  # quoted-printable at its worst, with some room
 _UNIVERSAL = IncrementalNewlineDecoder(None, translate=True)
 _BEGIN = re.compile(rb"begin ")  # finds its first letter by memchr: half of what `in` costs
 _TYPES = MimeTypes()  # what Python knows by itself, the same on every machine
 MAX_OPENED = 64_000_000  # of a winmail.dat
 MAX_BODY = 4_000_000  # characters kept of the text and of the html; the raw letter stays whole
+
+
+@dataclass
+class Budget:
+    """What may still be spent on a letter, however many parts it has."""
+
+    text: int = 2 * MAX_BYTES  # bytes of texts and pages, decoded: they stay in memory until all are there
+    calendars: int = 2 * MAX_CALENDAR  # bytes
+    events: int = 200
+    bags: int = 3  # of Outlook that are opened
+    looks: int = 100_000  # at things that show nothing
 
 
 @dataclass
@@ -53,6 +66,7 @@ class Body:
     defects: list[str] = field(default_factory=list)
     packed: list[Tnef] = field(default_factory=list)  # what was opened of Outlook's own format
     events: list[Event] = field(default_factory=list)
+    left: Budget = field(default_factory=Budget)  # one for the whole letter
 
     def add(self, part: Part) -> None:
         """One more file; its index is its place in the list."""
@@ -69,11 +83,14 @@ class Body:
             return page[:MAX_BODY] if is_html else ""
         if not any(is_html for _, is_html in self.pages):
             return ""
-        return "\n".join(
-            page if is_html else f'<div style="white-space:pre-wrap">{escape(page)}</div>'
-            for page, is_html in self.pages
-            if page.strip()
-        )[:MAX_BODY]
+        joined: list[str] = []
+        length = 0
+        for page, is_html in self.pages:
+            if length < MAX_BODY and not (page.isspace() or not page):
+                page = page[:MAX_BODY]
+                joined.append(page if is_html else f'<div style="white-space:pre-wrap">{escape(page)}</div>')
+                length += len(joined[-1]) + 1
+        return "\n".join(joined)[:MAX_BODY]
 
 
 def read_body(root: Node) -> Body:
@@ -90,7 +107,10 @@ def read_body(root: Node) -> Body:
 def _inline(body: Body) -> list[Part]:
     """An image is inline when the html shows it; one that nothing shows is an attachment."""
     shown = {
-        unquote(found).strip("<>") for page, is_html in body.pages if is_html for found in _CID.findall(page)
+        unquote(found).strip("<>")
+        for page, is_html in body.pages
+        if is_html
+        for found in _CID.findall(page[:MAX_PAGE])
     }
     return [replace(part, inline=True) if shown and _used(part, shown) else part for part in body.files]
 
@@ -120,16 +140,27 @@ def _attach(node: Node, body: Body) -> None:
         if _opened(node, body):
             return
         body.defects.append("winmail.dat cannot be opened")
-    elif part.content_type in ("text/calendar", "application/ics") and part.size <= MAX_CALENDAR:
-        known = {(event.uid, event.start) for event in body.events}
-        events = read_events(decode(node.content(), node.params.get("charset", "utf-8")))
-        body.events += [event for event in events if (event.uid, event.start) not in known]
+    elif part.content_type in ("text/calendar", "application/ics"):
+        _read_calendar(node, part, body)
     body.add(part)
 
 
+def _read_calendar(node: Node, part: Part, body: Body) -> None:
+    left = body.left
+    if left.events <= 0 or part.size > min(MAX_CALENDAR, left.calendars):
+        return
+    known = {(event.uid, event.start) for event in body.events}
+    events = read_events(decode(node.content(), node.params.get("charset", "utf-8")))
+    new = [event for event in events if (event.uid, event.start) not in known]
+    body.events += new
+    left.calendars -= part.size
+    left.events -= len(new)
+
+
 def _opened(node: Node, body: Body) -> bool:
-    if node.end - node.start > MAX_OPENED:
+    if node.end - node.start > MAX_OPENED or body.left.bags <= 0:
         return False
+    body.left.bags -= 1
     data, start, end, outer = coordinates(node)
     found = read_tnef(data, start, end)
     if found is None or not (found.files or found.html or found.text):
@@ -171,10 +202,10 @@ def _alternative(node: Node, body: Body) -> None:
     """The text of the first plain child, the html of the last child that has one; other kinds are files."""
     choices: list[tuple[str, str]] = []
     for child in node.children:
-        choice = Body([], [], body.files, body.defects, body.packed, body.events)
+        choice = Body([], [], body.files, body.defects, body.packed, body.events, body.left)
         _walk(child, choice, first=True)
         choices.append((choice.text(), choice.html()))
-    html = next((html for _, html in reversed(choices) if _shows_something(html)), "")
+    html = next((html for _, html in reversed(choices) if _shows_something(html, body.left)), "")
     text = next((text for text, _ in choices if text), "") or _enriched(node)
     if html and len(text) < 400 and _excuses(text):
         text = ""
@@ -200,43 +231,53 @@ def _enriched(node: Node) -> str:
     return ""
 
 
-def _shows_something(html: str) -> bool:
+def _shows_something(html: str, left: Budget) -> bool:
     """True when a picture or a visible sign stands somewhere; only looked for until the first."""
     end = min(len(html), _LOOKED_AT)
     position = 0
-    while found := _NOTHING.match(html, position, end):
+    while left.looks > 0 and (found := _NOTHING.match(html, position, end)):
+        left.looks -= 1
         position = found.end()
     return position < end
 
 
 def _show(node: Node, body: Body) -> None:
-    if node.end - node.start > MAX_BYTES:
+    limit = min(MAX_BYTES, body.left.text)
+    if node.end - node.start > limit:
         body.defects.append("truncated: text")
-    if node.kind == "text/html":
-        page = decode(_start_of(node), node.params.get("charset", ""), html=True)
-        body.pages.append((_lines(page).rstrip("\n"), True))
+    if limit <= 0:
         return
-    text = _decoded(_own_text(node, body), node)
+    is_html = node.kind == "text/html"
+    data = _start_of(node, limit) if is_html else _own_text(node, body, limit)
+    body.left.text -= len(data)
+    if is_html:
+        page = decode(data, node.params.get("charset", ""), html=True)
+        body.pages.append((_lines(page[:MAX_BODY]).rstrip("\n"), True))
+        return
+    text = _decoded(data, node)
     body.texts.append(text)
     body.pages.append((text, False))
 
 
-def _own_text(node: Node, body: Body) -> bytes:
+def _own_text(node: Node, body: Body, limit: int) -> bytes:
     """The bytes of a text without the files that lie in it."""
-    if node.encoding or node.end - node.start <= MAX_BYTES:
-        data = node.content()
+    if node.encoding or node.end - node.start <= limit:
+        data = undo_range(node.data, node.start, min(node.end, node.start + MAX_ENCODED), node.encoding)
         if not _BEGIN.search(data):
-            return data[:MAX_BYTES]
-    return without_files(*coordinates(node), body.add, MAX_BYTES)
+            return data[:limit]
+    elif node.data.find(b"begin ", node.start, node.end) < 0:  # a twentieth of what looking for files costs
+        return node.data[node.start : node.start + limit]
+    return without_files(*coordinates(node), body.add, limit)
 
 
-def _start_of(node: Node) -> bytes:
+def _start_of(node: Node, limit: int = MAX_BYTES) -> bytes:
     """The decoded bytes of a text, of a very long one only the beginning."""
-    return undo_range(node.data, node.start, min(node.end, node.start + MAX_BYTES), node.encoding)
+    end = min(node.end, node.start + (MAX_ENCODED if node.encoding else limit))
+    return undo_range(node.data, node.start, end, node.encoding)[:limit]
 
 
 def _decoded(data: bytes, node: Node) -> str:
-    text = _lines(decode(data, node.params.get("charset", "")))
+    text = _lines(decode(data, node.params.get("charset", ""))[: 2 * MAX_BODY])[:MAX_BODY]
     if node.params.get("format", "").lower() == "flowed":
         text = unflow(text, delete_space=node.params.get("delsp", "").lower() == "yes")
     return text

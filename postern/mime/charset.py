@@ -97,6 +97,7 @@ _CP1252 = bytes(range(256)).decode("cp1252", "replace")
 _SHIFTS = re.compile(rb"\x1b(?=\$[@B]|\([BJ])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAMPLE = 8192
+MAX_SHIFTS = 200_000  # between ASCII and Japanese that are followed one by one
 
 
 def codec_for(name: str) -> str:
@@ -187,7 +188,7 @@ def _from_meta(data: bytes) -> tuple[str, str]:
 
 def _japanese(data: bytes) -> str:
     """ISO-2022-JP with NEC's signs (row 13: № ① ㈱), which Japanese programs write and the standard does not know."""
-    first, *others = _SHIFTS.split(data)
+    first, *others = _SHIFTS.split(data, MAX_SHIFTS)
     text = [first.decode("ascii", "replace")]
     for piece in others:  # each begins with two bytes that say what follows
         if piece.startswith(b"$"):

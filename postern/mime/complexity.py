@@ -8,6 +8,7 @@ MAX_DEPTH = 500
 MAX_ATTRIBUTES = 200
 MAX_TAGS = 15_000
 MAX_REOPENED = 200_000  # unclosed formatting elements are opened again in every new block
+MAX_ESCAPED = 40_000_000_000  # signs written as entities, times bytes: each makes the writer look at the rest
 
 _ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
 _TAG = re.compile(
@@ -38,6 +39,8 @@ def too_complex(html: str) -> bool:
     opening = html.count("<")
     if len(html) > MAX_LENGTH or (opening > MAX_TAGS and len(_OPENERS.findall(html)) > MAX_TAGS):
         return True
+    if len(html) > 100_000 and _escapes_much(html):
+        return True
     if opening <= MAX_DEPTH and _PLAIN_HTML.fullmatch(html):
         return False  # no more tags than levels, and too few to be reopened too often
     counter = _Counter()
@@ -54,6 +57,11 @@ def too_complex(html: str) -> bool:
             closing = re.compile(f"</{re.escape(name)}", re.IGNORECASE).search(html, position)
             position = closing.start() if closing else position
     return False
+
+
+def _escapes_much(html: str) -> bool:
+    escaped = html.count("&") + html.count("\u00a0")
+    return escaped * len(html.encode(errors="ignore")) > MAX_ESCAPED
 
 
 class _Counter:

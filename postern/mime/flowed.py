@@ -1,28 +1,32 @@
 """format=flowed text (RFC 3676) put back into paragraphs."""
 
+from io import StringIO
+from itertools import chain
+
 
 def unflow(text: str, *, delete_space: bool) -> str:
-    """Join lines that end with a blank, per quote depth; undo space-stuffing; `-- ` stays a line of its own."""
-    out: list[str] = []
-    current: list[str] = []
-    depth = 0
-    for line in text.split("\n"):
-        quotes = len(line) - len(line.lstrip(">"))
-        content = line[quotes:].removeprefix(" ")
-        if current and (quotes != depth or content == "-- "):
-            out.append(_quoted(depth, current))
-            current = []
-        depth = quotes
+    """Join lines that end with a blank, per quote depth; undo space-stuffing; `-- ` stays a line of its own.
+
+    Line by line from one buffer into another: a list of a text's lines takes thirty times the text.
+    """
+    out = StringIO()
+    write = out.write
+    depth = -1  # of the paragraph that goes on; -1 when the line before ended one
+    between = ""  # before the next paragraph
+    last = ("",) if text[-1:] in ("", "\n") else ()
+    for line in chain(StringIO(text), last):
+        if line == "\n" and depth < 0:
+            write(between)
+            between = "\n"
+            continue
+        line = line.removesuffix("\n")
+        content = line.lstrip(">")
+        quotes = len(line) - len(content)
+        content = content.removeprefix(" ")
+        if quotes != depth or content == "-- ":
+            write(between + ">" * quotes + " " if quotes else between)
+            between = "\n"
         flows = content.endswith(" ") and content != "-- "
-        current.append(content[:-1] if flows and delete_space else content)
-        if not flows:
-            out.append(_quoted(depth, current))
-            current = []
-    if current:
-        out.append(_quoted(depth, current))
-    return "\n".join(out)
-
-
-def _quoted(depth: int, pieces: list[str]) -> str:
-    text = "".join(pieces)
-    return ">" * depth + " " + text if depth else text
+        write(content[:-1] if flows and delete_space else content)
+        depth = quotes if flows else -1
+    return out.getvalue()

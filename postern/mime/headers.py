@@ -9,6 +9,7 @@ from postern.mime.words import decode_words, one_line
 
 MAX_BYTES = 256 * 1024
 MAX_FIELDS = 2000
+MAX_BROKEN = 50  # lines without a name among them: each is a step, and there may be two thousand parts
 
 # Blank lines, a byte order mark, mbox's line; a first header that is indented by mistake.
 _LEAD = re.compile(
@@ -143,7 +144,7 @@ def _with_care(
     text = data[start:limit].decode("latin-1")
     fields: list[tuple[str, str]] = []
     position, left = 0, MAX_FIELDS
-    while True:
+    for _ in range(MAX_BROKEN):
         run = _RUN.match(text, position)
         stop = run.end() if run else position
         found = _FIELD.findall(text[position:stop])
@@ -158,6 +159,8 @@ def _with_care(
         left -= 1
         if left <= 0:
             break
+    else:
+        note("truncated: headers")
     body = start + position
     if body >= limit < end:
         note("truncated: headers")

@@ -9,7 +9,8 @@ from postern.mime.parameters import content_type, parameters
 from postern.mime.transfer import Raw, encoding_name, undo_range
 
 MAX_PARTS = 2000
-MAX_DEPTH = 40
+MAX_DEPTH = 20  # each level is searched to its end: twenty cost what reading the letter once costs
+MAX_DELIMITERS = 100_000  # places of a whole letter looked at that could be a delimiter
 
 Outer = tuple[tuple[int, int, str], ...]
 
@@ -80,6 +81,7 @@ class Tree:
     def __init__(self) -> None:
         self.defects: dict[str, None] = {}
         self.count = 0
+        self.left = MAX_DELIMITERS
 
     def note(self, defect: str) -> None:
         self.defects[defect] = None
@@ -140,7 +142,7 @@ class Tree:
         ranges: list[tuple[int, int]] = []
         opened = -1  # where the current part begins; -1 in preamble and epilogue
         closed = False
-        for line, after, closing in _delimiters(data, start, end, boundary):
+        for line, after, closing in self._delimiters(data, start, end, boundary):
             if opened >= 0:
                 ranges.append((opened, _without_line_end(data, opened, line)))
             if closed and not closing:
@@ -155,19 +157,27 @@ class Tree:
             ranges.append((opened, end))
         return ranges
 
+    def _delimiters(
+        self, data: Raw, start: int, end: int, boundary: bytes
+    ) -> Iterator[tuple[int, int, bool]]:
+        """(line start, offset after the line, is closing) of every line that is this boundary and nothing more.
 
-def _delimiters(data: Raw, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int, bool]]:
-    """(line start, offset after the line, is closing) of every line that is this boundary and nothing more."""
-    mark = b"--" + boundary
-    position = data.find(mark, start, end)
-    while position >= 0:
-        after = position + len(mark)
-        if position == start or data[position - 1] in b"\r\n":
-            tail = _TAIL.match(data, after, end)
-            if tail:
-                after = tail.end()
-                yield position, after, tail[1] is not None
-        position = data.find(mark, after, end)
+        Lines that only begin like it are passed over, and a letter can hold ten million: so many and no more.
+        """
+        mark = b"--" + boundary
+        position = data.find(mark, start, end)
+        while position >= 0:
+            self.left -= 1
+            if self.left < 0:
+                self.note("truncated: delimiters")
+                return
+            after = position + len(mark)
+            if position == start or data[position - 1] in b"\r\n":
+                tail = _TAIL.match(data, after, end)
+                if tail:
+                    after = tail.end()
+                    yield position, after, tail[1] is not None
+            position = data.find(mark, after, end)
 
 
 def _without_line_end(data: Raw, start: int, end: int) -> int:

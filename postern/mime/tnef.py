@@ -14,7 +14,7 @@ from postern.mime.transfer import Raw
 
 KINDS = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 MAX_ATTRIBUTES = 20_000
-MAX_PROPERTIES = 5_000
+MAX_PROPERTIES = 40_000  # of all that is inside; Outlook writes thirty a file
 MAX_FILES = 500
 MAX_BODY = 8_000_000  # bytes
 _SIGNATURE = 0x223E9F78
@@ -70,34 +70,6 @@ def _attributes(data: Raw, position: int, end: int) -> Iterator[tuple[int, int, 
         position += 9 + length + 2  # a checksum of two bytes follows
 
 
-def _properties(data: Raw, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """(property, type, start, length) of each MAPI property that has bytes or text."""
-    (count,) = struct.unpack_from("<I", data, position)
-    position += 4
-    for _ in range(min(count, MAX_PROPERTIES)):
-        kind, number = struct.unpack_from("<HH", data, position)
-        position += 4
-        if number >= 0x8000:
-            position = _after_name(data, position)
-        several, kind = kind & _SEVERAL, kind & ~_SEVERAL
-        values = 1
-        if several or kind in (_STRING8, _UNICODE, _BINARY, _OBJECT):
-            (values,) = struct.unpack_from("<I", data, position)
-            position += 4
-        if kind in _FIXED:
-            position += _FIXED[kind] * values
-            continue
-        for _ in range(min(values, MAX_PROPERTIES)):
-            (length,) = struct.unpack_from("<I", data, position)
-            position += 4
-            if position + length > end:
-                raise ValueError("cut short")
-            yield number, kind, position, length
-            position += length + -length % 4
-        if kind not in (_STRING8, _UNICODE, _BINARY, _OBJECT):
-            raise ValueError("a type that nobody knows")
-
-
 def _after_name(data: Raw, position: int) -> int:
     (by_text,) = struct.unpack_from("<I", data, position + 16)
     (length,) = struct.unpack_from("<I", data, position + 20)
@@ -111,6 +83,7 @@ class _Reader:
         self.charset = "cp1252"
         self.body = ""
         self.rtf = (0, 0)
+        self.left = MAX_PROPERTIES
 
     def take(self, number: int, start: int, length: int) -> None:
         """One attribute."""
@@ -131,7 +104,7 @@ class _Reader:
         elif number == _FILE_DATA:
             file.start, file.length = start, length
         elif number == _FILE_PROPERTIES:
-            for key, kind, first, size in _properties(self.data, start, start + length):
+            for key, kind, first, size in self._properties(start, start + length):
                 self._file_property(file, key, kind, first, size)
 
     def _file_property(self, file: TnefFile, key: int, kind: int, start: int, length: int) -> None:
@@ -149,13 +122,48 @@ class _Reader:
             file.kind = file.kind or ("application/ms-tnef" if shift else "")
 
     def _message(self, start: int, length: int) -> None:
-        for key, kind, first, size in _properties(self.data, start, start + length):
+        for key, kind, first, size in self._properties(start, start + length):
             if key == 0x1000:
                 self.body = self._text(kind, first, size) or self.body
             elif key == 0x1013:
                 self.found.html = self._text(kind, first, size, html=True)
             elif key == 0x1009 and size <= MAX_BODY:
                 self.rtf = first, size
+
+    def _properties(self, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+        """(property, type, start, length) of each MAPI property that has bytes or text."""
+        data = self.data
+        (count,) = struct.unpack_from("<I", data, position)
+        position += 4
+        for _ in range(count):
+            self._spend()
+            kind, number = struct.unpack_from("<HH", data, position)
+            position += 4
+            if number >= 0x8000:
+                position = _after_name(data, position)
+            several, kind = kind & _SEVERAL, kind & ~_SEVERAL
+            values = 1
+            if several or kind in (_STRING8, _UNICODE, _BINARY, _OBJECT):
+                (values,) = struct.unpack_from("<I", data, position)
+                position += 4
+            if kind in _FIXED:
+                position += _FIXED[kind] * values
+                continue
+            for _ in range(values):
+                self._spend()
+                (length,) = struct.unpack_from("<I", data, position)
+                position += 4
+                if position + length > end:
+                    raise ValueError("cut short")
+                yield number, kind, position, length
+                position += length + -length % 4
+            if kind not in (_STRING8, _UNICODE, _BINARY, _OBJECT):
+                raise ValueError("a type that nobody knows")
+
+    def _spend(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError("more properties than anything has")
 
     def _text(self, kind: int, start: int, length: int, *, html: bool = False) -> str:
         if kind == _UNICODE:

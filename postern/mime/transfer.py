@@ -2,6 +2,8 @@
 
 import binascii
 import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from mmap import mmap
 
 # A letter's bytes: in memory, or a file of the spool when it is large. Slices of both are bytes.
@@ -11,7 +13,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9-]+")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BLANK = b" \t\r\n"
 _BLOCK = 1 << 16  # stays in the processor's cache: a megabyte at a time takes nearly twice as long
-_PADDING = re.compile(rb"=+")
+_PADDING = re.compile(rb"=++")
+_LINE = re.compile(rb"[^\r\n]++")
+_YENC_WORD = re.compile(rb"^=y(?:begin|part|end)[^\n]*+\n?", re.MULTILINE)
+_CLEAN = _ALPHABET + _BLANK
 _UNSHIFT = bytes((value - 42) % 256 for value in range(256))
 _UNSHIFT_ESCAPED = bytes((value - 106) % 256 for value in range(256))
 _NAMES = {
@@ -27,6 +32,15 @@ _NAMES = {
     "yenc": "yenc",
     "x-yenc": "yenc",
 }
+
+
+def steps(size: int) -> int:
+    """How many lines, paddings or escapes of an encoded part are gone through one by one; what lies behind is not read.
+
+    Lines of 60 signs fit, whatever their number: only somebody who wants to keep us busy sends millions of short
+    ones. By the part's size alone, so that a part is always the same, and two thousand parts cost no more than one.
+    """
+    return 500 + size // 60
 
 
 def encoding_name(header: str) -> str:
@@ -151,8 +165,26 @@ def _damaged_base64(data: bytes) -> bytes:
         bare = _without_footer(data)
     if b"=" in bare[:-2]:
         # several encoded pieces one after the other, each with its own padding
-        return b"".join(_base64_piece(piece) for piece in _PADDING.split(bare))
+        return _joined(_base64_piece(piece) for piece in _pieces(bare))
     return _base64_piece(bare)
+
+
+def _pieces(bare: bytes) -> Iterator[bytes]:
+    """What stands between paddings, the first of them."""
+    position = 0
+    for padding in islice(_PADDING.finditer(bare), steps(len(bare))):
+        yield bare[position : padding.start()]
+        position = padding.end()
+    if bare.find(b"=", position) < 0:
+        yield bare[position:]
+
+
+def _joined(pieces: Iterable[bytes]) -> bytes:
+    """The same as `join`, which makes a list of them first: a million short ones take forty bytes each."""
+    out = bytearray()
+    for piece in pieces:
+        out += piece
+    return bytes(out)
 
 
 def _base64_piece(bare: bytes) -> bytes:
@@ -167,50 +199,74 @@ def _base64_piece(bare: bytes) -> bytes:
 
 def _without_footer(data: bytes) -> bytes:
     """Only the alphabet; lines after the short last line of base64 are a mailing list's footer."""
-    kept = []
-    width = 0
+    kept = bytearray()
+    width, position = 0, 0
     ended = False
-    for line in data.splitlines():
+    for found in islice(_LINE.finditer(data), steps(len(data))):
+        line = found[0]
         bare = line.translate(None, _BLANK)
-        strange = bare.rstrip(b"=").translate(None, _ALPHABET)
+        strange = line.translate(None, _CLEAN) and bare.rstrip(b"=").translate(None, _ALPHABET)
         if ended and strange:
-            break
+            return bytes(kept)
+        position = found.end()
         if not bare:
             continue
-        kept.append(bare.translate(None, bytes(set(strange))) if strange else bare)
+        kept += bare.translate(None, strange) if strange else bare
         width = width or len(bare)
         ended = ended or len(bare) < width or bare.endswith(b"=")
-    return b"".join(kept)
+    kept += _only_alphabet(data[position:])  # among so many lines there is no footer to be found
+    return bytes(kept)
+
+
+def _only_alphabet(data: bytes) -> bytes:
+    return data.translate(None, bytes(set(range(256)).difference(_ALPHABET)))
 
 
 def _uuencode(data: bytes) -> bytes:
-    out = []
-    for line in data.splitlines():
-        if line.startswith(b"begin ") or not line:
+    out = bytearray()
+    padded = False
+    for found in islice(_LINE.finditer(data), steps(len(data))):
+        line = found[0]
+        if line.startswith(b"begin "):
             continue
         if line.rstrip() in (b"end", b"`"):
             if line.startswith(b"end"):
                 break
             continue
-        out.append(_uu_line(line))
-    return b"".join(out)
+        if not padded:
+            try:
+                out += binascii.a2b_uu(line)
+                continue
+            except binascii.Error:
+                padded = True
+        out += _padded_line(line)
+    return bytes(out)
 
 
-def _uu_line(line: bytes) -> bytes:
+def _padded_line(line: bytes) -> bytes:
+    """Some encoders pad the line: the length that its first character states counts."""
     try:
-        return binascii.a2b_uu(line)
-    except binascii.Error:
-        try:  # some encoders pad the line: use the length that the first character states
-            return binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3 + 1])
-        except (binascii.Error, ValueError):
-            return b""
+        return binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3])
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _yenc(data: bytes) -> bytes:
-    lines = [line for line in data.split(b"\n") if not line.startswith((b"=ybegin", b"=ypart", b"=yend"))]
-    body = b"".join(line.rstrip(b"\r") for line in lines)
-    first, *escaped = body.split(b"=")
-    out = [first.translate(_UNSHIFT)]
-    for piece in escaped:
-        out.append(piece[:1].translate(_UNSHIFT_ESCAPED) + piece[1:].translate(_UNSHIFT))
-    return b"".join(out)
+    """Line ends mean nothing; what stands after `=` is shifted once more."""
+    body = _without_words(data).translate(None, b"\r\n")
+    out = bytearray()
+    position = 0
+    for _ in range(steps(len(body))):
+        escape = body.find(b"=", position)
+        if escape < 0:
+            break
+        out += body[position:escape].translate(_UNSHIFT)
+        out += body[escape + 1 : escape + 2].translate(_UNSHIFT_ESCAPED)
+        position = escape + 2
+    out += body[position:].translate(_UNSHIFT)
+    return bytes(out)
+
+
+def _without_words(data: bytes) -> bytes:
+    """The lines of data, without those that say where it begins and ends."""
+    return _YENC_WORD.sub(b"", data, count=steps(len(data)))

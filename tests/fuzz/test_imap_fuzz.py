@@ -1,13 +1,7 @@
 """Any bytes a server may send, by hypothesis with a fixed small budget; `./dev soak` runs the long forms (S-119)."""
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
-import warnings
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,9 +9,8 @@ from hypothesis import strategies as st
 
 from postern.wire.imap import Selected, Session
 from tests.fuzz.imap_target import ACTIONS, WORDS, one_input, one_protocol, one_session, talk
+from tests.fuzz.longrun import SECONDS, long_run
 
-SECONDS = round(600 * float(os.environ.get("POSTERN_SOAK") or 1))
-ATHERIS = Path(__file__).parent / "run_atheris.py"
 PIECES = st.lists(st.sampled_from(WORDS) | st.binary(max_size=4), max_size=30).map(b"".join)
 NUMBERS = st.binary(min_size=3, max_size=3)
 
@@ -62,27 +55,11 @@ def test_every_action_meets_noise(number: int) -> None:
 
 @pytest.mark.soak
 def test_a_long_run() -> None:
-    """S-119: ten minutes of atheris, or of hypothesis where atheris is not installed."""
-    if find_spec("atheris") is not None:
-        command = [
-            sys.executable,
-            str(ATHERIS),
-            f"-max_total_time={SECONDS}",
-            "-max_len=4096",
-            "-rss_limit_mb=1024",
-        ]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS + 120)
-        print(ran.stderr[-2000:])
-        assert ran.returncode == 0, ran.stderr[-4000:]
-        return
-    warnings.warn(
-        "ATHERIS IS NOT INSTALLED: hypothesis runs instead, without coverage to guide it", stacklevel=1
-    )
-    print("ATHERIS IS NOT INSTALLED: hypothesis runs instead, without coverage to guide it")
+    """S-119."""
 
     @given(st.binary(min_size=1, max_size=1), NUMBERS, st.tuples(PIECES, PIECES, PIECES))
     @settings(max_examples=max(100, 100 * SECONDS), deadline=None)
-    def run(kind: bytes, numbers: bytes, said: tuple[bytes, ...]) -> None:
+    def instead(kind: bytes, numbers: bytes, said: tuple[bytes, ...]) -> None:
         one_input(kind + numbers + b"\xff".join(said))
 
-    run()
+    long_run("imap", instead)

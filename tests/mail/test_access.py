@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import DatabaseError
 
 from postern.mail.access import at_mailbox, viewing_as, waits_for_own_mailbox
 from postern.mail.models import Message
@@ -112,12 +113,15 @@ def test_a_disabled_owner_reads_nothing_and_shares_nothing(world, acting_as):
 def test_only_the_owner_writes(world):
     for person, changed in ((world.reader, 0), (world.colleague, 0), (world.boss, 0), (world.owner, 4)):
         with viewing_as(person):
-            assert Message.objects.update(preview="x") == changed
+            assert Message.objects.update(known=True) == changed
+
+
+def test_what_a_letter_says_is_for_nobody_at_the_pages_to_change(world):
+    with pytest.raises(DatabaseError), viewing_as(world.owner):
+        Message.objects.update(preview="x")
 
 
 def test_nobody_grants_themselves_access_to_anothers_mailbox(world):
-    from django.db import DatabaseError
-
     for person in (world.colleague, world.boss, world.reader):
         with pytest.raises(DatabaseError), viewing_as(person):
             Reader.objects.create(mailbox=world.mailbox, staff=person)
@@ -146,14 +150,14 @@ def test_s132_a_reader_does_not_widen_a_customers_only_grant_by_adding_customers
 
 @pytest.mark.parametrize("table", ["mailboxes_secret", "mailboxes_systemsecret", "mailboxes_probesecret"])
 def test_web_cannot_read_a_secret(world, table):
-    from django.db import DatabaseError, connection, transaction
+    from django.db import connection, transaction
 
     with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
         connection.cursor().execute(f"SELECT ciphertext FROM {table}")
 
 
 def test_web_cannot_read_the_job_table(world):
-    from django.db import DatabaseError, connection, transaction
+    from django.db import connection, transaction
 
     with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
         connection.cursor().execute("SELECT * FROM procrastinate_jobs")
