@@ -60,7 +60,7 @@ def _folded(pieces: str) -> Iterator[str]:
     lines = unicodedata.normalize("NFKD", _UNSPACED.sub(r" \g<0> ", lines).casefold())
     lines = _COMBINING.sub("", lines).translate(_LETTERS)
     # compatibility forms (ﬁ, ½, full width) may fall apart into several words
-    yield from _WORD.findall("\n".join([line[:LONGEST] for line in lines.split("\n")]))
+    yield from (word[:LONGEST] for word in _WORD.findall(lines))
 
 
 def vector(*, subject: str, people: Iterable[str], body: str) -> bytes:
