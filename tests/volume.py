@@ -15,7 +15,7 @@ MEGABYTE = 1 << 20
 @contextlib.contextmanager
 def mounted(place: Path, megabytes: int) -> Iterator[Path]:
     """Memory as a disk at an empty folder that other users reach; the test is skipped where nothing can be mounted."""
-    for folder in (place, *place.parents[:2]):
+    for folder in (place, *place.parents[:3]):
         folder.chmod(0o755)  # PostgreSQL is another user and must get through
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "none", str(place)]
     done = subprocess.run(command, capture_output=True)

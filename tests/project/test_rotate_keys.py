@@ -72,7 +72,7 @@ def fill(acting_as, count):
 def all_open(acting_as, boxes, probe) -> bool:
     from postern.mailboxes import secrets
 
-    with acting_as("sync", everywhere=False):
+    with acting_as("superuser", everywhere=False):
         opened = [secrets.read_secret(box, "imap") == f"password {box.imap_username}" for box in boxes]
         return (
             all(opened)
@@ -104,7 +104,7 @@ def test_s093_everything_is_encrypted_anew_while_workers_read_and_people_save(db
         from django.db import connection
 
         try:
-            with acting_as("sync", everywhere=False):
+            with acting_as("superuser", everywhere=False):
                 while not stop.is_set():
                     for box in boxes[:5]:
                         if secrets.read_secret(box, "imap") != f"password {box.imap_username}":
@@ -174,7 +174,7 @@ def test_s093_a_key_that_goes_between_row_and_file_is_no_fault(db, acting_as, ke
         return keys(path)
 
     monkeypatch.setattr(secrets, "_keys", late)
-    with acting_as("sync", everywhere=False):
+    with acting_as("superuser", everywhere=False):
         assert secrets.read_secret(boxes[0], "imap") == "password u0"
     assert rotated and read_keys(key_file).current != OLD
 
@@ -204,7 +204,7 @@ def test_s093_the_old_key_waits_for_whoever_is_saving_with_it(db, acting_as, key
     page.join(30)
     assert seen == [OLD] and read_keys(key_file).older == ()
     assert all_open(acting_as, boxes, probe)
-    with acting_as("sync", everywhere=False):
+    with acting_as("superuser", everywhere=False):
         assert read_secret(boxes[0], "smtp") == "typed just now"
 
 

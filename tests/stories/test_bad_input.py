@@ -174,7 +174,7 @@ def test_a_recipients_full_mailbox_is_told_and_the_letter_kept(marta):
     assert said["code"] == "mailbox_full" and "552 5.2.2" in said["server_text"]
     assert FULL in said["message"] and "full" in said["message"] and "send it again later" in said["advice"]
     page = marta.get(f"/compose/{number}/")
-    assert said["message"] in page.main and "552 5.2.2" in page.main
+    assert said["message"] in page.main and "552 “5.2.2" in page.main
     assert "Please find it below." in page.text and FULL in page.text  # as it was, to be sent again
 
 

@@ -10,6 +10,7 @@ from postern.mailboxes import connection
 from postern.mailboxes.health import in_words
 from postern.mailboxes.save import save_mailbox
 from tests.faults import Faults, Proxy
+from tests.roles import acting_as
 from tests.servers.dovecot import Dovecot, available
 
 from .box import USER, letter, make_box, quick
@@ -38,7 +39,7 @@ def running_dovecot():
 
 
 @pytest.fixture
-def tokens(db, dovecot, operator, acting_as, monkeypatch):
+def tokens(db, dovecot, operator, monkeypatch):
     """Marta's mailbox with an access token, and a switch that ends it as time does: nothing here is changed."""
     monkeypatch.setattr("postern.sync.backoff.PASSWORD_SECONDS", (0.05, 0.05))
     made = make_box(dovecot, imap_auth="token", imap_password=dovecot.token(USER))
@@ -77,7 +78,7 @@ def stopped(box, dovecot, before):
 
 def a_new_token_brings_what_waited(box, dovecot, ended, subjects):
     ended.clear()
-    with viewing_as(box.owner):
+    with acting_as("web", everywhere=False), viewing_as(box.owner):
         save_mailbox(staff=box.owner, mailbox=box.mailbox, data={"imap_password": dovecot.token(USER)})
 
     async def story():
