@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Router, Schema
 
 from postern.api.auth import who
-from postern.api.compose import DeliveryOut, delivery_out
+from postern.api.deliveries import DeliveryOut, delivery_out
 from postern.api.letters import MessageLine, line_of
 from postern.api.shapes import Cursor, Limit
 from postern.mail import lists

@@ -5,7 +5,6 @@ One's own, what one writes in the name of an owner who lets one answer, and what
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,16 +13,17 @@ from ninja import Field, File, Form, Header, Query, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from postern.api.auth import who
+from postern.api.deliveries import DeliveryOut, DeliveryPage, FileOut, delivery_out, file_out
 from postern.api.errors import Refusal
 from postern.api.files import download
 from postern.api.inbox import own, visible
 from postern.api.paging import newest_first
 from postern.api.readerlog import What, opened
-from postern.api.shapes import Body, Cursor, Id, Limit, Line, Person, Text, people_of
+from postern.api.shapes import Body, Cursor, Id, Limit, Line, Text
 from postern.mailboxes.models import Mailbox
 from postern.outbox import compose
 from postern.outbox.behalf import Seen, seen_by
-from postern.outbox.models import Delivery, OutgoingFile
+from postern.outbox.models import Delivery
 from postern.people.models import Customer
 
 router = Router(tags=["Compose"])
@@ -77,73 +77,6 @@ class SettleBody(Body):
     arrived: bool
 
 
-class FileOut(Schema):
-    """A file of a letter; with a content id it stands in the text as <img src="cid:…">."""
-
-    id: int
-    name: str
-    content_type: str
-    size: int
-    content_id: str
-
-
-class Problem(Schema):
-    """Why a letter was not sent, in words."""
-
-    code: str
-    message: str
-    advice: str
-    server_text: str
-
-
-class DeliveryOut(Schema):
-    """A draft, or a letter on its way, or its fate.
-
-    `send_at`: while queued, the end of the time to undo, then when the next attempt is due. `accepted` are the
-    recipients for whom the server took the letter; they never get it again. `refused` are [address, code, text] of
-    those it refused for good. `deferred` are the same of those it refused for now: while the letter is queued, sending
-    or unknown they are tried again; afterwards they did not get it.
-    `on_behalf_of`: the owner in whose name this person writes it. `written_by`: who wrote it in this
-    person's name. `access_ended`: this person may no longer send it, and has only their own words of it.
-    """
-
-    id: int
-    on_behalf_of: str
-    written_by: str
-    access_ended: bool
-    state: str
-    mailbox_id: int
-    customer_id: int | None
-    to: list[Person]
-    cc: list[Person]
-    bcc: list[Person]
-    subject: str
-    html: str
-    text: str
-    answers_message_id: int | None
-    forward: bool
-    files: list[FileOut]
-    editable: bool
-    send_at: datetime | None
-    attempts: int
-    problem: Problem | None
-    refused: list[list[Any]]
-    deferred: list[list[Any]]
-    accepted: list[str]
-    accepted_at: datetime | None
-    sent_message_id: int | None
-    message_id: str
-    created_at: datetime
-    updated_at: datetime
-
-
-class DeliveryPage(Schema):
-    """Some deliveries, newest first; `next_cursor` is empty on the last page."""
-
-    deliveries: list[DeliveryOut]
-    next_cursor: str
-
-
 class DeliveryFilter(Schema):
     """Which to list."""
 
@@ -151,52 +84,6 @@ class DeliveryFilter(Schema):
     customer: Id | None = None
     cursor: Cursor = ""
     limit: Limit = 50
-
-
-def delivery_out(seen: Seen) -> DeliveryOut:
-    """A delivery as the API tells it to one person."""
-    row = seen.row
-    problem = Problem(code=row.code, message=row.problem, advice=row.advice, server_text=row.server_text)
-    return DeliveryOut(
-        id=row.pk,
-        on_behalf_of=seen.on_behalf_of,
-        written_by=seen.written_by,
-        access_ended=seen.ended,
-        state=row.state,
-        mailbox_id=row.mailbox_id,
-        customer_id=row.customer_id,
-        to=people_of(row.to),
-        cc=people_of(row.cc),
-        bcc=people_of(row.bcc),
-        subject=row.subject,
-        html=row.html,
-        text=row.text,
-        answers_message_id=row.answers_id,
-        forward=row.forward,
-        files=[_file_out(file) for file in seen.files],
-        editable=seen.can_edit,
-        send_at=row.send_at,
-        attempts=row.attempts,
-        problem=problem if row.problem or row.code else None,
-        refused=row.refused,
-        deferred=row.deferred,
-        accepted=row.accepted,
-        accepted_at=row.accepted_at,
-        sent_message_id=row.sent_id,
-        message_id=row.message_id,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-
-
-def _file_out(file: OutgoingFile) -> FileOut:
-    return FileOut(
-        id=file.pk,
-        name=file.name,
-        content_type=file.content_type,
-        size=file.size,
-        content_id=file.content_id,
-    )
 
 
 def _seen(request: HttpRequest, pk: int) -> Seen:
@@ -338,7 +225,7 @@ def attach_file(
         data=file.read(),
         inline=inline,
     )
-    return Status(201, _file_out(row))
+    return Status(201, file_out(row))
 
 
 @router.get(
