@@ -46,7 +46,7 @@ def test_s069_without_a_good_context_nothing_is_there_and_nothing_can_be_written
             for table in ("mail_message", "mail_body", "mail_raw", "mail_messagesearch", "outbox_delivery"):
                 cursor.execute(f"SELECT count(*) FROM {table}")
                 assert cursor.fetchone() == (0,), (role, table)
-            cursor.execute("UPDATE mail_message SET preview = 'x'")
+            cursor.execute("UPDATE mail_message SET known = true")
             assert cursor.rowcount == 0
     with pytest.raises(DatabaseError), transaction.atomic():
         set_viewer(None)

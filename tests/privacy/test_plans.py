@@ -39,7 +39,7 @@ PEEPS = [
     "SELECT count(*) FROM mail_messagesearch WHERE tsv::text::int > 0",
     "SELECT count(*) FROM mail_message WHERE pg_temp.peep(subject)",
     "SELECT count(*) FROM mail_message WHERE subject OPERATOR(pg_temp.=~~=) 'x'",
-    "UPDATE mail_message SET preview = 'x' WHERE pg_temp.peep(subject)",
+    "UPDATE mail_message SET known = true WHERE pg_temp.peep(subject)",
 ]
 TOOLS = """
 CREATE FUNCTION pg_temp.peep(seen text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS

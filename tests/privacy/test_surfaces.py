@@ -44,6 +44,7 @@ SURFACES = {
     "get_digest": OWN,
     "choose_digest": OWN,
     "list_reader_log": OWN,
+    "list_certificate_log": OWN,
     "import_customers": COMPANYS,
 }
 OUTCOMES = {
