@@ -18,7 +18,7 @@ from postern.mime.sanitize import sanitize
 from postern.mime.transfer import steps, undo_range
 from postern.sync.plan import MAX_LETTER_BYTES
 from tests.mime import bombs
-from tests.mime.bombs import HEAD, MB, MIXED, NOON, SHAPES, Cost, cost
+from tests.mime.bombs import HEAD, MB, MIXED, NOON, SHAPES, cost
 
 SHORT = 4 * MB
 # How often the time of a plain letter of the largest size: each took more before it was mended, a few excepted.
@@ -43,24 +43,24 @@ def work() -> float:
     return min(cost("plain", MAX_LETTER_BYTES).seconds for _ in range(3))
 
 
-def held(shape: str, size: int, seconds: float, memory: int) -> Cost:
-    """The better of up to three tries: others use the processor too."""
-    for _ in range(3):
+def held(shape: str, size: int, times: float, work: float, memory: int) -> None:
+    """At most so many times the fixed work: where others use the processor, the work is done again beside it."""
+    for _ in range(5):
         one = cost(shape, size, MEMORY)
-        if one.seconds < seconds:
-            break
-    assert not one.broken
-    assert not [defect for defect in one.defects if defect.startswith("unreadable")]
-    assert one.seconds < seconds, one
-    assert one.memory < memory, one
-    return one
+        assert not one.broken
+        assert not [defect for defect in one.defects if defect.startswith("unreadable")]
+        assert one.memory < memory, one
+        if one.seconds < times * work:
+            return
+        work = max(work, cost("plain", MAX_LETTER_BYTES).seconds)
+    raise AssertionError(f"{one} is more than {times} times {work}")
 
 
 @pytest.mark.rule("S-114")
 @pytest.mark.rule("S-117")
 @pytest.mark.parametrize("shape", OFTEN)
 def test_a_short_one(shape: str, work: float) -> None:
-    held(shape, SHORT, OFTEN[shape] * work, FEW)
+    held(shape, SHORT, OFTEN[shape], work, FEW)
 
 
 @pytest.mark.soak
@@ -68,18 +68,18 @@ def test_a_short_one(shape: str, work: float) -> None:
 @pytest.mark.rule("S-117")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_largest_that_is_read(shape: str, work: float) -> None:
-    one = held(shape, MAX_LETTER_BYTES - 2 * MB, MOST_TIMES * work, MOST)
-    print(f"{shape}: {one.seconds:.2f} s, {one.memory / MB:.0f} MB above {one.size / MB:.0f} MB")
+    held(shape, MAX_LETTER_BYTES - 2 * MB, MOST_TIMES, work, MOST)
 
 
 def test_the_measure_sees_time_and_memory(monkeypatch: pytest.MonkeyPatch, work: float) -> None:
     def greedy(arrival: Arrival) -> Prepared:
+        began = time.process_time()  # that of a copy of this process, which begins anew
         taken = [bytearray(b"x" * (MOST + MB))]
         while time.process_time() < began + 0.2:
             taken[0][0] = 1
         return real(arrival)
 
-    began, real = time.process_time(), bombs.prepare
+    real = bombs.prepare
     monkeypatch.setattr(bombs, "prepare", greedy)
     one = cost("rfc822 chain", MB)
     assert one.memory > MOST

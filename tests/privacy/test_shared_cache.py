@@ -95,7 +95,7 @@ def test_s105_files_images_and_streams_are_among_them(scene):
 @pytest.mark.rule("S-105")
 def test_s105_the_same_cache_would_give_the_mail_away_if_a_page_let_it(scene):
     """That the test above can fail: with the header of a page that forgot, the colleague reads the owner's inbox."""
-    [row] = [row for row in matrix.WEB["message-body"] if row.method == "GET"]
+    row = next(row for row in matrix.WEB["message-body"] if row.method == "GET")
     template = PAGES["message-body"]
 
     def forgetful(actor: str, headers: dict[str, str], _: dict[str, str]) -> Answer:
