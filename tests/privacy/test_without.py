@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from tests.privacy import alone_mail, alone_office, test_numbers
 from tests.privacy.alone import Story
@@ -93,10 +93,14 @@ def test_s077_without_any_one_question_something_turns_red(scene, acting_as, key
     """A twelfth of them, in `.ci/run` another each time; all in `./dev soak`."""
     with acting_as("superuser"):
         tell(scene, KILLERS[key])
-        with taken_away(candidates()[key]), pytest.raises((AssertionError, pytest.fail.Exception)):
+        with taken_away(candidates()[key]), pytest.raises(RED):
             tell(scene, KILLERS[key])
         tell(scene, KILLERS[key])
     record_property("questions taken away", f"{key}: {KILLERS[key]}")
+
+
+RED = (AssertionError, pytest.fail.Exception, IntegrityError)
+"""What a story ends with that no longer holds: at times the database is asked for what the code should have refused."""
 
 
 def tell(scene: Scene, name: str) -> None:
