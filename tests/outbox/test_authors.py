@@ -103,6 +103,15 @@ def test_s064_nor_does_its_author_once_it_is_on_its_way(answered, petra, marta):
             assert refused(petra, answered, **change), change
 
 
+def test_s064_nor_is_a_letter_of_the_owners_own_given_to_a_colleague(answered, petra, marta, acting_as):
+    """Nobody is made the author of what they did not write, not even by who did."""
+    with acting_as("superuser"):
+        Delivery.objects.filter(pk=answered.pk).update(author=marta)
+    assert refused(marta, answered, author=petra)
+    with acting_as("superuser"):
+        assert Delivery.objects.get(pk=answered.pk).author == marta
+
+
 @pytest.mark.parametrize("role", ["sync", "send"])
 def test_s064_nor_do_the_workers_make_it_anothers(answered, marta, mailbox, acting_as, role):
     from postern.mail.access import at_mailbox
