@@ -283,9 +283,9 @@ class World:
         return sorted(lines + self.on_server())
 
     def on_server(self) -> list[str]:
-        """What lies on the server, a line for each letter with its flags."""
+        """What lies on the server, a line for each letter with its flags. Servers part the names of folders differently."""
         return [
-            f"server {folder.removeprefix('INBOX.')}: {hashlib.sha256(raw).hexdigest()[:12]} {sorted(flags)}"
+            f"server {folder.removeprefix('INBOX.').replace('.', '/')}: {hashlib.sha256(raw).hexdigest()[:12]} {sorted(flags)}"
             for folder, raw, flags in self.look.holdings(self.user)
         ]
 
