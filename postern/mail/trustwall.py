@@ -1,4 +1,4 @@
-"""The second lock of the certificate log, and what is told of certificates to whom. Applied with the rest of the wall."""
+"""What the database itself keeps and tells of certificates. Applied with the rest of the wall."""
 
 _UNCHECKED = """EXISTS (SELECT FROM people_staff o WHERE o.id = owner_id AND o.is_active)
     AND (imap_skip_validation AND imap_host <> '' AND imap_security <> 'none'

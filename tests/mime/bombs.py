@@ -1,99 +1,31 @@
-"""Hostile letters of any size, and what reading one costs: CPU and peak memory, in a process made for it.
-
-`python -m tests.mime.bombs MEGABYTES [NAME ...]` prints a line for each shape.
-"""
+"""Hostile letters of any size, each of one shape that was dear to read or might be."""
 
 import base64
-import json
-import os
-import random
-import resource
 import struct
-import sys
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from itertools import count
-from pathlib import Path
 
-from postern.mail.preparing import Arrival, prepare
-
-MB = 1 << 20
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-HEAD = b"From: a@b.example\nTo: c@d.example\nSubject: s\n"
-FLOWED = b"Content-Type: text/plain; format=flowed\n\n"
-DELSP = b"Content-Type: text/plain; format=flowed; delsp=yes\n\n"
-MIXED = b"Content-Type: multipart/mixed; boundary=b\n\n"
-HTML = b"Content-Type: text/html; charset=utf-8\n\n"
-QP = b"Content-Transfer-Encoding: quoted-printable\n"
-B64 = b"Content-Transfer-Encoding: base64\n"
-UU = b"Content-Transfer-Encoding: x-uuencode\n\n"
-YENC = b"Content-Transfer-Encoding: x-yenc\n\n"
-PART = b"--b\nContent-Type: application/x-thing; name=a\n"
-TNEF = b"Content-Type: application/ms-tnef; name=winmail.dat\n\n"
-SIGNATURE = struct.pack("<IH", 0x223E9F78, 1)
-
-Shape = Callable[[int], bytes]
-
-
-def again(head: bytes, piece: bytes, tail: bytes = b"") -> Shape:
-    """One piece as often as it fits."""
-    return lambda size: HEAD + head + piece * ((size - len(head) - len(tail)) // len(piece)) + tail
-
-
-def counted(head: bytes, piece: Callable[[int], bytes], tail: bytes = b"") -> Shape:
-    """Pieces that all differ."""
-
-    def made(size: int) -> bytes:
-        return HEAD + head + b"".join(fitting(map(piece, count()), size)) + tail
-
-    return made
-
-
-def fitting(pieces: Iterable[bytes], size: int) -> Iterable[bytes]:
-    """Pieces until their size is reached."""
-    for piece in pieces:
-        size -= len(piece)
-        if size < 0:
-            return
-        yield piece
-
-
-def noise(head: bytes, alphabet: bytes, width: int = 0) -> Shape:
-    """Random signs of an alphabet, in lines of one width if it is given."""
-
-    def made(size: int) -> bytes:
-        signs = (
-            random.Random(5).randbytes(size).translate(bytes(alphabet[n % len(alphabet)] for n in range(256)))
-        )
-        if width:
-            signs = b"\n".join(signs[at : at + width] for at in range(0, size, width))
-        return HEAD + head + signs
-
-    return made
-
-
-def nested(size: int) -> bytes:
-    pieces = (b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in count())
-    return HEAD + b"".join(fitting(pieces, size))
-
-
-def encoded(head: bytes, inner: Shape) -> Shape:
-    """A letter whose body is base64."""
-    return lambda size: HEAD + head + base64.encodebytes(inner(size * 3 // 4 - size // 90))
-
-
-def attribute(number: int, data: bytes) -> bytes:
-    return b"\1" + struct.pack("<II", number, len(data)) + data + b"\0\0"
-
-
-def compressed_rtf(kind: int, data: bytes) -> bytes:
-    head = struct.pack("<IIII", len(data) + 12, 2**31 - 1, kind, 0)
-    packed = head + data
-    padded = packed + b"\0" * (-len(packed) % 4)
-    return attribute(0x00069003, struct.pack("<IHHII", 1, 0x102, 0x1009, 1, len(packed)) + padded)
-
+from tests.mime.pieces import (
+    B64,
+    DELSP,
+    FLOWED,
+    HEAD,
+    HTML,
+    MB,
+    MIXED,
+    PART,
+    QP,
+    SIGNATURE,
+    TNEF,
+    UU,
+    YENC,
+    Shape,
+    again,
+    attribute,
+    compressed_rtf,
+    counted,
+    nested,
+    noise,
+    wrapped_again,
+)
 
 SHAPES: dict[str, Shape] = {
     "plain": again(b"\n", b"All work and no play makes Jack a dull boy\n"),
@@ -433,86 +365,3 @@ SHAPES: dict[str, Shape] = {
         b"--b\n" + TNEF + SIGNATURE + compressed_rtf(0x75465A4C, (b"\xff" + b"\x01\x1f" * 8) * 1000) + b"\n",
     ),
 }
-
-
-def wrapped_again(size: int, times: int) -> bytes:
-    """A multipart in base64 in a multipart in base64."""
-    size = int(size * 0.74**times)
-    body = b"text\n" * (size // 5)
-    for _ in range(times):
-        body = (
-            b"Content-Type: multipart/mixed; boundary=b\n"
-            + B64
-            + b"\n"
-            + base64.encodebytes(b"--b\n" + body + b"\n--b--\n")
-        )
-    return body
-
-
-FRESH = 30 * MB
-"""Addresses of a process that has just begun to read letters."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What preparing one letter took: CPU seconds, and bytes above what the process had with the letter in it."""
-
-    seconds: float
-    memory: int
-    size: int
-    broken: str
-    defects: list[str]
-
-
-def cost(shape: str, size: int, cap: int = 0) -> Cost:
-    """Prepare one letter in a copy of this process, so that nothing before it counts.
-
-    `cap` limits its addresses as if it were a fresh one: a process that runs tests has many more by itself.
-    """
-    out, into = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            raw = SHAPES[shape](size)
-            if cap:
-                most = cap + max(0, _resident("VmSize") - len(raw) - FRESH)
-                resource.setrlimit(resource.RLIMIT_AS, (most, most))
-            os.write(into, json.dumps(asdict(_measured(raw))).encode())
-        finally:
-            os._exit(0)
-    os.close(into)
-    with os.fdopen(out, "rb") as answer:
-        said = answer.read()
-    os.waitpid(child, 0)
-    return Cost(**json.loads(said))
-
-
-def _measured(raw: bytes) -> Cost:
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _resident("VmRSS")
-    began = time.process_time()
-    one = prepare(Arrival(1, frozenset(), NOON, raw))
-    spent = time.process_time() - began
-    return Cost(spent, _resident("VmHWM") - before, len(raw), one.broken, list(one.defects))
-
-
-def _resident(what: str) -> int:
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what)]
-    return int(line.split()[1]) * 1024
-
-
-def main() -> None:
-    """Print a line for each shape."""
-    prepare(Arrival(1, frozenset(), NOON, b"Content-Type: text/html\n\n<p>x\xff"))  # what is imported late
-    for name in sys.argv[2:] or SHAPES:
-        one = cost(name, round(float(sys.argv[1]) * MB))
-        flag = "****" if one.seconds > 2 or one.memory > 256 * MB else ""
-        print(
-            f"{name:32} {one.size / MB:6.1f} MB {one.seconds:6.2f} s {one.memory / MB:6.0f} MB {flag} "
-            f"{one.broken[:60]} {one.defects}",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()

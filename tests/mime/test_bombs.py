@@ -1,4 +1,4 @@
-"""S-114, S-117: what every hostile letter costs to prepare, beside a plain one of its size and beside half of itself.
+"""S-114, S-117: what every hostile letter costs to prepare, beside a plain one of the largest size.
 
 `./dev test` tries those that were dear once with 4 MB, the soak all of them with the largest letter that is read at all.
 """
@@ -17,8 +17,10 @@ from postern.mime.read import part_bytes, read
 from postern.mime.sanitize import sanitize
 from postern.mime.transfer import steps, undo_range
 from postern.sync.plan import MAX_LETTER_BYTES
-from tests.mime import bombs
-from tests.mime.bombs import HEAD, MB, MIXED, NOON, SHAPES, cost
+from tests.mime import costs
+from tests.mime.bombs import SHAPES
+from tests.mime.costs import cost
+from tests.mime.pieces import HEAD, MB, MIXED, NOON
 
 SHORT = 4 * MB
 # How often the time of a plain letter of the largest size: each took more before it was mended, a few excepted.
@@ -79,8 +81,8 @@ def test_the_measure_sees_time_and_memory(monkeypatch: pytest.MonkeyPatch, work:
             taken[0][0] = 1
         return real(arrival)
 
-    real = bombs.prepare
-    monkeypatch.setattr(bombs, "prepare", greedy)
+    real = costs.prepare
+    monkeypatch.setattr(costs, "prepare", greedy)
     one = cost("rfc822 chain", MB)
     assert one.memory > MOST
     assert one.seconds > 0.1

@@ -75,11 +75,7 @@ def test_it_arrives_once_or_nobody_says_so(
 ) -> None:
     _impatient(monkeypatch)
     assert outbox.work(outbox.queue()).state == "accepted"
-    up, down = bytes(line.connections[-1].up), bytes(line.connections[-1].down)
-    finished = up.index(b"\r\n.\r\n") + 5
-    last = len(up if kind[1] == "up" else down)
-    # Two after the last that matters: the letter is accepted, and only QUIT is lost.
-    chosen = sorted({*some(list(range(1, last)), 2, seed=40), *_close_to_the_dot(kind, finished, down)})
+    chosen, last = _cuts(kind, line, seed=40)
     ends: Counter[str] = Counter()
     for k in chosen:
         ends[_one(outbox, server, line, KINDS[kind](k), f"{kind} after byte {k} of {last}")] += 1
@@ -99,10 +95,7 @@ def test_cut_at_the_second_attempt_who_has_it_never_gets_it_twice(
     _impatient(monkeypatch)
     row = outbox.work_later(_part_sent(outbox, server))
     assert (row.state, row.accepted) == ("accepted", [FIRST, SECOND])
-    up, down = bytes(line.connections[-1].up), bytes(line.connections[-1].down)
-    last = len(up if kind[1] == "up" else down)
-    near = _close_to_the_dot(kind, up.index(b"\r\n.\r\n") + 5, down)
-    chosen = sorted({*some(list(range(1, last)), 2, seed=41), *near})
+    chosen, last = _cuts(kind, line, seed=41)
     ends: Counter[str] = Counter()
     for k in chosen:
         row = _part_sent(outbox, server)
@@ -131,10 +124,17 @@ def _part_sent(outbox: Outbox, server: Server) -> Any:
     return row
 
 
-def _close_to_the_dot(kind: tuple[str, str], finished: int, down: bytes) -> list[int]:
-    answer = down.index(b"250 taken")
-    around = finished if kind[1] == "up" else answer + 1
-    return [around - 1, around, around + 1]
+def _cuts(kind: tuple[str, str], line: Between, *, seed: int) -> tuple[list[int], int]:
+    """After which bytes of the conversation just had it is cut, those around the final dot among them; its length.
+
+    Two after the last that matters: the letter is accepted, and only QUIT is lost.
+    """
+    up, down = bytes(line.connections[-1].up), bytes(line.connections[-1].down)
+    if kind[1] == "up":
+        last, around = len(up), up.index(b"\r\n.\r\n") + 5
+    else:
+        last, around = len(down), down.index(b"250 taken") + 1
+    return sorted({*some(list(range(1, last)), 2, seed=seed), around - 1, around, around + 1}), last
 
 
 def _one(outbox: Outbox, server: Server, line: Between, faults: Faults, what: str) -> str:
