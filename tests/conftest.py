@@ -30,6 +30,7 @@ hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, d
 if not os.environ.get("POSTERN_SOAK"):
     hypothesis.settings.load_profile("fixed")
 _home: Path | None = None
+_clockwork: dict[tuple[str, str], Any] = {}
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> None:
@@ -86,6 +87,15 @@ def _set_up_django() -> None:
 
     django.setup()
     _hash_quickly()
+    _stop_the_clock()
+
+
+def _stop_the_clock() -> None:
+    """What the clock asks a worker for depends on the minute of the day; who wants it takes `clockwork`."""
+    from procrastinate.contrib.django import app
+
+    _clockwork.update(app.periodic_registry.periodic_tasks)
+    app.periodic_registry.periodic_tasks.clear()
 
 
 def _hash_quickly() -> None:
@@ -100,6 +110,12 @@ def pytest_unconfigure() -> None:
     """Remove what this worker wrote."""
     if _home is not None:
         shutil.rmtree(_home, ignore_errors=True)
+
+
+@pytest.fixture
+def clockwork() -> dict[tuple[str, str], Any]:
+    """Whatever the clock would ask the workers for: procrastinate's periodic tasks by their names."""
+    return dict(_clockwork)
 
 
 @pytest.fixture(scope="session")

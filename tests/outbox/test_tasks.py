@@ -2,11 +2,15 @@
 
 import asyncio
 import re
+import time
+from datetime import timedelta
 from pathlib import Path
 
 from django.db import OperationalError, connection
 from django.utils import timezone
+from procrastinate import App
 from procrastinate.contrib.django import app
+from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry
 
 from postern.mail import pairing, wall
 from postern.mail.access import viewing_as
@@ -43,21 +47,28 @@ def test_what_its_author_says_of_a_letter_is_heeded_at_once(outbox, server, mart
     row = outbox.queue()
     run_worker(acting_as)
     assert outbox.look(row).state == "unknown"
-    assert [task for task, *_ in jobs(acting_as) if task != "recover"] == [
-        "send"
-    ]  # that one the clock asks for
+    assert [task for task, *_ in jobs(acting_as)] == ["send"]
     with viewing_as(marta):
         compose.settle(delivery=row, arrived=True)
     run_worker(acting_as)
     assert outbox.look(row).state == "accepted" and len(server.taken) == 1
 
 
-def test_the_worker_may_ask_itself_to_look_for_forgotten_letters(db, acting_as):
-    with acting_as("send"), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT procrastinate_defer_periodic_job_v2('recover', NULL, 'recover', 'recover', 0, '', 1, '{}')"
-        )
-    assert [task for task, *_ in jobs(acting_as)] == ["recover"]
+def test_the_worker_may_ask_for_all_that_is_due_by_the_clock_and_do_it(db, acting_as, clockwork):
+    registry = PeriodicRegistry()
+    registry.periodic_tasks = clockwork
+    clock = PeriodicDeferrer(registry, max_delay=timedelta(days=1).total_seconds())
+
+    async def a_day_passes(worker_app: App) -> None:
+        async with worker_app.open_async():
+            await clock.defer_jobs(clock.get_previous_tasks(at=time.time()))
+
+    with acting_as("send"), app.replace_connector(app.connector.get_worker_connector()) as worker_app:
+        asyncio.run(a_day_passes(worker_app))
+    due = {task for task, *_ in jobs(acting_as)}
+    assert due == {task for task, _ in clockwork} >= {"recover", "digest", "heal"}
+    run_worker(acting_as)
+    assert jobs(acting_as) == []
 
 
 def test_filing_that_fails_is_tried_again(db, acting_as, monkeypatch):
