@@ -55,8 +55,16 @@ class MessageAction:
     """Offered where the author is not found."""
     known: ClassVar[bool] = True
     """Offered where the author is a customer or lead."""
+    sent: ClassVar[bool] = True
+    """Offered on what went out, where the author is the mailbox itself."""
     opens: ClassVar[bool] = False
     """Only opens something (a page, the composer): nothing to perform."""
+
+    def fits(self, message: Message) -> bool:
+        """True where the owner is offered this; what is not offered is not done."""
+        if message.outgoing:
+            return self.sent
+        return self.known if message.known else self.unknown
 
     def do(self, staff: Staff, message: Message, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Do it; raises ActionRefused."""
@@ -82,7 +90,7 @@ class Forward(MessageAction):
 class Pair(MessageAction):
     """Add the sender's address to a customer or lead; earlier mail from it comes along at once."""
 
-    key, label, icon, shortcut, known = "pair", "Pair to a customer", "link-2", "P", False
+    key, label, icon, shortcut, known, sent = "pair", "Pair to a customer", "link-2", "P", False, False
 
     def do(self, staff: Staff, message: Message, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         customer = _customer(data.get("customer"))
@@ -98,7 +106,7 @@ class Pair(MessageAction):
 class Add(MessageAction):
     """Make a customer or lead with the sender's name and address, and pair."""
 
-    key, label, icon, shortcut, known = "add", "Add a customer", "user-round-plus", "A", False
+    key, label, icon, shortcut, known, sent = "add", "Add a customer", "user-round-plus", "A", False, False
 
     def do(self, staff: Staff, message: Message, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         name = str(data.get("name") or message.from_name or message.from_address).strip()[:200]
@@ -127,7 +135,7 @@ class Add(MessageAction):
 class Block(MessageAction):
     """Put the address, or its domain, on the owner's deny list: new mail from it is no longer stored."""
 
-    key, label, icon, shortcut = "block", "Block email", "ban", "B"
+    key, label, icon, shortcut, sent = "block", "Block email", "ban", "B", False
 
     def do(self, staff: Staff, message: Message, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         what = data.get("what", "address")
@@ -190,9 +198,15 @@ class Unread(MessageAction):
 
 
 class Unpair(MessageAction):
-    """Take the sender's address off the customer again; its mail becomes Author not found."""
+    """Take the sender's address off the customer again, and its mail becomes Author not found; or, of a message that
+    was filed by hand, that one off the customer."""
 
     key, label, icon, unknown = "unpair", "Unpair", "unlink", False
+
+    def fits(self, message: Message) -> bool:
+        if message.outgoing:
+            return any(party.by_hand for party in message.parties.all())
+        return super().fits(message)
 
     def do(self, staff: Staff, message: Message, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         by_hand = Party.objects.filter(message=message, by_hand=True).first()
@@ -234,7 +248,7 @@ def actions_for(staff: Staff, message: Message) -> list[MessageAction]:
     """Return the actions offered on a message: the owner's five; for a reader View, and Reply where granted."""
     if message.mailbox.owner_id != staff.pk:
         return [ACTIONS["view"], *([ACTIONS["reply"]] if may_answer(staff, message) else [])]
-    return [a for a in ACTIONS.values() if (a.known if message.known else a.unknown)]
+    return [action for action in ACTIONS.values() if action.fits(message)]
 
 
 def perform(*, staff: Staff, key: str, message: Message, data: dict[str, Any]) -> Action:
@@ -244,6 +258,8 @@ def perform(*, staff: Staff, key: str, message: Message, data: dict[str, Any]) -
         raise ActionRefused("no_such_action", "There is no such action.")
     if message.mailbox.owner_id != staff.pk and key != "unread":
         raise ActionRefused("not_owner", "Only the owner of this mailbox can do that.")
+    if not action.fits(message):
+        raise ActionRefused("not_offered", "This action is not possible on this message.")
     with transaction.atomic():  # refused half-way leaves nothing behind
         label, undo_data = action.do(staff, message, data)
         return Action.objects.create(staff=staff, key=key, label=label, data=undo_data)

@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from postern.mail.access import at_mailbox
-from postern.mail.filing import bring_in_whole, mailboxes_concerning, refile
+from postern.mail.filing import bring_in_whole, file_as_new, mailboxes_concerning, refile
 from postern.mail.models import Body, Message, Party
 from postern.mail.withholding import STRANGER
 from postern.mailboxes.models import Mailbox
@@ -160,10 +160,9 @@ def file_by_hand(*, message: Message, customer: Customer) -> None:
 
 
 def unfile(*, message: Message, customer_id: int) -> None:
-    """Take a message that was filed by hand off a customer again."""
-    Party.objects.filter(message=message, customer_id=customer_id, by_hand=True).delete()
-    known = Party.objects.filter(message=message).exists()
-    Message.objects.filter(pk=message.pk).update(known=known, owner_party=known)
+    """Take a message that was filed by hand off a customer again, unless it is there by its addresses too."""
+    Party.objects.filter(message=message, customer_id=customer_id).update(by_hand=False)
+    file_as_new(message)
 
 
 def is_shared(email: str) -> bool:

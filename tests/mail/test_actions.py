@@ -161,7 +161,11 @@ def test_unpair_and_its_undo(world, acting_as):
         assert not mine(world, "from greta").known
         undo(staff=world.owner, action_id=action.pk)
         assert mine(world, "from greta").known
+        seen_before = mine(world, "from greta")
+        perform(staff=world.owner, key="unpair", message=mine(world, "from greta"), data={})
         with pytest.raises(ActionRefused, match="not paired"):
+            perform(staff=world.owner, key="unpair", message=seen_before, data={})
+        with pytest.raises(ActionRefused, match="not possible on this message"):
             act(world, "unpair")
 
 
@@ -189,6 +193,20 @@ def test_the_five_actions_of_an_unknown_sender_and_of_a_known_one(world, acting_
         assert [a.key for a in actions_for(world.owner, mine(world, "known"))] == [
             "view", "reply", "forward", "block", "delete", "unread", "unpair",
         ]  # fmt: skip
+
+
+def test_what_went_out_is_neither_paired_nor_blocked_by_its_author(world, acting_as):
+    """That is the mailbox itself. What was filed by hand can be taken off its customer."""
+    own = letter(sender="owner@isp.example", to="greta@brandt-bakery.example", subject="answer")
+    arrive(acting_as, world.sent, own)
+    offered = ["view", "reply", "forward", "delete", "unread"]
+    with viewing_as(world.owner):
+        assert [a.key for a in actions_for(world.owner, mine(world, "answer"))] == offered
+        file_by_hand(message=mine(world, "answer"), customer=world.customer)
+        assert [a.key for a in actions_for(world.owner, mine(world, "answer"))] == [*offered, "unpair"]
+        for key in ("pair", "add", "block"):
+            with pytest.raises(ActionRefused, match="not possible on this message"):
+                perform(staff=world.owner, key=key, message=mine(world, "answer"), data={})
 
 
 def test_other_mailboxes_follow_by_the_job_and_undo_likewise(world, acting_as):

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.test import RequestFactory
 
+from postern.api.letters import line_of
 from postern.mail import actions, digest, lists, owed, pairing, readerlog
 from postern.mail.access import viewing_as
 from postern.mail.models import Errand, Message, MessageRead, Opening
@@ -250,6 +251,24 @@ def an_address_goes_by_who_added_it(scene: Scene) -> None:
     Address.objects.filter(pk=pk).update(added_by=scene.staff["owner"])
     actions._unpair(scene.staff["reader"], {"address": pk, "customer": scene.world.customer.pk})
     assert Address.objects.filter(pk=pk).exists()
+
+
+def it_says_whose_mailbox_it_is(scene: Scene) -> None:
+    """The list, the letter itself and its conversation, to a reader; to the owner nothing of the kind."""
+    box, owner = scene.world.mailbox.address, scene.staff["owner"].name
+    known, customer = scene.ids["known"], scene.world.customer.pk
+    for actor, others in (("owner", False), ("reader", True)):
+        browser = scene.browser(actor)
+        assert (f"in {box}" in browser.get("/messages/inbox/").content.decode()) is others
+        for page in (f"/messages/inbox/{known}/", f"/messages/{known}/source/"):
+            assert (f"{owner} can see in the reader log" in browser.get(page).content.decode()) is others
+        shown = browser.get(f"/customers/{customer}/communication/?thread={_thread_of_the_sent(scene)}")
+        assert ('class="receipt"' in shown.content.decode()) is not others
+        assert line_of(the_letter(scene), scene.staff[actor]).mailbox.own is not others
+
+
+def _thread_of_the_sent(scene: Scene) -> int:
+    return Message.objects.get(pk=scene.ids["sent"]).conversation_id
 
 
 _STAFF = ("owner", "reader", "answerer", "noimap", "colleague", "boss")

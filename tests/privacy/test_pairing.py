@@ -9,7 +9,7 @@ from django.db import connection
 
 from postern.mail.access import viewing_as
 from postern.mail.models import Message
-from postern.mail.pairing import add_address, file_mail, remove_address
+from postern.mail.pairing import add_address, file_by_hand, file_mail, remove_address, unfile
 from postern.outbox.models import Delivery
 from postern.people.models import Address, Customer
 from tests.api.caller import Caller, ok, refused
@@ -54,6 +54,25 @@ def test_what_the_owner_pairs_the_reader_sees(world, trick):
     with viewing_as(world.owner):
         add_address(staff=world.owner, customer=trick, email="a@b.example")
     assert subjects(world.reader) == {"Packet loss", "private"}
+
+
+@pytest.mark.rule("S-132")
+def test_s132_nor_does_a_letter_that_the_owner_filed_by_hand_and_takes_back(world, trick):
+    with viewing_as(world.owner):
+        message = Message.objects.select_related("mailbox").get(subject="private")
+        file_by_hand(message=message, customer=world.customer)
+        unfile(message=message, customer_id=world.customer.pk)
+    assert subjects(world.reader) == {"Packet loss"}
+
+
+def test_a_letter_no_longer_filed_by_hand_stays_where_its_address_is(world):
+    with viewing_as(world.owner):
+        message = Message.objects.select_related("mailbox").get(subject="Packet loss")
+        file_by_hand(message=message, customer=world.customer)
+        unfile(message=message, customer_id=world.customer.pk)
+        message = Message.objects.get(subject="Packet loss")
+        assert message.known and message.owner_party
+        assert not message.parties.get(customer=world.customer).by_hand
 
 
 @pytest.mark.rule("S-135")

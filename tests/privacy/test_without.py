@@ -18,6 +18,7 @@ from tests.privacy.killers import EXCEPTIONS, KILLERS
 from tests.privacy.mutations import MUTANTS, ROOT
 from tests.privacy.scene import Scene
 from tests.privacy.test_matrix import OPERATIONS, PAGES, asked_of, hold
+from tests.privacy.test_offers import api_keeps_its_word, keeps_its_word
 from tests.privacy.twins import add_twins
 from tests.reliability.scale import turn
 
@@ -104,13 +105,17 @@ RED = (AssertionError, pytest.fail.Exception, IntegrityError)
 
 
 def tell(scene: Scene, name: str) -> None:
-    """Run what killers.py names: a story, the rows of a page or operation, or whose numbers stay when what happens."""
+    """Run what killers.py names: a story, the rows of a page or operation, what a page offers whom, or whose numbers stay
+    when what happens."""
     with transaction.atomic():
         if name in STORIES:
             STORIES[name](scene)
         elif name in PAGES or name in OPERATIONS:
             for template, row in asked_of(name):
                 hold(scene, template, row)
+        elif name.startswith("offers "):
+            actor, what = name.split()[1:]
+            (keeps_its_word if what in PAGES else api_keeps_its_word)(scene, actor, what)
         else:
             actor, change, *pages = name.split()
             test_numbers.stays(scene, actor, getattr(test_numbers, change), *pages)

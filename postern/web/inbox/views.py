@@ -157,6 +157,7 @@ def reading(staff: Staff, message: Message) -> dict[str, Any]:
         "written_by": authors_of(staff, [message]).get(message.pk, ""),
         "unreached": unreached(staff, [message]).get(message.pk),
         "customer": customer_of(message),
+        "by_hand": any(party.by_hand for party in message.parties.all()),
         "visibility": watch(staff, [message]).over([message]),
         "openings": latest(staff, [message]),
         "sharing": sharing_of(staff, [message]),
