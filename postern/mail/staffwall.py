@@ -1,4 +1,4 @@
-"""The second lock of the table of who may sign in: a person changes their own row, a super-administrator four columns.
+"""The second lock of who may sign in and by which token: a person changes their own, a super-administrator four columns.
 
 A row comes in by two functions alone: added by a super-administrator, with a password that its person must change
 before anything else; or as the first of all. Nobody's password, sign-in address or sign-ins are within reach of a
@@ -58,6 +58,22 @@ BEGIN
   RETURN FOUND;
 END $$;
 
+-- The token of that digest, if it works: asked before anybody is known. It ends with its date and with its person's right
+-- to sign in. Its use is kept to the minute; requests side by side do not wait for one another.
+CREATE OR REPLACE FUNCTION app.token(hash text) RETURNS SETOF people_token LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = public, pg_temp AS $$
+DECLARE found people_token;
+BEGIN
+  SELECT t.* INTO found FROM people_token t JOIN people_staff s ON s.id = t.staff_id AND s.is_active
+    WHERE t.digest = hash AND (t.ends_at IS NULL OR t.ends_at > now());
+  IF found.id IS NULL THEN RETURN; END IF;
+  IF found.used_at IS NULL OR found.used_at <= now() - interval '1 minute' THEN
+    UPDATE people_token SET used_at = now()
+      WHERE id IN (SELECT id FROM people_token WHERE id = found.id FOR UPDATE SKIP LOCKED);
+  END IF;
+  RETURN NEXT found;
+END $$;
+
 -- The first of all, who makes the account for themselves: only while nobody is here. Returns the new id.
 CREATE OR REPLACE FUNCTION app.first_staff(new_email text, new_name text, hash text) RETURNS bigint
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -77,17 +93,21 @@ FUNCTION_RIGHTS: dict[str, tuple[str, ...]] = {
     "app.manage_staff(bigint, text, text, text, boolean)": ("web",),
     "app.add_staff(text, text, text, text)": ("web",),
     "app.renew_first(bigint, text)": ("web",),
+    "app.token(text)": ("web",),
     "app.first_staff(text, text, text)": ("web",),
 }
 
 _SELF = "id = (SELECT app.me())"
+_MINE = "staff_id = (SELECT app.me())"
 WALLED: dict[str, dict[tuple[str, str], str]] = {
     # Everybody at work here may know who else is; of one's own row, web changes the columns below.
     "people_staff": {
         ("web", "SELECT"): "true",
         ("web", "UPDATE"): _SELF,
         ("worker", "SELECT"): "true",
-    }
+    },
+    # A token is its person's: nobody makes one for somebody else (rule S-134), and none changes once it is made.
+    "people_token": {("web", "SELECT"): _MINE, ("web", "INSERT"): _MINE, ("web", "DELETE"): _MINE},
 }
 UPDATE_COLUMNS: dict[str, tuple[str, ...]] = {
     "people_notice": ("seen_at",),

@@ -207,7 +207,6 @@ for _table, _decisions in workwall.WALLED.items():
 OPEN: dict[str, str] = {
     "people_customer": "SELECT, INSERT, UPDATE, DELETE",
     "people_address": "SELECT, INSERT, UPDATE, DELETE",
-    "people_token": "SELECT, INSERT, UPDATE, DELETE",
     "people_attempt": "SELECT, INSERT, DELETE",
     "django_session": "SELECT, INSERT, UPDATE, DELETE",
     "django_content_type": "SELECT",

@@ -9,11 +9,12 @@ import pytest
 from django.contrib.auth.hashers import make_password
 from django.db import DatabaseError, connection, transaction
 
-from postern.mail.access import set_viewer
+from postern.mail.access import set_viewer, viewing_as
 from postern.mail.staffwall import UPDATE_COLUMNS
-from postern.people.models import Staff
+from postern.people.models import Staff, Token
 from postern.people.shell import reset_password
 from postern.people.staff import StaffRefused, change_staff
+from postern.people.tokens import make_token, revoke_token, verify_token
 from tests.world import World, make_world
 
 OWN = {
@@ -134,6 +135,44 @@ def test_s134_only_a_super_administrator_adds_somebody_and_only_with_a_password_
         number = make(world.boss, "add_staff", f"{role}-{new[0]}", "New", role, make_password("known"))
         row = Staff.objects.get(pk=number)
         assert (row.role, row.is_active, row.must_change_password) == (role, True, True)
+
+
+@pytest.mark.rule("S-134")
+def test_s134_a_token_is_made_and_ended_by_its_person_alone_and_changed_by_nobody(world, acting_as):
+    for statement in (
+        f"INSERT INTO people_token (staff_id, name, digest, created_at) VALUES ({world.owner.pk}, '', 'x', now())",
+        "UPDATE people_token SET ends_at = NULL",
+    ):
+        with pytest.raises(DatabaseError, match="row-level security|permission denied"):
+            with viewing_as(world.boss), connection.cursor() as cursor:
+                cursor.execute(statement)
+    with viewing_as(world.owner):
+        row, secret = make_token(staff=world.owner, name="script")
+    for nobody in (world.boss, world.reader, None):
+        with transaction.atomic():
+            set_viewer(nobody and nobody.pk)
+            assert not Token.objects.exists() and Token.objects.all().delete()[0] == 0
+            assert verify_token(secret).staff == world.owner, "asked before anybody is known"
+    with viewing_as(world.owner):
+        assert Token.objects.get().used_at is not None
+        revoke_token(staff=world.owner, token_id=row.pk)
+        assert verify_token(secret) is None
+
+
+def test_the_use_of_a_token_is_noted_once_a_minute(world, acting_as):
+    """Not at each request: that would be a write for every answer."""
+    with viewing_as(world.owner):
+        _, secret = make_token(staff=world.owner, name="script")
+    seen = []
+    for ago in (0, 59, 61):
+        with acting_as("superuser"), connection.cursor() as cursor:
+            cursor.execute("UPDATE people_token SET used_at = now() - make_interval(secs => %s)", [ago])
+            before = Token.objects.get().used_at
+        with transaction.atomic():
+            verify_token(secret)
+        with acting_as("superuser"):
+            seen.append(Token.objects.get().used_at != before)
+    assert seen == [False, False, True]
 
 
 @pytest.mark.rule("S-134")
