@@ -7,25 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from postern.mail.sealing import SEALS, digest
-from postern.mail.wall import (
-    FUNCTION_RIGHTS,
-    JOBS,
-    OPEN,
-    SOURCES,
-    TRIGGERS,
-    WALLED,
-    column_rights,
-    policies,
-    rights,
-)
-from postern.project import schema
+from postern.mail.wall import WALLED, policies
+from postern.project import schema, standing
 from postern.project.database import (
     DURABLE,
     DatabaseError,
@@ -41,7 +29,6 @@ from postern.project.processes import Listen, Refused, is_loopback
 
 # Older ones took a server's answers from before STARTTLS for the encrypted ones (CVE in aiosmtplib < 5.1.2).
 FLOORS = {"aiosmtplib": (5, 1, 2)}
-RAISE = "Run `postern migrate`, or restart `postern up`: it raises the wall anew."
 
 
 @dataclass(frozen=True)
@@ -189,118 +176,8 @@ def program_findings() -> Iterator[Finding]:
 
 def wall_findings() -> Iterator[Finding]:
     """Compare row security, policies and rights in the catalogue with the lists of postern.mail.wall."""
-    faults = [*_undecided(), *_bare(), *_policies(), *_seals(), *_table_rights(), *_other_rights(), *_code()]
+    faults = list(standing.faults())
     for fault in faults:
-        yield Finding(fault, RAISE)
+        yield Finding(fault, standing.RAISE)
     if not faults:
         yield Finding(f"the privacy wall stands on {len(WALLED)} tables, with {len(policies())} policies")
-
-
-def _ask(query: str, *parameters: str) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, parameters or None)
-        return list(cursor.fetchall())
-
-
-def _undecided() -> Iterator[str]:
-    here = {row[0] for row in _ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
-    for table in sorted(here - {*WALLED, *OPEN, *JOBS}):
-        yield f"table {table}: nothing says who may see it"
-    for table in sorted({*WALLED, *OPEN, *JOBS} - here):
-        yield f"table {table} is missing"
-
-
-def _bare() -> Iterator[str]:
-    query = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity AND relforcerowsecurity"
-    for table in sorted(set(WALLED) - {row[0] for row in _ask(query)}):
-        yield f"table {table} is without the privacy wall"
-
-
-def _policies() -> Iterator[str]:
-    """The catalogue words conditions in its own way: compared are name, roles, command, and that none says `true`."""
-    query = (
-        "SELECT tablename, policyname, (SELECT string_agg(r, ',' ORDER BY r) FROM unnest(roles::text[]) r), cmd,"
-        " coalesce(qual, 'true') = 'true' AND coalesce(with_check, 'true') = 'true', permissive"
-        " FROM pg_policies WHERE schemaname = 'public'"
-    )
-    here = {tuple(row) for row in _ask(query)}
-    listed = {
-        (table, name, ",".join(sorted(roles.split(", "))), command, condition == "true", "PERMISSIVE")
-        for table, name, roles, command, condition in policies()
-    }
-    for table, name, *_ in sorted(listed - here):
-        yield f"policy {name} on {table} is missing or was changed"
-    for table, name, *_ in sorted(here - listed):
-        if (table, name) not in {row[:2] for row in listed}:
-            yield f"policy {name} on {table} is not ours"
-
-
-def _seals() -> Iterator[str]:
-    """The condition of each policy, against what it was when the wall was raised, and that against our list."""
-    ours = {(table, name): digest(condition) for table, name, _, _, condition in policies()}
-    for table, name, sealed, words in _ask(SEALS):
-        if (table, name) in ours and sealed != f"{ours[table, name]} {words}":
-            yield f"the condition of policy {name} on {table} is not the one of this version"
-
-
-def _code() -> Iterator[str]:
-    """Functions above the wall, and views, which would read with their owner's eyes: only those that we list."""
-    query = (
-        "SELECT p.oid::regprocedure::text, p.prosrc FROM pg_proc p WHERE p.pronamespace = 'app'::regnamespace"
-    )
-    here = {name.replace("timestamp with time zone", "timestamptz"): source for name, source in _ask(query)}
-    listed = {name.replace(", ", ",") for name in FUNCTION_RIGHTS}
-    for name in sorted(here.keys() ^ listed):
-        yield f"function {name} is not ours" if name in here else f"function {name} is missing"
-    for name in sorted(here.keys() & listed):
-        if not any(here[name].strip() in source for source in SOURCES):
-            yield f"function {name} was changed"
-    query = (
-        "SELECT t.tgrelid::regclass::text, t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
-        " WHERE p.pronamespace = 'app'::regnamespace AND t.tgenabled IN ('O', 'A')"
-    )
-    for table, name in sorted(TRIGGERS - {tuple(row) for row in _ask(query)}):
-        yield f"trigger {name} on {table} is missing"
-    query = (
-        "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " WHERE p.prosecdef AND n.nspname NOT IN ('app', 'pg_catalog', 'information_schema')"
-    )
-    for (name,) in _ask(query):
-        yield f"function {name} runs with its owner's rights and is not ours"
-    query = (
-        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm')"
-        " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
-    )
-    for (name,) in _ask(query):
-        yield f"view {name} reads past the wall and is not ours"
-
-
-def _table_rights() -> Iterator[str]:
-    query = (
-        "SELECT c.relname, CASE a.grantee WHEN 0 THEN 'everybody' ELSE pg_get_userbyid(a.grantee) END, a.privilege_type"
-        " FROM pg_class c, aclexplode(c.relacl) a"
-        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p') AND a.grantee <> c.relowner"
-    )
-    here = {tuple(row) for row in _ask(query)}
-    for table, role, command in sorted(here - rights()):
-        yield f"{role} has {command} on {table} and should not"
-    for table, role, command in sorted(rights() - here):
-        yield f"{role} lacks {command} on {table}"
-
-
-def _other_rights() -> Iterator[str]:
-    """Look at rights on single columns, and at who may call the functions of the wall."""
-    query = (
-        "SELECT c.relname, CASE r.grantee WHEN 0 THEN 'everybody' ELSE pg_get_userbyid(r.grantee) END, r.privilege_type,"
-        " a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) r"
-        " WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped AND r.grantee <> c.relowner"
-    )
-    columns = {tuple(row) for row in _ask(query)}
-    for table, role, command, column in sorted(columns ^ set[tuple[Any, ...]](column_rights())):
-        has = (table, role, command, column) in columns
-        yield f"{role} {'has' if has else 'lacks'} {command} on {table}.{column}{' and should not' if has else ''}"
-    for function, roles in FUNCTION_RIGHTS.items():
-        query = "SELECT r, has_function_privilege('postern_' || r, %s, 'EXECUTE') FROM unnest(ARRAY['web','sync','send']) r"
-        here = {role for role, may in _ask(query, function) if may}
-        if here != set(roles):
-            yield f"{function} can be called by {', '.join(sorted(here)) or 'nobody'}"

@@ -24,7 +24,7 @@ def in_process(target: str, role: str) -> Verb:
 
 
 def process(target: str, role: str) -> Verb:
-    """Return a verb as `in_process` that first waits for the database, and refuses one of another version."""
+    """Return a verb as `in_process` that first waits for the database, and refuses one of another version or wall."""
     run = in_process(target, role)
 
     def verb(chosen: Namespace) -> int | None:
@@ -32,7 +32,10 @@ def process(target: str, role: str) -> Verb:
 
         os.environ.setdefault("POSTERN_ROLE", role)
         end_with_my_parent()
-        schema.require_current(role, patience=schema.FOR_EVER)
+        schema.require_current(role, patience=schema.FOR_EVER)  # sets Django up
+        from postern.project.standing import require_wall
+
+        require_wall()
         return run(chosen)
 
     return verb
