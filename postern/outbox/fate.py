@@ -136,6 +136,7 @@ def _recorded(row: Delivery, now: datetime) -> Message | None:
                 sent_at=now,
                 bcc=row.bcc,
                 customer_id=_customer_of(row),
+                counts=row.answers is None or row.answers.owner_party,
             )
     except (ValueError, TypeError, LookupError):
         log.exception("delivery %s was sent, but its copy could not be stored", row.pk)

@@ -69,6 +69,18 @@ MUTANTS = [
         "return self.all()",
         (CHECKS,),
     ),
+    Mutant(
+        "outbox/fate.py",
+        "row.answers is None or row.answers.owner_party",
+        "True",
+        ("tests/outbox/test_filed.py",),
+    ),
+    Mutant(
+        "mail/filing.py",
+        "message.owner_party = filing.owner_party",
+        "message.owner_party = True",
+        ("tests/privacy/test_pairing.py",),
+    ),
     Mutant("mail/access.py", "return message.mailbox.owner_id == staff.pk or", "return True or", BEHALF),
     Mutant(
         "mail/access.py",
