@@ -297,8 +297,24 @@ def column_rights() -> set[tuple[str, str, str, str]]:
     return found
 
 
+# The wall of whatever version stood here: what this one no longer has, or has otherwise, goes. Not CASCADE: what somebody
+# else built upon it is theirs, and is named by the refusal.
+_CLEAR = """DO $$ DECLARE r record; BEGIN
+  FOR r IN SELECT polname, polrelid::regclass AS place FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+    WHERE c.relnamespace = 'public'::regnamespace
+  LOOP EXECUTE format('DROP POLICY %I ON %s', r.polname, r.place); END LOOP;
+  FOR r IN SELECT tgname, tgrelid::regclass AS place FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE p.pronamespace = to_regnamespace('app')
+  LOOP EXECUTE format('DROP TRIGGER %I ON %s', r.tgname, r.place); END LOOP;
+  FOR r IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = to_regnamespace('app')
+  LOOP EXECUTE format('DROP ROUTINE %s', r.name); END LOOP;
+END $$"""
+
+
 def raise_wall(cursor: Any) -> None:
-    """Apply functions, rights and policies. Run as postern_owner, inside one transaction, after migrating."""
+    """Apply functions, rights and policies, whatever stood there before. Run as postern_owner, inside one transaction,
+    after migrating."""
+    cursor.execute(_CLEAR)
     for functions in SOURCES:
         cursor.execute(functions)
     for function, roles in FUNCTION_RIGHTS.items():
@@ -320,9 +336,8 @@ def raise_wall(cursor: Any) -> None:
     for table in WALLED:
         cursor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         cursor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        cursor.execute("SELECT policyname FROM pg_policies WHERE tablename = %s", [table])
-        for (name,) in cursor.fetchall():
-            cursor.execute(f"DROP POLICY {name} ON {table}")
+    for table in OPEN:
+        cursor.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY")
     for policy in policies():
         cursor.execute(_policy_sql(*policy))
     cursor.execute(seal(policies()))

@@ -43,6 +43,22 @@ HOLES = {
         "GRANT SELECT (ciphertext) ON mailboxes_secret TO postern_web",
         r"postern_web has SELECT on mailboxes_secret\.ciphertext",
     ),
+    "a function that this version lacks": (
+        "CREATE FUNCTION app.of_old() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        r"function app\.of_old\(\) is not ours",
+    ),
+    "a function with another result": (
+        "DROP FUNCTION app.take_stock(); CREATE FUNCTION app.take_stock() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        r"function app\.take_stock\(\) was changed",
+    ),
+    "a function for more callers": (
+        "GRANT EXECUTE ON FUNCTION app.readings(bigint) TO postern_web",
+        r"app\.readings\(bigint\) can be called by web",
+    ),
+    "a policy where there was one once": (
+        "CREATE POLICY p ON people_customer USING (true); ALTER TABLE people_customer ENABLE ROW LEVEL SECURITY",
+        "policy p on people_customer is not ours",
+    ),
     "a right too few": (
         "REVOKE SELECT ON mail_party FROM postern_sync",
         "postern_sync lacks SELECT on mail_party",
@@ -76,7 +92,8 @@ def raised(owner: psycopg.Connection) -> None:
 @pytest.mark.parametrize("hole", HOLES)
 def test_s068_no_process_starts_behind_a_wall_with_a_hole(owner, started, hole):
     damage, says = HOLES[hole]
-    owner.execute(damage)
+    for statement in damage.split("; "):
+        owner.execute(statement)
     for role in MAIN:
         with pytest.raises(
             DatabaseError, match=rf"privacy wall .* not the one of this version: {says}.*postern migrate"
@@ -86,6 +103,17 @@ def test_s068_no_process_starts_behind_a_wall_with_a_hole(owner, started, hole):
     raised(owner)
     VERBS["web"](Namespace())
     assert started == ["web"]
+
+
+def test_the_wall_of_any_version_gives_way_to_ours_but_for_what_others_built_on_it(owner):
+    owner.execute("CREATE VIEW peep AS SELECT app.me() AS me")
+    try:
+        with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="view peep depends on"):
+            raised(owner)
+    finally:
+        owner.execute("DROP VIEW peep")
+    raised(owner)
+    standing.require_wall()
 
 
 @pytest.mark.parametrize("thing", BESIDE)

@@ -55,8 +55,8 @@ def owners_pages(office: Office) -> dict[str, int]:
         unknown = name in ("unknown", "bare", "broken", "automatic")
         for key in ("pair", "add"):
             pages[f"/messages/{message.pk}/do/{key}/"] = 200 if unknown else 404
-        for key in ("block", "delete"):
-            pages[f"/messages/{message.pk}/do/{key}/"] = 200
+        pages[f"/messages/{message.pk}/do/block/"] = 404 if message.outgoing else 200
+        pages[f"/messages/{message.pk}/do/delete/"] = 200
         pages[f"/messages/{message.pk}/do/nonsense/"] = 404
     pages[f"/messages/{office.mail['unknown'].pk}/do/pair/?q=brandt"] = 200
     pages[f"/messages/{office.mail['unknown'].pk}/do/add/?kind=lead"] = 200

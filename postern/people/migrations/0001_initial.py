@@ -47,13 +47,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "one_time_until",
-                    models.DateTimeField(
-                        help_text="When the password that somebody else knows ends. Says nothing once it is another.",
-                        null=True,
-                    ),
-                ),
-                (
                     "has_notice",
                     models.BooleanField(default=False, help_text="A notice waits that cannot be skipped."),
                 ),
@@ -67,16 +60,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                "constraints": [
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("must_change_password", False),
-                            ("one_time_until__isnull", False),
-                            _connector="OR",
-                        ),
-                        name="one_time_password_ends",
-                    )
-                ],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
