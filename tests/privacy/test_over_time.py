@@ -1,0 +1,121 @@
+"""Honest steps, one after another: what they add up to shows a narrowed reader nothing more, and nobody else anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from postern.mail.access import at_mailbox, viewing_as
+from postern.mail.actions import perform, undo
+from postern.mail.models import Message, Party
+from postern.mail.pairing import add_address, remove_address
+from postern.mailboxes.models import Mailbox, Reader
+from postern.outbox import compose, fate
+from postern.outbox.letter import recipients
+from postern.outbox.models import Delivery
+from postern.people.models import Customer
+from postern.wire.smtp import SendResult
+from tests.api.caller import Caller, ok
+from tests.world import World, arrive, letter, make_world, run_filing, subjects, widen
+
+
+@pytest.fixture
+def world(db, acting_as) -> World:
+    world = make_world(acting_as)
+    with acting_as("superuser"):
+        Mailbox.objects.filter(pk=world.mailbox.pk).update(
+            sending=True, smtp_host="127.0.0.1", has_smtp_secret=True
+        )
+    arrive(acting_as, world.inbox, letter(), letter(sender="Mole <a@b.example>", subject="private"))
+    return world
+
+
+@pytest.fixture
+def trick(world, acting_as) -> Customer:
+    """The reader sees customers' mail only, and has put the owner's private correspondent on a customer."""
+    customer = widen(world, acting_as)
+    assert subjects(world.reader) == {"Packet loss"}
+    return customer
+
+
+def goes_out(acting_as, row: Delivery) -> None:
+    """The letter is sent off, and its server takes it for everybody."""
+    author = row.author
+    with viewing_as(author):
+        compose.send(delivery=row, undo_seconds=0)
+    with acting_as("send"), at_mailbox(row.mailbox_id):
+        queued = Delivery.objects.select_related("mailbox").get(pk=row.pk)
+        fate.accepted(queued, SendResult(tuple(recipients(queued)), (), "250 taken"))
+
+
+def the_private(world: World) -> Message:
+    return Message.objects.select_related("mailbox").get(subject="private")
+
+
+@pytest.mark.rule("S-132")
+def test_s132_the_owners_answer_to_a_letter_that_does_not_count_does_not_count(world, trick, acting_as):
+    """It is filed where that letter is, by an address that the reader put there; and it quotes that letter."""
+    with viewing_as(world.owner):
+        row = compose.reply(staff=world.owner, message=the_private(world))
+    goes_out(acting_as, row)
+    assert subjects(world.owner) >= {"Re: private"}
+    assert subjects(world.reader) == {"Packet loss"}
+    with viewing_as(world.owner):
+        assert Party.objects.get(message__subject="Re: private").customer == trick
+
+
+@pytest.mark.rule("S-132")
+def test_s132_undoing_the_unpairing_of_the_readers_address_makes_it_nobody_elses(world, trick, acting_as):
+    with viewing_as(world.owner):
+        step = perform(staff=world.owner, key="unpair", message=the_private(world), data={})
+    with viewing_as(world.owner):
+        undo(staff=world.owner, action_id=step.pk)
+    run_filing(acting_as)
+    assert subjects(world.reader) == {"Packet loss"}
+    arrive(acting_as, world.inbox, letter(sender="Mole <a@b.example>", subject="private two"))
+    assert subjects(world.reader) == {"Packet loss"}
+
+
+@pytest.mark.rule("S-132")
+def test_s132_a_letter_to_two_counts_no_longer_when_only_the_readers_address_is_left(world, trick, acting_as):
+    with viewing_as(world.owner):
+        own = add_address(staff=world.owner, customer=world.customer, email="kim@x.example")
+    arrive(
+        acting_as,
+        world.sent,
+        letter(sender="owner@isp.example", to="kim@x.example, a@b.example", subject="both"),
+    )
+    assert "both" in subjects(world.reader)
+    with viewing_as(world.owner):
+        remove_address(staff=world.owner, address=own)
+    assert "both" not in subjects(world.reader)
+
+
+@pytest.mark.rule("S-132")
+def test_s132_undoing_a_pairing_that_the_reader_made_too_shows_nothing_more(world, acting_as):
+    """The job of the reader's pairing has not come to the owner's mailbox yet when the owner pairs and undoes it."""
+    with acting_as("superuser"):
+        Reader.objects.filter(staff=world.reader).update(customers_only=True)
+        customer = Customer.objects.create(name="Trick")
+    with viewing_as(world.reader):
+        add_address(staff=world.reader, customer=customer, email="a@b.example")
+    with viewing_as(world.owner):
+        step = perform(
+            staff=world.owner, key="pair", message=the_private(world), data={"customer": customer.pk}
+        )
+    assert "private" in subjects(world.reader)
+    with viewing_as(world.owner):
+        undo(staff=world.owner, action_id=step.pk)
+    run_filing(acting_as)
+    assert subjects(world.reader) == {"Packet loss"}
+
+
+@pytest.mark.rule("S-136")
+def test_s136_a_letter_that_a_customer_got_blind_is_not_filed_there(world, acting_as):
+    with viewing_as(world.owner):
+        row = compose.new(staff=world.owner, customer=world.customer)
+        row = compose.save(
+            delivery=row, to="else@where.example", bcc="greta@brandt-bakery.example", subject="Hush", text="x"
+        )
+    goes_out(acting_as, row)
+    told = ok(Caller(world.reader).get("/sent"))["messages"]
+    assert [one["customers"] for one in told] == [[]]
