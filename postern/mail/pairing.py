@@ -73,7 +73,7 @@ def add_address(
 
     Raises PairingRefused: `bad_address`, or `address_taken` naming the customer who has it.
     """
-    row = _put(staff.pk, customer, email, kind, shared)
+    row, _ = _put(staff.pk, customer, email, kind, shared)
     follow(staff=staff, customer_ids=[customer.pk], put=row.email)
     return row
 
@@ -108,16 +108,18 @@ def taken_off(*, staff: Staff, address: Address) -> Taken:
 
 def put_back(*, staff: Staff, customer: Customer, taken: Taken) -> None:
     """Put it back: nobody but who had put it there did, and what did not count does not now. Raises PairingRefused."""
-    row = _put(taken.by, customer, taken.email, taken.kind)
-    Address.objects.filter(pk=row.pk, added_by=taken.by).update(
-        created_at=datetime.fromisoformat(taken.since)
-    )
+    row, made = _put(taken.by, customer, taken.email, taken.kind)
+    if made:  # nobody was quicker
+        row.created_at = datetime.fromisoformat(taken.since)
+        row.save(update_fields=["created_at"])
     follow(staff=staff, customer_ids=[customer.pk])
     rows = Message.objects.owned_by(staff).filter(pk__in=taken.counted, parties__customer=customer)
     Message.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(owner_party=True)
 
 
-def _put(by: int | None, customer: Customer, email: str, kind: str, shared: bool = False) -> Address:
+def _put(
+    by: int | None, customer: Customer, email: str, kind: str, shared: bool = False
+) -> tuple[Address, bool]:
     address = normalise(email)
     if not address:
         raise PairingRefused(
@@ -135,10 +137,9 @@ def _put(by: int | None, customer: Customer, email: str, kind: str, shared: bool
             f"{address} is already an address of {taken.customer.name} ({taken.customer.number}). "
             "Remove it there first, or mark it as shared.",
         )
-    row, _ = Address.objects.get_or_create(
+    return Address.objects.get_or_create(
         customer=customer, email=address, defaults={"kind": kind, "shared": shared, "added_by_id": by}
     )
-    return row
 
 
 def remove_address(*, staff: Staff, address: Address) -> None:

@@ -54,6 +54,8 @@ KILLERS = {
     "mail/models/message.py MessageQuerySet.with_unread filter(staff=)": "read_marks_are_each_persons_own",
     "mail/owed.py look_now filter(owner=)": "errands_are_the_owners",
     "mail/owed.py undone filter(mailbox__owner=)": "errands_are_the_owners",
+    "mail/pairing.py put_back owned_by": "an_address_put_back_lets_ones_own_letters_count_alone",
+    "mail/pairing.py taken_off owned_by": "an_address_that_goes_takes_note_of_ones_own_letters_alone",
     "mail/raw.py letter_for owner_id ==": "message-source",
     "mail/readerlog.py lines filter(mailbox__owner=)": "the_readers_log_is_the_owners",
     "mail/readerlog.py note owner_id !=": "the_readers_log_is_the_owners",

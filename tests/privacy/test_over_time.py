@@ -15,6 +15,7 @@ from postern.outbox.models import Delivery
 from postern.people.models import Customer
 from postern.wire.smtp import SendResult
 from tests.api.caller import Caller, ok
+from tests.web.browser import Browser
 from tests.world import World, arrive, letter, make_world, run_filing, subjects, widen
 
 
@@ -119,3 +120,17 @@ def test_s136_a_letter_that_a_customer_got_blind_is_not_filed_there(world, actin
     goes_out(acting_as, row)
     told = ok(Caller(world.reader).get("/sent"))["messages"]
     assert [one["customers"] for one in told] == [[]]
+
+
+@pytest.mark.rule("S-105")
+def test_s105_what_was_to_be_said_of_a_letter_goes_with_who_signs_out(world):
+    """Its page never came: the browser was closed, or the line was cut."""
+    browser = Browser()
+    browser.force_login(world.owner)
+    with viewing_as(world.owner):
+        pk = the_private(world).pk
+    assert browser.post(f"/messages/{pk}/do/delete/").status_code == 302
+    assert browser.post("/sign-out/").status_code == 302
+    assert "“private”" not in browser.get("/sign-in/").content.decode()
+    browser.force_login(world.colleague)
+    assert "“private”" not in browser.get("/messages/inbox/").content.decode()
