@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
@@ -142,11 +142,41 @@ def _put(
     )
 
 
+def change_address(*, staff: Staff, address: Address, kind: str, shared: bool) -> None:
+    """Change an address's kind, or whether it is used by several people. Raises PairingRefused (`address_taken`).
+
+    Whoever says that it is one customer's alone puts it there: from now on its mail is filed by itself, which its
+    owners did by hand so far, letter by letter (S-132).
+    """
+    if address.shared and not shared:
+        address.added_by, address.created_at = staff, datetime.now(UTC)
+    address.kind, address.shared = kind, shared
+    try:
+        with transaction.atomic():
+            address.save(update_fields=["kind", "shared", "added_by", "created_at"])
+    except IntegrityError:
+        raise PairingRefused(
+            "address_taken", f"{address.email} is on another customer too, so it stays shared."
+        ) from None
+    follow(staff=staff, customer_ids=[address.customer_id])
+
+
 def remove_address(*, staff: Staff, address: Address) -> None:
     """Take an address off its customer; mail filed by it is no longer filed there."""
-    customer_id = address.customer_id
+    customers = {address.customer_id}
     address.delete()
-    follow(staff=staff, customer_ids=[customer_id], anew=address.email)
+    if address.shared:
+        customers |= _left_to(staff, address.email)
+    follow(staff=staff, customer_ids=customers, anew=address.email)
+
+
+def _left_to(staff: Staff, email: str) -> set[int]:
+    """The customer who alone has an address now that several people used: as good as put there by who says so (S-132)."""
+    rows = Address.objects.filter(email=email)
+    if rows.filter(shared=True).exists():
+        return set()
+    rows.update(added_by=staff, created_at=datetime.now(UTC))
+    return set(rows.values_list("customer_id", flat=True))
 
 
 def follow(*, staff: Staff, customer_ids: Collection[int], put: str = "", anew: str = "") -> int:

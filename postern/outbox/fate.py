@@ -136,7 +136,6 @@ def _recorded(row: Delivery, now: datetime) -> Message | None:
                 sent_at=now,
                 bcc=row.bcc,
                 customer_id=_customer_of(row),
-                counts=row.answers is None or row.answers.owner_party,
             )
     except (ValueError, TypeError, LookupError):
         log.exception("delivery %s was sent, but its copy could not be stored", row.pk)
@@ -146,8 +145,8 @@ def _recorded(row: Delivery, now: datetime) -> Message | None:
 def _customer_of(row: Delivery) -> int | None:
     """The customer under whom the letter is filed by hand: its author began it there, and still writes to them.
 
-    Not one who gets it blind: readers would find out (S-136). Nor that of a letter that it answers and that does not
-    count as a customer's: somebody else may have put its address there (S-132). Such an answer is filed by its addresses.
+    Not one who gets it blind: readers would find out (S-136). Nor where it answers, and quotes, a letter that does not
+    count as a customer's (S-132): such an answer is filed by its addresses alone, and whoever put those there.
     """
     if row.customer_id is None or (row.answers is not None and not row.answers.owner_party):
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from postern.mail.access import at_mailbox, viewing_as
@@ -60,6 +62,10 @@ def test_s132_the_owners_answer_to_a_letter_that_does_not_count_does_not_count(w
     goes_out(acting_as, row)
     assert subjects(world.owner) >= {"Re: private"}
     assert subjects(world.reader) == {"Packet loss"}
+    with viewing_as(world.reader):  # and all of that customer's mail is filed anew
+        add_address(staff=world.reader, customer=trick, email="more@b.example")
+    run_filing(acting_as)
+    assert subjects(world.reader) == {"Packet loss"}
     with viewing_as(world.owner):
         assert Party.objects.get(message__subject="Re: private").customer == trick
 
@@ -108,6 +114,48 @@ def test_s132_undoing_a_pairing_that_the_reader_made_too_shows_nothing_more(worl
         undo(staff=world.owner, action_id=step.pk)
     run_filing(acting_as)
     assert subjects(world.reader) == {"Packet loss"}
+
+
+@pytest.mark.rule("S-132")
+@pytest.mark.parametrize("door", ["page", "api"])
+def test_s132_a_reader_who_says_that_an_address_is_one_customers_alone_sees_no_more(world, acting_as, door):
+    """So far the owner decided of each letter from it by hand."""
+    with acting_as("superuser"):
+        Reader.objects.filter(staff=world.reader).update(customers_only=True)
+    with viewing_as(world.owner):
+        row = add_address(staff=world.owner, customer=world.customer, email="a@b.example", shared=True)
+    place = f"/customers/{world.customer.pk}/addresses/{row.pk}"
+    if door == "api":
+        assert ok(Caller(world.reader).patch(place, {"shared": False}))["shared"] is False
+    else:
+        browser = Browser()
+        browser.force_login(world.reader)
+        assert browser.post(f"{place}/", {"kind": "other"}).status_code == 302
+    run_filing(acting_as)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    arrive(acting_as, world.inbox, letter(sender="Mole <a@b.example>", subject="private two"), at=later)
+    assert subjects(world.reader) == {"Packet loss"}
+    with viewing_as(world.owner):
+        assert Message.objects.get(subject="private two").known
+
+
+@pytest.mark.rule("S-132")
+def test_s132_nor_who_takes_it_off_the_other_customer(world, acting_as):
+    with acting_as("superuser"):
+        Reader.objects.filter(staff=world.reader).update(customers_only=True)
+        other = Customer.objects.create(name="Other")
+    with viewing_as(world.owner):
+        add_address(staff=world.owner, customer=world.customer, email="a@b.example")
+        row = add_address(staff=world.owner, customer=other, email="a@b.example", shared=True)
+    assert subjects(world.reader) == {"Packet loss"}
+    with viewing_as(world.reader):
+        remove_address(staff=world.reader, address=row)
+    run_filing(acting_as)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    arrive(acting_as, world.inbox, letter(sender="Mole <a@b.example>", subject="private two"), at=later)
+    assert subjects(world.reader) == {"Packet loss"}
+    with viewing_as(world.owner):
+        assert Message.objects.filter(known=True, parties__customer=world.customer).count() == 3
 
 
 @pytest.mark.rule("S-136")
