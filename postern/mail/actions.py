@@ -321,7 +321,7 @@ def _unpair(staff: Staff, data: dict[str, Any]) -> None:
         remove_address(staff=staff, address=address)
     else:
         # It was there before, or is another's by now: the letters count no more than before.
-        follow(staff=staff, customer_ids=[data["customer"]], anew=data["email"])
+        follow(staff=staff, customer_ids=[data["customer"]], anew=data.get("email", ""))
 
 
 def _hide_from(message: Message, pattern: str, what: str) -> list[int]:

@@ -10,6 +10,7 @@ from postern.mail.access import at_mailbox, viewing_as
 from postern.mail.actions import perform, undo
 from postern.mail.models import Message, Party
 from postern.mail.pairing import add_address, remove_address
+from postern.mail.sharing import share
 from postern.mailboxes.models import Mailbox, Reader
 from postern.outbox import compose, fate
 from postern.outbox.letter import recipients
@@ -17,6 +18,7 @@ from postern.outbox.models import Delivery
 from postern.people.models import Customer
 from postern.wire.smtp import SendResult
 from tests.api.caller import Caller, ok
+from tests.privacy.scene import content_of
 from tests.web.browser import Browser
 from tests.world import World, arrive, letter, make_world, run_filing, subjects, widen
 
@@ -182,3 +184,30 @@ def test_s105_what_was_to_be_said_of_a_letter_goes_with_who_signs_out(world):
     assert "“private”" not in browser.get("/sign-in/").content.decode()
     browser.force_login(world.colleague)
     assert "“private”" not in browser.get("/messages/inbox/").content.decode()
+
+
+@pytest.mark.rule("S-056")
+def test_s056_a_reader_of_the_mailbox_finds_nowhere_that_a_conversation_is_shared_by_name(world):
+    """Nor with whom: who else reads is told to the owner alone."""
+    with viewing_as(world.owner):
+        known = Message.objects.get(subject="Packet loss")
+    program, browser = Caller(world.reader), Browser()
+    browser.force_login(world.reader)
+
+    def told() -> list[bytes]:
+        pages = [
+            f"/customers/{world.customer.pk}/communication/",
+            f"/messages/inbox/{known.pk}/",
+            "/profile/",
+        ]
+        paths = [f"/messages/{known.pk}", f"/conversations/{known.conversation_id}", "/inbox", "/me"]
+        return [content_of(browser.get(page)) for page in pages] + [
+            program.get(path).content for path in paths
+        ]
+
+    told()  # it is read from now on
+    before = told()
+    with viewing_as(world.owner):
+        share(staff=world.owner, conversation=known.conversation_id, colleague=world.colleague)
+    assert told() == before
+    assert all(b"Packet loss" in one for one in before[:2])
