@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from postern.mail.access import at_mailbox
 from postern.mail.filing import addresses_of, bring_in_whole, file_as_new, mailboxes_concerning, refile
@@ -95,7 +95,8 @@ class Taken:
 def taken_off(*, staff: Staff, address: Address) -> Taken:
     """Take an address off its customer; returns what `put_back` needs."""
     rows = Message.objects.owned_by(staff).filter(owner_party=True, parties__customer=address.customer_id)
-    rows = rows.exclude(pk__in=Party.objects.filter(by_hand=True).values("message"))
+    rows = rows.filter(Q(outgoing=True) | Q(from_address=address.email))
+    rows = rows.exclude(Exists(Party.objects.filter(message=OuterRef("pk"), by_hand=True)))
     counted = [
         one.pk
         for one in rows.only("outgoing", "from_address", "to", "cc")
