@@ -15,6 +15,7 @@ from postern.api.auth import who
 from postern.api.errors import Refusal
 from postern.api.paging import by_name
 from postern.api.shapes import Body, Cursor, Limit, Line, Text
+from postern.mail import pairing
 from postern.mail.pairing import add_address, follow, remove_address
 from postern.people.csvimport import import_customers
 from postern.people.models import Address, Customer
@@ -190,16 +191,8 @@ def add_customer_address(request: HttpRequest, pk: int, data: AddressNew) -> Sta
 def change_address(request: HttpRequest, pk: int, address: int, data: AddressChange) -> Address:
     """Its kind, or whether it is used by several people."""
     row = get_object_or_404(Address, pk=address, customer_id=pk)
-    for field, value in data.dict(exclude_none=True).items():
-        setattr(row, field, value)
-    try:
-        with transaction.atomic():
-            row.save(update_fields=["kind", "shared"])
-    except IntegrityError:
-        raise Refusal(
-            "address_taken", f"{row.email} is on another customer too, so it stays shared."
-        ) from None
-    follow(staff=who(request), customer_ids=[pk])
+    kind, shared = data.kind or row.kind, row.shared if data.shared is None else data.shared
+    pairing.change_address(staff=who(request), address=row, kind=kind, shared=shared)
     return row
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Router, Schema, Status
+from ninja import Field, Router, Schema, Status
 from pydantic import AwareDatetime
 
 from postern.api.auth import who
@@ -20,9 +21,10 @@ router = Router(tags=["Messages"])
 
 
 class ShareBody(Body):
-    """Until when; null for no end."""
+    """Until when; null for no end. `messages`: how many you saw in it; with more by now it is refused."""
 
     ends_at: AwareDatetime | None = None
+    messages: Annotated[int, Field(ge=1)] | None = None
 
 
 class ShareOut(Schema):
@@ -62,7 +64,7 @@ def share_conversation(request: HttpRequest, pk: int, staff: int, data: ShareBod
     """They read exactly its messages, without drafts and blind copies; answers of those in it come along."""
     own_conversation(who(request), pk)
     colleague = get_object_or_404(Staff, pk=staff)
-    return _out(share(staff=who(request), conversation=pk, colleague=colleague, ends_at=data.ends_at))
+    return _out(share(staff=who(request), conversation=pk, colleague=colleague, **data.dict()))
 
 
 @router.delete(

@@ -6,6 +6,7 @@ the mailbox; a reader can only view, and reply where the owner granted it.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -17,12 +18,15 @@ from postern.mail.events import notify
 from postern.mail.models import Action, Errand, Message, MessageRead, Party
 from postern.mail.pairing import (
     PairingRefused,
+    Taken,
     add_address,
     ask_to_unmake,
     file_by_hand,
     follow,
     is_shared,
+    put_back,
     remove_address,
+    taken_off,
     unfile,
 )
 from postern.mailboxes.denylist import parse_pattern
@@ -220,15 +224,13 @@ class Unpair(MessageAction):
         address = Address.objects.filter(email=message.from_address).first()
         if message.outgoing or address is None:
             raise ActionRefused("not_paired", "The sender of this message is not paired to anybody.")
-        undo = {
+        customer = address.customer
+        taken = taken_off(staff=staff, address=address)
+        return f"Unpaired from {customer.name}", {
             "again": "address",
-            "customer": address.customer_id,
-            "email": address.email,
-            "kind": address.kind,
+            "customer": customer.pk,
+            "taken": asdict(taken),
         }
-        name = address.customer.name
-        remove_address(staff=staff, address=address)
-        return f"Unpaired from {name}", undo
 
     def undo(self, staff: Staff, data: dict[str, Any]) -> None:
         customer = _customer(data["customer"])
@@ -236,7 +238,7 @@ class Unpair(MessageAction):
             message = Message.objects.owned_by(staff).get(pk=data["message"])
             file_by_hand(message=message, customer=customer)
             return
-        _refusing(lambda: add_address(staff=staff, customer=customer, email=data["email"], kind=data["kind"]))
+        _refusing(lambda: put_back(staff=staff, customer=customer, taken=Taken(**data["taken"])))
 
 
 ACTIONS: dict[str, MessageAction] = {
@@ -306,7 +308,7 @@ def _pair(staff: Staff, message: Message, customer: Customer) -> dict[str, Any]:
     address = _refusing(
         lambda: add_address(staff=staff, customer=customer, email=message.from_address, kind=kind)
     )
-    return {"address": None if already else address.pk, "customer": customer.pk}
+    return {"address": None if already else address.pk, "customer": customer.pk, "email": address.email}
 
 
 def _unpair(staff: Staff, data: dict[str, Any]) -> None:
@@ -318,7 +320,8 @@ def _unpair(staff: Staff, data: dict[str, Any]) -> None:
     if address is not None:
         remove_address(staff=staff, address=address)
     else:
-        follow(staff=staff, customer_ids=[data["customer"]])
+        # It was there before, or is another's by now: the letters count no more than before.
+        follow(staff=staff, customer_ids=[data["customer"]], anew=data.get("email", ""))
 
 
 def _hide_from(message: Message, pattern: str, what: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -94,31 +94,31 @@ def mailboxes_concerning(customer_ids: Collection[int]) -> list[Mailbox]:
     return list(Mailbox.objects.filter(pk__in=[pk for (pk,) in found]).order_by("pk"))
 
 
-def refile(*, customer_ids: Collection[int], mailbox: Mailbox, by_owner: bool, put: str = "") -> int:
+def refile(
+    *, customer_ids: Collection[int], mailbox: Mailbox, by_owner: bool, put: str = "", anew: str = ""
+) -> int:
     """File the mailbox's messages that concern these customers anew; returns how many changed.
 
     `by_owner`: the mailbox's owner did it, so what is filed by an address that the owner put there (`put`: now, or
     again) counts for narrowed grants. Whatever else is newly filed does not: a reader may have put its address on
-    this customer (S-132). What is no longer filed stops counting. Filing by hand is never touched.
+    this customer (S-132). What is no longer filed stops counting; what stays filed under others, or carries the
+    address `anew`, counts on only if it would as a new letter: what made it count may be gone. Filing by hand is never touched.
     """
     changed = 0
     ids = concerning(customer_ids, mailbox)
     for start in range(0, len(ids), CHUNK):
         messages = list(Message.objects.filter(pk__in=ids[start : start + CHUNK]))
-        changed += _refile_batch(mailbox, messages, by_owner, put)
+        changed += _refile_batch(mailbox, messages, by_owner, put, {anew} - {""})
     return changed
 
 
 def file_as_new(message: Message) -> None:
-    """File one message by its addresses and by hand, as a new one: what counted for narrowed grants before is over."""
-    addresses = addresses_of(message)
-    filing = Filer(message.mailbox, addresses).filing(addresses, received_at=message.received_at)
-    message.owner_party = filing.owner_party
-    message.save(update_fields=["owner_party"])
-    _refile_batch(message.mailbox, [message], by_owner=False, put="")
+    """File one message by its addresses and by hand: for narrowed grants it counts on only if it would as a new one."""
+    fresh = Message.objects.get(pk=message.pk)
+    _refile_batch(message.mailbox, [fresh], by_owner=False, put="", anew=set(addresses_of(fresh)))
 
 
-def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool, put: str) -> int:
+def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool, put: str, anew: Set[str]) -> int:
     filer = Filer(mailbox, {address for message in messages for address in addresses_of(message)})
     parties: dict[int, dict[int, bool]] = {}
     for party in Party.objects.filter(message__in=messages):
@@ -140,7 +140,9 @@ def _refile_batch(mailbox: Mailbox, messages: list[Message], by_owner: bool, put
             )
         known = bool(wanted)
         owners = bool(by_hand) or (by_owner and filer.put_by_owner(message, put))
-        owner_party = known and (owners or message.owner_party)
+        judged = not wanted >= set(before) or not anew.isdisjoint(addresses_of(message))
+        still = message.owner_party and (filing.owner_party or not judged)
+        owner_party = known and (owners or still)
         if (message.known, message.owner_party) != (known, owner_party):
             Message.objects.filter(pk=message.pk).update(known=known, owner_party=owner_party)
     return changed

@@ -72,19 +72,12 @@ def prepare_all(folder: Folder, arrivals: Sequence[Arrival] | Sequence[Prepared]
 
 
 def record_sent(
-    *,
-    mailbox: Mailbox,
-    raw: bytes,
-    sent_at: datetime,
-    bcc: list[list[str]],
-    customer_id: int | None = None,
-    counts: bool = True,
+    *, mailbox: Mailbox, raw: bytes, sent_at: datetime, bcc: list[list[str]], customer_id: int | None = None
 ) -> Message:
     """Make the message of a letter that our SMTP server took. The caller is at the mailbox.
 
     Its copy that comes back through the sent folder is recognised by Message-ID and only adds a sighting.
-    `customer_id`: to whom it was written; `counts`: whether that makes it theirs for readers of customers'
-    conversations. An answer counts as what it answers and quotes, or somebody could have it shown to them (S-132).
+    `customer_id`: under whom it is filed by hand, besides where its addresses say.
     """
     one = prepare(Arrival(0, frozenset({"\\Seen"}), sent_at, raw), outgoing=True)
     lock(mailbox.pk)
@@ -96,7 +89,7 @@ def record_sent(
         Party.objects.get_or_create(
             message=message, customer_id=customer_id, defaults={"mailbox": mailbox, "by_hand": True}
         )
-        Message.objects.filter(pk=message.pk).update(known=True, owner_party=message.owner_party or counts)
+        Message.objects.filter(pk=message.pk).update(known=True, owner_party=True)
     tell("message", mailbox=mailbox.pk, id=message.pk)
     return message
 

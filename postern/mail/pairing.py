@@ -10,12 +10,13 @@ import re
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from postern.mail.access import at_mailbox
-from postern.mail.filing import bring_in_whole, file_as_new, mailboxes_concerning, refile
+from postern.mail.filing import addresses_of, bring_in_whole, file_as_new, mailboxes_concerning, refile
 from postern.mail.models import Body, Message, Party
 from postern.mail.withholding import STRANGER
 from postern.mailboxes.models import Mailbox
@@ -72,6 +73,54 @@ def add_address(
 
     Raises PairingRefused: `bad_address`, or `address_taken` naming the customer who has it.
     """
+    row, _ = _put(staff.pk, customer, email, kind, shared)
+    follow(staff=staff, customer_ids=[customer.pk], put=row.email)
+    return row
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An address that was taken off a customer: who had put it there and when, and the letters that counted by it.
+
+    Counted: for narrowed grants, of the mailboxes of who took it off.
+    """
+
+    email: str
+    kind: str
+    by: int | None
+    since: str
+    counted: list[int]
+
+
+def taken_off(*, staff: Staff, address: Address) -> Taken:
+    """Take an address off its customer; returns what `put_back` needs."""
+    rows = Message.objects.owned_by(staff).filter(owner_party=True, parties__customer=address.customer_id)
+    rows = rows.filter(Q(outgoing=True) | Q(from_address=address.email))
+    rows = rows.exclude(Exists(Party.objects.filter(message=OuterRef("pk"), by_hand=True)))
+    counted = [
+        one.pk
+        for one in rows.only("outgoing", "from_address", "to", "cc")
+        if address.email in addresses_of(one)
+    ]
+    taken = Taken(address.email, address.kind, address.added_by_id, address.created_at.isoformat(), counted)
+    remove_address(staff=staff, address=address)
+    return taken
+
+
+def put_back(*, staff: Staff, customer: Customer, taken: Taken) -> None:
+    """Put it back: nobody but who had put it there did, and what did not count does not now. Raises PairingRefused."""
+    row, made = _put(taken.by, customer, taken.email, taken.kind)
+    if made:  # nobody was quicker
+        row.created_at = datetime.fromisoformat(taken.since)
+        row.save(update_fields=["created_at"])
+    follow(staff=staff, customer_ids=[customer.pk])
+    rows = Message.objects.owned_by(staff).filter(pk__in=taken.counted, parties__customer=customer)
+    Message.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(owner_party=True)
+
+
+def _put(
+    by: int | None, customer: Customer, email: str, kind: str, shared: bool = False
+) -> tuple[Address, bool]:
     address = normalise(email)
     if not address:
         raise PairingRefused(
@@ -89,29 +138,60 @@ def add_address(
             f"{address} is already an address of {taken.customer.name} ({taken.customer.number}). "
             "Remove it there first, or mark it as shared.",
         )
-    row, _ = Address.objects.get_or_create(
-        customer=customer, email=address, defaults={"kind": kind, "shared": shared, "added_by": staff}
+    return Address.objects.get_or_create(
+        customer=customer, email=address, defaults={"kind": kind, "shared": shared, "added_by_id": by}
     )
-    follow(staff=staff, customer_ids=[customer.pk], put=address)
-    return row
+
+
+def change_address(*, staff: Staff, address: Address, kind: str, shared: bool) -> None:
+    """Change an address's kind, or whether it is used by several people. Raises PairingRefused (`address_taken`).
+
+    Whoever says that it is one customer's alone puts it there: from now on its mail is filed by itself, which its
+    owners did by hand so far, letter by letter (S-132).
+    """
+    if address.shared and not shared:
+        address.added_by, address.created_at = staff, datetime.now(UTC)
+    address.kind, address.shared = kind, shared
+    try:
+        with transaction.atomic():
+            address.save(update_fields=["kind", "shared", "added_by", "created_at"])
+    except IntegrityError:
+        raise PairingRefused(
+            "address_taken", f"{address.email} is on another customer too, so it stays shared."
+        ) from None
+    follow(staff=staff, customer_ids=[address.customer_id])
 
 
 def remove_address(*, staff: Staff, address: Address) -> None:
     """Take an address off its customer; mail filed by it is no longer filed there."""
-    customer_id = address.customer_id
+    customers = {address.customer_id}
     address.delete()
-    follow(staff=staff, customer_ids=[customer_id])
+    if address.shared:
+        customers |= _left_to(staff, address.email)
+    follow(staff=staff, customer_ids=customers, anew=address.email)
 
 
-def follow(*, staff: Staff, customer_ids: Collection[int], put: str = "") -> int:
+def _left_to(staff: Staff, email: str) -> set[int]:
+    """The customer who alone has an address now that several people used: as good as put there by who says so (S-132)."""
+    rows = Address.objects.filter(email=email)
+    if rows.filter(shared=True).exists():
+        return set()
+    rows.update(added_by=staff, created_at=datetime.now(UTC))
+    return set(rows.values_list("customer_id", flat=True))
+
+
+def follow(*, staff: Staff, customer_ids: Collection[int], put: str = "", anew: str = "") -> int:
     """File the person's own mail about customers anew now, everybody else's by a job; returns how many changed.
 
-    `put`: the address that they put on a customer, new there or not.
+    `put`: the address that they put on a customer, new there or not; `anew`: the one that they took off, or did not
+    put there after all.
     """
     if not customer_ids:
         return 0
     mailboxes = Mailbox.objects.filter(owner=staff)
-    changed = sum(refile(customer_ids=customer_ids, mailbox=b, by_owner=True, put=put) for b in mailboxes)
+    changed = sum(
+        refile(customer_ids=customer_ids, mailbox=b, by_owner=True, put=put, anew=anew) for b in mailboxes
+    )
     _defer(customer_ids=sorted(customer_ids))
     return changed
 

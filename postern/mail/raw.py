@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 from postern.mail.models import Message
+from postern.mime.blind import without_bcc
 from postern.mime.calendars import Event
 from postern.mime.parts import Part
 from postern.mime.read import part_bytes, read
 from postern.people.models import Staff
 
 CALENDARS = {"text/calendar", "application/ics"}
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_BLIND = (b"bcc", b"resent-bcc")
 
 
 def letter_for(*, staff: Staff, message: Message) -> bytes:
     """Return the raw letter; for anybody but its mailbox's owner without the Bcc headers."""
     raw = message.raw.letter()
     return raw if message.mailbox.owner_id == staff.pk else without_bcc(raw)
-
-
-def without_bcc(raw: bytes) -> bytes:
-    """Return the letter without its Bcc headers (RFC 5322 section 3.6.3), every other byte as it was."""
-    end = _BLANK_LINE.search(raw)
-    head, rest = (raw[: end.start()], raw[end.start() :]) if end else (raw, b"")
-    kept: list[bytes] = []
-    dropping = False
-    for line in head.splitlines(keepends=True):
-        if line[:1] not in (b" ", b"\t"):
-            dropping = line.partition(b":")[0].strip().lower() in _BLIND
-        if not dropping:
-            kept.append(line)
-    head = b"".join(kept)
-    return (head.rstrip(b"\r\n") if rest else head) + rest
 
 
 def download_name(name: str) -> str:

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from postern.mail.conversations import try_lock
+from postern.mail.conversations import lock, try_lock
 from postern.mail.models import Aside, ConversationShare, Message
 from postern.mailboxes.cleaning import SettingsError
 from postern.people.models import Staff
@@ -41,21 +41,33 @@ def own_conversation(staff: Staff, conversation: int) -> int:
 
 
 def share(
-    *, staff: Staff, conversation: int, colleague: Staff, ends_at: datetime | None = None
+    *,
+    staff: Staff,
+    conversation: int,
+    colleague: Staff,
+    ends_at: datetime | None = None,
+    messages: int | None = None,
 ) -> ConversationShare:
     """Let a colleague read one of the person's own conversations, or change until when (an aware moment).
 
-    Raises SettingsError with the fields `colleague` and `ends_at`; Message.DoesNotExist for a conversation that
-    is not theirs.
+    `messages`: how many the person saw in it. A letter with forged references joins others to it until it is shared;
+    with more by now it is not (S-133). Raises SettingsError with the fields `colleague`, `ends_at` and `messages`;
+    Message.DoesNotExist for a conversation that is not theirs.
     """
     with transaction.atomic():
         box = own_conversation(staff, conversation)
+        lock(box)  # what is being stored is in it, or comes when it is shared
         if colleague.pk == staff.pk:
             raise SettingsError({"colleague": ["The conversation is yours; you read it already."]})
         if not colleague.is_active:
             raise SettingsError({"colleague": [f"{colleague.name} can no longer sign in."]})
         if ends_at is not None and ends_at <= timezone.now():
             raise SettingsError({"ends_at": ["The end lies in the past."]})
+        if messages is not None and messages < (now := seen_of(staff, conversation)):
+            words = (
+                f"It has {now} messages by now, {messages} when you looked. Look at it again, then share it."
+            )
+            raise SettingsError({"messages": [words]})
         row, _ = ConversationShare.objects.update_or_create(
             conversation_id=conversation,
             staff=colleague,
@@ -63,6 +75,11 @@ def share(
             create_defaults={"ends_at": ends_at, "mailbox_id": box},
         )
     return row
+
+
+def seen_of(staff: Staff, conversation: int) -> int:
+    """Return how many messages of a conversation the person sees: what sharing it shows."""
+    return Message.objects.visible_to(staff).filter(conversation_id=conversation).count()
 
 
 def take_back(*, staff: Staff, conversation: int, colleague: int) -> ConversationShare:

@@ -44,6 +44,7 @@ def grant(
             "handover": None,
         }
         row, _ = Reader.objects.update_or_create(mailbox=own, staff_id=reader.pk, defaults=scope)
+        _ask_anew(reader)
     return row
 
 
@@ -51,6 +52,11 @@ def revoke(*, staff: Person, mailbox: Mailbox, reader: Person) -> None:
     """Take the right back; from the next statement on nothing is shown. Raises Mailbox.DoesNotExist."""
     own = own_mailbox(staff, mailbox)
     Reader.objects.filter(mailbox=own, staff_id=reader.pk).delete()
+    _ask_anew(reader)
+
+
+def _ask_anew(reader: Person) -> None:
+    """Let the reader's open pages ask anew: what they show may be more than the grant does by now."""
     notify("postern_events", kind="access", mailbox=0, id=reader.pk)
 
 

@@ -110,6 +110,12 @@ def unfolded(value: str, fallback: str = "") -> str:
         return one_line(decode(data, fallback))
 
 
+def beginning(data: Raw, start: int, end: int) -> int:
+    """Where the first header of a whole letter begins: behind blank lines, a byte order mark, mbox's From line."""
+    lead = _LEAD.match(data, start, end) if start < end and data[start] in _LEADING else None
+    return lead.end() if lead else start
+
+
 def read_headers(
     data: Raw, start: int, end: int, note: Callable[[str], None], *, root: bool = True
 ) -> tuple[Headers, int]:
@@ -120,8 +126,7 @@ def read_headers(
     """
     first = data[start] if start < end else 0
     if root:
-        lead = _LEAD.match(data, start, end) if first in _LEADING else None
-        start = lead.end() if lead else start
+        start = beginning(data, start, end)
     elif first in b"\r\n" and (blank := _FIRST_IS_BLANK.match(data, start, end)):
         return Headers(), blank.end()
     limit = min(end, start + MAX_BYTES)

@@ -14,7 +14,7 @@ from postern.mail.intake import record_sent
 from postern.mail.models import Bcc, Errand, Message
 from postern.mime.addresses import normalise
 from postern.outbox.compose import defer_send
-from postern.outbox.letter import recipients, remaining, unsure
+from postern.outbox.letter import remaining, unsure
 from postern.outbox.models import Delivery
 from postern.people.models import Address
 from postern.wire.errors import MailError
@@ -136,7 +136,6 @@ def _recorded(row: Delivery, now: datetime) -> Message | None:
                 sent_at=now,
                 bcc=row.bcc,
                 customer_id=_customer_of(row),
-                counts=row.answers is None or row.answers.owner_party,
             )
     except (ValueError, TypeError, LookupError):
         log.exception("delivery %s was sent, but its copy could not be stored", row.pk)
@@ -144,11 +143,15 @@ def _recorded(row: Delivery, now: datetime) -> Message | None:
 
 
 def _customer_of(row: Delivery) -> int | None:
-    """The customer the letter was written to, provided that it still goes to one of their addresses."""
-    if row.customer_id is None:
+    """The customer under whom the letter is filed by hand: its author began it there, and still writes to them.
+
+    Not one who gets it blind: readers would find out (S-136). Nor where it answers, and quotes, a letter that does not
+    count as a customer's (S-132): such an answer is filed by its addresses alone, and whoever put those there.
+    """
+    if row.customer_id is None or (row.answers is not None and not row.answers.owner_party):
         return None
     theirs = Address.objects.filter(customer=row.customer_id).values_list("email", flat=True)
-    written_to = {normalise(address) for address in recipients(row)}
+    written_to = {normalise(address) for _, address in (*row.to, *row.cc)}
     return row.customer_id if written_to & set(theirs) else None
 
 

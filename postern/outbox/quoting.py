@@ -81,7 +81,9 @@ def quoted_reply(*, author: Person, when: datetime, html: str, text: str) -> str
 
 def own_words(text: str) -> str:
     """Return what the author of a reply wrote into it: its text without the quoted letter and the line above it."""
-    kept = [line for line in text.splitlines() if not line.startswith(">") and not _WROTE.fullmatch(line)]
+    # Not splitlines: what stands behind a form feed or U+2028 in a quoted line is quoted too.
+    lines = text.replace("\r\n", "\n").split("\n")
+    kept = [line for line in lines if not line.startswith(">") and not _WROTE.fullmatch(line)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
 
 

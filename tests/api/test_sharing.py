@@ -92,3 +92,16 @@ def test_a_message_that_stands_apart_is_added_by_the_owner(scene, acting_as):
     assert ok(scene.owner.post(take))["conversation_id"] == aside.conversation_id != thread
     refused(scene.colleague.get(f"/messages/{aside.pk}"), 404, "not_found")
     refused(scene.owner.post(take), 404, "not_found")
+
+
+@pytest.mark.rule("S-133")
+def test_what_came_since_one_looked_is_not_shared_unseen(scene, acting_as):
+    thread = scene.known.conversation_id
+    place = f"/conversations/{thread}/shares/{scene.world.colleague.pk}"
+    seen = len(ok(scene.owner.get(f"/conversations/{thread}"))["messages"])
+    answer = letter(headers=f"References: <{scene.known.message_id}>\r\n")
+    arrive(acting_as, scene.world.inbox, answer)
+    told = refused(scene.owner.put(place, {"messages": seen}), 422, "invalid")
+    assert list(told["fields"]) == ["messages"]
+    ok(scene.owner.put(place, {"messages": seen + 1}))
+    refused(scene.owner.put(place, {"messages": 0}), 422, "invalid")

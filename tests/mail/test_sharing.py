@@ -100,6 +100,21 @@ def test_taken_back_it_shows_nothing_and_everything_is_as_before(world, acting_a
         assert dict(MessageSearch.objects.values_list("pk", "wall_key")) == before
 
 
+@pytest.mark.rule("S-133")
+def test_s133_what_joined_a_conversation_since_its_owner_looked_is_not_shared_with_it(world, acting_as):
+    """Until it is shared, forged references join private letters to it."""
+    forged = mail("z", "a", "p", sender="Mallory <m@evil.example>")
+    arrive(acting_as, world.inbox, forged)
+    with pytest.raises(SettingsError) as refused:
+        share(world, messages=len(THREAD))
+    assert refused.value.fields == {
+        "messages": ["It has 6 messages by now, 3 when you looked. Look at it again, then share it."]
+    }
+    assert subjects(world.colleague) == set()
+    share(world, messages=6)
+    assert subjects(world.colleague) == THREAD | PRIVATE | {"z"}
+
+
 @pytest.mark.rule("S-062")
 def test_only_the_owner_shares_and_takes_back(world):
     conversation = conversation_of(world, "a")

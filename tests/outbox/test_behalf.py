@@ -215,6 +215,8 @@ def test_s073_readers_without_that_right_write_no_row(draft, petra, rosa, marta,
         ("> Hi\n\nAbove you said so.\n\n> Greta\n\nAnd below.", "Above you said so.\n\nAnd below."),
         ("On 23 November 2026 at 10:31, Greta <g@x.example> wrote:\n> Hi", ""),
         ("On Monday I wrote: this.", "On Monday I wrote: this."),
+        ("Mine.\n\n> one\x0cquoted\n> two\u2028quoted\n> three\x85quoted", "Mine."),
+        ("Mine.\r\n\r\n> Hi\r\nAnd mine.", "Mine.\n\nAnd mine."),
     ],
 )
 def test_own_words(text, own):

@@ -253,6 +253,25 @@ def an_address_goes_by_who_added_it(scene: Scene) -> None:
     assert Address.objects.filter(pk=pk).exists()
 
 
+def an_address_that_goes_takes_note_of_ones_own_letters_alone(scene: Scene) -> None:
+    """Which letters count, for the day that it is put back."""
+    for name, counted in (("owner", True), ("reader", False)):
+        address = Address.objects.create(customer=scene.world.customer, email=f"{name}@kudu.example")
+        Message.objects.filter(pk=scene.ids["known"]).update(from_address=address.email, owner_party=True)
+        taken = pairing.taken_off(staff=scene.staff[name], address=address)
+        assert (scene.ids["known"] in taken.counted) is counted, name
+
+
+def an_address_put_back_lets_ones_own_letters_count_alone(scene: Scene) -> None:
+    """A note that names another's letter (a forged one, or from before a handover) changes nothing of it."""
+    since, known = datetime.now(UTC).isoformat(), Message.objects.filter(pk=scene.ids["known"])
+    for name, counts in (("reader", False), ("owner", True)):
+        known.update(owner_party=False)
+        taken = pairing.Taken(f"{name}@kudu.example", "other", None, since, [scene.ids["known"]])
+        pairing.put_back(staff=scene.staff[name], customer=scene.world.customer, taken=taken)
+        assert known.get().owner_party is counts, name
+
+
 def it_says_whose_mailbox_it_is(scene: Scene) -> None:
     """The list, the letter itself and its conversation, to a reader; to the owner nothing of the kind."""
     box, owner = scene.world.mailbox.address, scene.staff["owner"].name

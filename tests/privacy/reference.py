@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -62,19 +63,34 @@ class Grant:
 
 @dataclass(eq=False)
 class Letter:
-    """A letter in somebody's mailbox. `counts`: it belongs to a customer, as far as its owner is concerned."""
+    """A letter in somebody's mailbox. `customer`: by its address; `by_hand`: where its owner filed it besides.
+
+    `by_address`: it belongs to a customer by its address, as far as its owner is concerned.
+    """
 
     owner: Person
     party: str
     outgoing: bool
     customer: Customer | None
-    counts: bool
+    by_address: bool
     pk: int
     token: str
+    at: datetime
     deleted: bool = False
+    by_hand: Customer | None = None
     read: set[Person] = field(default_factory=set)
     shared: dict[Person, bool] = field(default_factory=dict)
     """With whom its conversation is shared by name, and whether that is still in force."""
+
+    @property
+    def counts(self) -> bool:
+        """For grants that show customers' conversations only."""
+        return self.by_address or self.by_hand is not None
+
+    @property
+    def customers(self) -> set[Customer]:
+        """Under whom it is filed."""
+        return {one for one in (self.customer, self.by_hand) if one is not None}
 
 
 @dataclass(eq=False)
@@ -127,13 +143,15 @@ class Everybody:
     def _all(self, person: Person, **wanted: Any) -> list[str]:
         """The tokens of what the model lets a person see, narrowed."""
         some = [one for one in self.letters if self.sees(person, one)]
+        if under := wanted.pop("customer", None):
+            some = [one for one in some if under in one.customers]
         some = [one for one in some if all(getattr(one, key) == value for key, value in wanted.items())]
         return sorted(one.token for one in some)
 
     def _numbers_of(self, person: Person) -> dict[str, int]:
         some = [one for one in self.letters if self.sees(person, one) and not one.outgoing]
         unread = sum(person not in one.read for one in some)
-        return {"unread": unread, "unknown": sum(one.customer is None for one in some)}
+        return {"unread": unread, "unknown": sum(not one.customers for one in some)}
 
     def through_the_locks(self, person: Person) -> None:
         """Each lock alone: the policies without the query layer, and the query layer without the policies."""

@@ -28,11 +28,11 @@ from postern.mail import sharing
 from postern.mail.access import viewing_as
 from postern.mail.actions import ActionRefused, perform, undo
 from postern.mail.models import ConversationShare, Message
-from postern.mail.pairing import add_address, file_mail, remove_address
 from postern.mailboxes.models import Mailbox, Reader
 from postern.mailboxes.readers import grant, revoke
-from postern.people.models import Address, Customer, Staff
-from tests.privacy.reference import WORD, Entry, Everybody, Grant, Letter, Person, enter
+from postern.people.models import Customer, Staff
+from tests.privacy.paperwork import MAYBE, Paperwork
+from tests.privacy.reference import WORD, Entry, Grant, Letter, Person, enter
 from tests.reliability.scale import SOAK, amount
 from tests.world import arrive, letter
 
@@ -42,7 +42,7 @@ LIVES, STEPS = amount(3, 50), amount(10, 30)
 MOST_SECONDS = 720
 """After them no further life is looked at, however slow the machine; the figure says how many were."""
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-MAYBE = st.booleans()
+
 _lives = count(1)
 
 
@@ -51,7 +51,7 @@ def tomorrow() -> datetime:
     return datetime.now(UTC) + timedelta(days=1)
 
 
-class Life(Everybody, RuleBasedStateMachine):
+class Life(Paperwork, RuleBasedStateMachine):
     """Four administrators, one without a mailbox at first, one of them a super-administrator; two customers."""
 
     played = taken = steps = 0
@@ -99,9 +99,6 @@ class Life(Everybody, RuleBasedStateMachine):
         self._passes(ben, anna)
         self._share_passes(self.letters[0], cara)
 
-    def one(self, data: st.DataObject, some: list[Any]) -> Any:
-        return data.draw(st.sampled_from(some))
-
     def pair_of(self, data: st.DataObject) -> tuple[Person, Person]:
         owner, other = data.draw(st.permutations(range(4)))[:2]
         return self.people[owner], self.people[other]
@@ -124,13 +121,10 @@ class Life(Everybody, RuleBasedStateMachine):
         assert len(new) == (0 if denied else 1)
         if new:
             entry = self.book.get(party)
-            counts = entry is not None and self._counts(entry, owner, old)
             customer = entry.customer if entry else None
-            self.letters.append(Letter(owner, party, outgoing, customer, counts, new[0].pk, token))
-
-    def _counts(self, entry: Entry, owner: Person, old: bool) -> bool:
-        """An address counts if nobody in particular or the owner put it there; else if before, and by no reader."""
-        return entry.by in (None, owner) or (not old and (owner, entry.by) not in self.grants)
+            one = Letter(owner, party, outgoing, customer, False, new[0].pk, token, at)
+            one.by_address = self._counts(one)
+            self.letters.append(one)
 
     @precondition(lambda self: self.letters)
     @rule(data=st.data())
@@ -146,74 +140,7 @@ class Life(Everybody, RuleBasedStateMachine):
         else:
             assert status == 404
 
-    # Customers
-
-    @precondition(lambda self: self.letters)
-    @rule(data=st.data(), add=MAYBE)
-    def an_owner_pairs(self, data: st.DataObject, add: bool) -> None:
-        some = [one for one in self.letters if self._can_act(one) and not one.outgoing and not one.customer]
-        if not some:
-            return
-        chosen, customer = self.one(data, some), self.one(data, self.customers)
-        with viewing_as(chosen.owner.staff):
-            message = Message.objects.visible_to(chosen.owner.staff).get(pk=chosen.pk)
-            told = {"name": "New", "kind": "lead"} if add else {"customer": customer.pk}
-            row = perform(staff=chosen.owner.staff, key="add" if add else "pair", message=message, data=told)
-            address = Address.objects.select_related("customer").get(email=chosen.party)
-        self.done.append((chosen.owner, row.pk, ("unpair", address.pk)))
-        self._filed(chosen.party, Entry(address, address.customer, chosen.owner))
-
-    @rule(data=st.data(), imported=MAYBE)
-    def somebody_adds_an_address(self, data: st.DataObject, imported: bool) -> None:
-        """Any administrator, and an address that may be on the customer already."""
-        person, email = self.one(data, self.people), self.one(data, self.parties)
-        before = self.book.get(email)
-        customer = before.customer if before else self.one(data, self.customers)
-        if imported and not before:
-            self._imported(email, customer)
-        elif person.active:
-            with viewing_as(person.staff):
-                row = add_address(staff=person.staff, customer=customer, email=email)
-            self._filed(email, Entry(row, customer, before.by if before else person), by=person)
-
-    def _imported(self, email: str, customer: Customer) -> None:
-        with self.acting_as("superuser"):
-            row = Address.objects.create(customer=customer, email=email)
-        self._filed(email, Entry(row, customer, None), job_only=True)
-
-    @precondition(lambda self: self.book)
-    @rule(data=st.data())
-    def somebody_removes_an_address(self, data: st.DataObject) -> None:
-        person, email = self.one(data, self.people), self.one(data, sorted(self.book))
-        if person.active:
-            with viewing_as(person.staff):
-                remove_address(staff=person.staff, address=Address.objects.get(email=email))
-            self._unfiled(email)
-
-    def _filed(self, email: str, entry: Entry, *, by: Person | None = None, job_only: bool = False) -> None:
-        self.book[email] = entry
-        actor = None if job_only else by or entry.by
-        for one in self.letters:
-            if one.party == email:
-                one.customer = entry.customer
-                one.counts = one.counts or one.owner is actor
-        self._work(entry.customer)
-
-    def _unfiled(self, email: str) -> None:
-        entry = self.book.pop(email)
-        for one in self.letters:
-            if one.party == email:
-                one.customer, one.counts = None, False
-        self._work(entry.customer)
-
-    def _work(self, customer: Customer) -> None:
-        with self.acting_as("send"):
-            file_mail([customer.pk])
-
     # Owners' actions, and taking them back
-
-    def _can_act(self, chosen: Letter) -> bool:
-        return chosen.owner.active and not chosen.deleted
 
     @precondition(lambda self: self.letters)
     @rule(data=st.data(), block=MAYBE)
@@ -247,19 +174,23 @@ class Life(Everybody, RuleBasedStateMachine):
         stranger = self.people[(self.people.index(owner) + 1) % 4]
         with pytest.raises(ActionRefused), viewing_as(stranger.staff):
             undo(staff=stranger.staff, action_id=number)
-        if not owner.active:
+        if not owner.active or (what == "by hand" and told[0].by_hand):
+            return
+        self.done.remove(step)
+        if what == "put back":
+            self._put_back(owner, number, *told)
             return
         with viewing_as(owner.staff):
             undo(staff=owner.staff, action_id=number)
-        self.done.remove(step)
+        if what == "by hand":
+            told[0].by_hand = told[1]
+            return
         if what == "show":
             for one in told[0]:
                 one.deleted = False
             owner.deny.discard(told[1])
             return
-        for email, entry in list(self.book.items()):
-            if entry.row.pk == told[0]:
-                self._unfiled(email)
+        self._pairing_undone(owner, *told)
 
     # Who may read whose mail
 

@@ -15,7 +15,7 @@ from postern.mail.access import viewing_as
 from postern.mail.models import Message
 from postern.mail.sharing import share, take_back
 from postern.mailboxes.models import Folder, Reader
-from postern.mailboxes.readers import revoke
+from postern.mailboxes.readers import grant, revoke
 from postern.people.models import Staff
 from postern.people.staff import change_staff
 from tests.privacy.pooled import PROGRAM
@@ -147,6 +147,14 @@ def revoke_grant(server: Served, world: World) -> Stream:
     return stream
 
 
+def narrow_grant(server: Served, world: World) -> Stream:
+    """Its pages ask anew, and show what is still theirs."""
+    stream = server.stream(server.browser(world.reader))
+    with viewing_as(world.owner):
+        grant(staff=world.owner, mailbox=world.mailbox, reader=world.reader, customers_only=True)
+    return stream
+
+
 def take_share_back(server: Served, world: World) -> Stream:
     with viewing_as(world.owner):
         message = Message.objects.get(subject="secret")
@@ -158,7 +166,7 @@ def take_share_back(server: Served, world: World) -> Stream:
 
 
 @pytest.mark.rule("S-106")
-@pytest.mark.parametrize("end", [sign_out, disable, revoke_grant, take_share_back])
+@pytest.mark.parametrize("end", [sign_out, disable, revoke_grant, narrow_grant, take_share_back])
 def test_s106_an_open_stream_ends_when_the_right_does(server, world, acting_as, end):
     arrive(acting_as, world.inbox, letter(subject="secret"))
     stream = end(server, world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -64,6 +65,17 @@ def test_shared_it_is_in_the_colleagues_inbox_marked_whose_it_is_and_nothing_els
         assert len(pks) > 1 and others.count() > 3
     tab = text(elena.get(f"/customers/{office.brandt.pk}/communication/"))
     assert "Marta’s conversation" in tab and 'popovertarget="who-sees" aria-label="Share' not in tab
+
+
+@pytest.mark.rule("S-133")
+def test_a_page_that_showed_fewer_messages_shares_none_of_them(office):
+    page = text(browser(office.marta).get(url(office)))
+    number = re.search(r'name="messages" value="(\d+)"', page)
+    assert number and int(number[1]) > 1
+    told = text(share(office, office.elena, messages=str(int(number[1]) - 1)))
+    assert f"It has {number[1]} messages by now" in told and "Elena Ruiz can now read" not in told
+    assert browser(office.elena).get(url(office)).status_code == 404
+    assert "Elena Ruiz can now read" in text(share(office, office.elena, messages=number[1]))
 
 
 def test_taken_back_it_is_gone_with_the_next_request(office):

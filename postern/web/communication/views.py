@@ -46,7 +46,7 @@ class Card:
     attachments: list[Any]
     visibility: Visibility
     panel: str
-    """The id of the panel that tells who sees it: one for each class of message, not one a card."""
+    """The id of the panel that tells who sees it: one for each answer, not one a card."""
     aside: StandsAside | None
     unreached: Seen | None
     """Its letter, where that is done with and did not reach everybody; one under way stands below the messages."""
@@ -111,7 +111,8 @@ def _cards(staff: Staff, thread: lists.Thread, sight: Watch, *, reading: bool) -
     last = len(thread.messages) - FOLDED_AFTER
     authors, asides = authors_of(staff, thread.messages), stand_aside(staff, thread.messages)
     short = {pk: one for pk, one in unreached(staff, thread.messages).items() if not one.row.under_way}
-    cards = []
+    cards: list[Card] = []
+    answers: list[Visibility] = []
     for number, message in enumerate(thread.messages):
         fresh, quoted = split_quote(message.body.text)
         shown = number >= last or getattr(message, "unread", False)
@@ -120,7 +121,11 @@ def _cards(staff: Staff, thread: lists.Thread, sight: Watch, *, reading: bool) -
         own = message.outgoing and message.mailbox.owner_id == staff.pk
         files = [a for a in message.attachments.all() if not a.inline]
         by = authors.get(message.pk, "")
-        seen, panel = sight.over([message]), f"who-sees-{message.wall_key}"
+        seen = sight.over([message])
+        if seen not in answers:
+            answers.append(seen)
+        # Not the class of mail: that would tell a reader of the mailbox that the conversation is shared by name.
+        panel = f"who-sees-{answers.index(seen)}"
         height, aside = frame_height(message), asides.get(message.pk)
         missed = short.get(message.pk)
         cards.append(Card(message, own, by, shown, fresh, quoted, height, files, seen, panel, aside, missed))

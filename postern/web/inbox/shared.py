@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from postern.mail.models import Message
-from postern.mail.sharing import shares_of
+from postern.mail.sharing import seen_of, shares_of
 from postern.people.models import Customer, Staff
 
 
@@ -19,10 +19,9 @@ def sharing_of(staff: Staff, messages: Sequence[Message], back: Customer | None 
         return {}
     last = messages[-1]
     colleagues = Staff.objects.filter(is_active=True).exclude(pk=staff.pk).order_by("name", "pk")
-    whole = Message.objects.visible_to(staff).filter(conversation_id=last.conversation_id)
     return {
         "message": last.pk,
-        "number": whole.count(),
+        "number": seen_of(staff, last.conversation_id),
         "shares": list(shares_of(staff, [last.conversation_id])),
         "colleagues": list(colleagues),
         "back": back.pk if back else "",

@@ -38,6 +38,7 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
             conversation=message.conversation_id,
             colleague=colleague,
             ends_at=end_of(request.POST.get("until", "")),
+            messages=typed_id(request.POST.get("messages")) or None,
         )
     except (SettingsError, ValueError) as error:
         toast(request, response, str(error), red=True)

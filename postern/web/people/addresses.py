@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from postern.mail.pairing import PairingRefused, add_address, follow, remove_address
+from postern.mail.pairing import PairingRefused, add_address, change_address, remove_address
 from postern.people.models import Address, Customer
 from postern.web.base.toast import toast
 from postern.web.inbox.views import person
@@ -42,16 +41,17 @@ def change(request: HttpRequest, pk: int, address: int) -> HttpResponse:
     """Change an address's kind, or mark it as shared by several people."""
     row = get_object_or_404(Address, pk=address, customer_id=pk)
     response = redirect("customer", pk)
-    if request.POST.get("kind") in Address.Kind.values:
-        row.kind = request.POST["kind"]
-    row.shared = request.POST.get("shared") == "on"
+    kind = request.POST.get("kind", "")
     try:
-        with transaction.atomic():
-            row.save(update_fields=["kind", "shared"])
-    except IntegrityError:
-        toast(request, response, f"{row.email} is on another customer too, so it stays shared.", red=True)
+        change_address(
+            staff=person(request),
+            address=row,
+            kind=kind if kind in Address.Kind.values else row.kind,
+            shared=request.POST.get("shared") == "on",
+        )
+    except PairingRefused as refusal:
+        toast(request, response, str(refusal), red=True)
         return response
-    follow(staff=person(request), customer_ids=[pk])
     toast(request, response, f"{row.email} saved")
     return response
 
