@@ -81,6 +81,30 @@ MUTANTS = [
         "True",
         ("tests/privacy/test_pairing.py",),
     ),
+    Mutant(
+        "mail/pairing.py",
+        "address.added_by, address.created_at = staff, datetime.now(UTC)",
+        "pass",
+        ("tests/privacy/test_over_time.py",),
+    ),
+    Mutant(
+        "mail/pairing.py",
+        "    rows.update(added_by=staff, created_at=datetime.now(UTC))\n",
+        "",
+        ("tests/privacy/test_over_time.py",),
+    ),
+    Mutant(
+        "mail/pairing.py",
+        "_put(taken.by, customer,",
+        "_put(staff.pk, customer,",
+        ("tests/privacy/test_over_time.py",),
+    ),
+    Mutant(
+        "mail/sharing.py",
+        "if messages is not None and messages <",
+        "if messages is not None and -1 >",
+        ("tests/mail/test_sharing.py",),
+    ),
     Mutant("mail/access.py", "return message.mailbox.owner_id == staff.pk or", "return True or", BEHALF),
     Mutant(
         "mail/access.py",
