@@ -71,7 +71,7 @@ MUTANTS = [
     ),
     Mutant(
         "outbox/fate.py",
-        " or (row.answers is not None and not row.answers.owner_party)",
+        " or not _stands_for_itself(row)",
         "",
         ("tests/outbox/test_filed.py",),
     ),
