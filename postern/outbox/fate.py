@@ -148,11 +148,16 @@ def _customer_of(row: Delivery) -> int | None:
     Not one who gets it blind: readers would find out (S-136). Nor where it answers, and quotes, a letter that does not
     count as a customer's (S-132): such an answer is filed by its addresses alone, and whoever put those there.
     """
-    if row.customer_id is None or (row.answers is not None and not row.answers.owner_party):
+    if row.customer_id is None or not _stands_for_itself(row):
         return None
     theirs = Address.objects.filter(customer=row.customer_id).values_list("email", flat=True)
     written_to = {normalise(address) for _, address in (*row.to, *row.cc)}
     return row.customer_id if written_to & set(theirs) else None
+
+
+def _stands_for_itself(row: Delivery) -> bool:
+    """True unless it answers a letter that does not count as a customer's, or one in another mailbox of the owner's."""
+    return row.answers_id is None or Message.objects.filter(pk=row.answers_id, owner_party=True).exists()
 
 
 def _file(row: Delivery, message: Message, now: datetime) -> None:

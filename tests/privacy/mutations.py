@@ -71,7 +71,7 @@ MUTANTS = [
     ),
     Mutant(
         "outbox/fate.py",
-        " or (row.answers is not None and not row.answers.owner_party)",
+        " or not _stands_for_itself(row)",
         "",
         ("tests/outbox/test_filed.py",),
     ),
@@ -80,6 +80,30 @@ MUTANTS = [
         "(filing.owner_party or not judged)",
         "True",
         ("tests/privacy/test_pairing.py",),
+    ),
+    Mutant(
+        "mail/pairing.py",
+        "address.added_by, address.created_at = staff, datetime.now(UTC)",
+        "pass",
+        ("tests/privacy/test_over_time.py",),
+    ),
+    Mutant(
+        "mail/pairing.py",
+        "    rows.update(added_by=staff, created_at=datetime.now(UTC))\n",
+        "",
+        ("tests/privacy/test_over_time.py",),
+    ),
+    Mutant(
+        "mail/pairing.py",
+        "_put(taken.by, customer,",
+        "_put(staff.pk, customer,",
+        ("tests/privacy/test_over_time.py",),
+    ),
+    Mutant(
+        "mail/sharing.py",
+        "if messages is not None and messages <",
+        "if messages is not None and -1 >",
+        ("tests/mail/test_sharing.py",),
     ),
     Mutant("mail/access.py", "return message.mailbox.owner_id == staff.pk or", "return True or", BEHALF),
     Mutant(

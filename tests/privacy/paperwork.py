@@ -66,9 +66,13 @@ class Paperwork(Everybody):
         if imported and not before:
             self._imported(email, customer)
         elif person.active:
-            with viewing_as(person.staff):
-                row = add_address(staff=person.staff, customer=customer, email=email)
-            self._filed(email, Entry(row, customer, before.by if before else person), by=person)
+            self._adds(person, email, customer)
+
+    def _adds(self, person: Person, email: str, customer: Customer) -> None:
+        before = self.book.get(email)
+        with viewing_as(person.staff):
+            row = add_address(staff=person.staff, customer=customer, email=email)
+        self._filed(email, Entry(row, customer, before.by if before else person), by=person)
 
     def _imported(self, email: str, customer: Customer) -> None:
         with self.acting_as("superuser"):
@@ -147,9 +151,12 @@ class Paperwork(Everybody):
         chosen = self.one(data, [one for one in self.letters if not one.by_hand])
         customer = self.one(data, self.customers)
         if self._can_act(chosen):
-            with viewing_as(chosen.owner.staff):
-                file_by_hand(message=Message.objects.get(pk=chosen.pk), customer=customer)
-            chosen.by_hand = customer
+            self._files(chosen, customer)
+
+    def _files(self, chosen: Letter, customer: Customer) -> None:
+        with viewing_as(chosen.owner.staff):
+            file_by_hand(message=Message.objects.get(pk=chosen.pk), customer=customer)
+        chosen.by_hand = customer
 
     @precondition(lambda self: any(one.customers for one in self.letters))
     @rule(data=st.data())
@@ -157,9 +164,10 @@ class Paperwork(Everybody):
         """What was filed by hand is taken off; else the address goes, and with it all its letters."""
         some = [one for one in self.letters if self._can_act(one) and one.customers]
         some = [one for one in some if one.by_hand or not one.outgoing]
-        if not some:
-            return
-        chosen = self.one(data, some)
+        if some:
+            self._unpairs(self.one(data, some))
+
+    def _unpairs(self, chosen: Letter) -> None:
         owner, by_hand, entry = chosen.owner, chosen.by_hand, self.book.get(chosen.party)
         with viewing_as(owner.staff):
             message = Message.objects.select_related("mailbox").get(pk=chosen.pk)

@@ -72,6 +72,7 @@ class Life(Paperwork, RuleBasedStateMachine):
         self.parties = [f"{name}@{self.life}.example" for name in ("kim", "lee", "max")]
         self._something_to_see()
         self._time_passes()
+        self._taken_back()
 
     def _something_to_see(self) -> None:
         """Letters, and every kind of access to them."""
@@ -98,6 +99,19 @@ class Life(Paperwork, RuleBasedStateMachine):
             self._look()
         self._passes(ben, anna)
         self._share_passes(self.letters[0], cara)
+
+    def _taken_back(self) -> None:
+        """A reader of customers' mail puts somebody on a customer, whose letter its owner files and unpairs, and back."""
+        anna, _, cara, _ = self.people
+        mole = f"mole@{self.life}.example"
+        self._comes(anna, mole, outgoing=False, old=False)
+        chosen = self.letters[-1]
+        self._adds(cara, mole, self.customers[1])
+        self._files(chosen, self.customers[0])
+        for _ in ("by hand", "by its address"):
+            self._unpairs(chosen)
+            self._look()
+        self._undoes(self.done[-1])
 
     def pair_of(self, data: st.DataObject) -> tuple[Person, Person]:
         owner, other = data.draw(st.permutations(range(4)))[:2]
@@ -169,7 +183,9 @@ class Life(Paperwork, RuleBasedStateMachine):
     @rule(data=st.data())
     def somebody_undoes(self, data: st.DataObject) -> None:
         """Their own step, in any order; nobody else can."""
-        step = self.one(data, self.done)
+        self._undoes(self.one(data, self.done))
+
+    def _undoes(self, step: tuple[Person, int, Any]) -> None:
         owner, number, (what, *told) = step
         stranger = self.people[(self.people.index(owner) + 1) % 4]
         with pytest.raises(ActionRefused), viewing_as(stranger.staff):

@@ -20,7 +20,7 @@ from postern.wire.smtp import SendResult
 from tests.api.caller import Caller, ok
 from tests.privacy.scene import content_of
 from tests.web.browser import Browser
-from tests.world import World, arrive, letter, make_world, run_filing, subjects, widen
+from tests.world import World, arrive, letter, make_mailbox, make_world, run_filing, subjects, widen
 
 
 @pytest.fixture
@@ -70,6 +70,29 @@ def test_s132_the_owners_answer_to_a_letter_that_does_not_count_does_not_count(w
     assert subjects(world.reader) == {"Packet loss"}
     with viewing_as(world.owner):
         assert Party.objects.get(message__subject="Re: private").customer == trick
+
+
+@pytest.mark.rule("S-132")
+def test_s132_an_answer_from_the_owners_other_mailbox_goes_out_and_counts_by_its_addresses(world, acting_as):
+    """Its worker sees nothing of the letter that it answers."""
+    with acting_as("superuser"):
+        other = make_mailbox(world.owner)
+        rights = {"sending": True, "smtp_host": "127.0.0.1", "has_smtp_secret": True}
+        Mailbox.objects.filter(pk=other.pk).update(address="also@isp.example", **rights)
+    with viewing_as(world.owner):
+        message = Message.objects.select_related("mailbox").get(subject="Packet loss")
+        row = compose.reply(staff=world.owner, message=message)
+        row = compose.save(
+            delivery=row,
+            to=row.to,
+            subject=row.subject,
+            html=row.html,
+            mailbox=Mailbox.objects.get(pk=other.pk),
+        )
+    goes_out(acting_as, row)
+    with viewing_as(world.owner):
+        sent = Message.objects.get(mailbox=other)
+        assert sent.known and sent.owner_party and not sent.parties.get().by_hand
 
 
 @pytest.mark.rule("S-132")
