@@ -50,7 +50,7 @@ def reset() -> None:
                 return
             except (
                 OperationalError
-            ):  # an earlier test's thread holds a transaction open, or the session is gone
+            ):  # an earlier test's thread holds a transaction open; or this session has ended
                 if attempt == 2:
                     raise
                 connection.cursor().execute(
