@@ -29,6 +29,7 @@ from postern.outbox.models import Delivery, OutgoingFile
 from postern.people.models import Customer, Staff, Token
 from postern.people.tokens import make_token
 from tests.privacy.matrix import ACTORS, Row
+from tests.web.browser import Browser
 from tests.world import World, arrive, letter, make_mailbox, make_world
 
 ZEBRA, OKAPI, QUAGGA, SERVAL, GIRAFFE = "zebra", "okapi", "quagga", "serval", "giraffe"
@@ -264,9 +265,9 @@ class Scene:
         with self.acting_as("superuser"):
             return Delivery.objects.filter(pk=self.ids["draft"], subject="okapi").exists()
 
-    def browser(self, actor: str) -> Client:
+    def browser(self, actor: str) -> Browser:
         """A fresh browser that is signed in; what one request does to its cookies is forgotten."""
-        client = Client(SERVER_NAME="localhost", raise_request_exception=False)
+        client = Browser(raise_request_exception=False)
         client.cookies = copy(self._cookies[actor])
         return client
 
