@@ -20,11 +20,10 @@ from urllib.parse import urlsplit, urlunsplit
 import hypothesis
 import pytest
 
-from tests import clean, roles
+from tests import clean, order, roles
 
 HERE = Path(__file__).parent
 NO_DATABASE = ("wire", "mime")
-SLOW = ("stories", "browser", "sync", "reliability", "project", "demo", "privacy", "web")
 # The same examples at every run; `./dev soak` looks for new ones.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 if not os.environ.get("POSTERN_SOAK"):
@@ -40,12 +39,14 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow rooms first, the slowest before all, so that no worker is left with one at the end.
+    """Put the files into their order (order.py), so that no worker is left with a slow one at the end.
 
     Long forms of a test run under `./dev soak` alone; elsewhere each is named among what was skipped.
     """
-    place = {room: number for number, room in enumerate(SLOW)}
-    items.sort(key=lambda item: place.get(item.path.relative_to(HERE).parts[0], len(SLOW)))
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path.relative_to(HERE), []).append(item)
+    items[:] = [item for path in order.spread(files) for item in files[path]]
     if os.environ.get("POSTERN_SOAK"):
         return
     for item in items:
