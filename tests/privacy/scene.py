@@ -310,6 +310,16 @@ class Scene:
         with self.acting_as("superuser"):
             return _digests(_tables())
 
+    def written(self) -> dict[str, int]:
+        """How many rows of each compared table this transaction wrote so far, also where it took that back.
+
+        Cheaper by far than the digests: where nothing was written, none can differ. Another session's rows it does
+        not count.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(_WRITTEN)
+            return {name: rows for name, rows in cursor.fetchall() if name in _tables()}
+
     def owners_rows(self, actor: str) -> dict[str, str]:
         """A digest of the rows of the owner's mailbox that are not this actor's own answers.
 
@@ -325,6 +335,13 @@ class Scene:
                 conditions["outbox_delivery"] += f" AND id IN ({others})"
                 conditions["outbox_outgoingfile"] += f" AND delivery_id IN ({others})"
             return _digests(conditions | {"mailboxes_mailbox": f"id = {box}"})
+
+
+_WRITTEN = """
+SELECT relname, rows FROM pg_class, LATERAL (SELECT pg_stat_get_xact_tuples_inserted(oid)
+    + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid)) told (rows)
+WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND rows > 0
+"""
 
 
 def _digests(conditions: dict[str, str]) -> dict[str, str]:
