@@ -1,4 +1,4 @@
-"""The database of the tests: one embedded PostgreSQL per test worker, migrated once, emptied before each test.
+"""The database of the tests: one embedded PostgreSQL per test worker, migrated once, emptied before each test (clean.py).
 
 `db` gives a clean database. Code under test meets it as `postern_web`, behind the privacy wall, as in
 production; `acting_as("sync")` (send, owner, superuser) changes the role, also for threads started inside.
@@ -20,11 +20,10 @@ from urllib.parse import urlsplit, urlunsplit
 import hypothesis
 import pytest
 
-from tests import roles
+from tests import clean, order, roles
 
 HERE = Path(__file__).parent
 NO_DATABASE = ("wire", "mime")
-SLOW = ("stories", "browser", "sync", "reliability", "project", "demo", "privacy", "web")
 # The same examples at every run; `./dev soak` looks for new ones.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 if not os.environ.get("POSTERN_SOAK"):
@@ -40,12 +39,14 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow rooms first, the slowest before all, so that no worker is left with one at the end.
+    """Put the files into their order (order.py), so that no worker is left with a slow one at the end.
 
     Long forms of a test run under `./dev soak` alone; elsewhere each is named among what was skipped.
     """
-    place = {room: number for number, room in enumerate(SLOW)}
-    items.sort(key=lambda item: place.get(item.path.relative_to(HERE).parts[0], len(SLOW)))
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path.relative_to(HERE), []).append(item)
+    items[:] = [item for path in order.spread(files) for item in files[path]]
     if os.environ.get("POSTERN_SOAK"):
         return
     for item in items:
@@ -134,7 +135,7 @@ def database() -> Iterator[None]:
         connections.close_all()
         connections.databases["default"].update(connection_settings("superuser"))
         connection_created.connect(roles.watch)
-        _remember_seed()
+        clean.remember_seed()
         yield
         connections.close_all()
         connection_created.disconnect(roles.watch)
@@ -166,65 +167,12 @@ def _recreate(base: str, name: str) -> None:
         prepare()
 
 
-_reset_statements = ""
-
-
-def _remember_seed() -> None:
-    """Keep a copy of the rows that migrations wrote and prepare the statement that restores that state."""
-    global _reset_statements
-    from django.db import connection
-
-    statements = ["SET LOCAL session_replication_role = replica", "SET LOCAL lock_timeout = '5s'"]
-    with roles.acting_as("superuser"), connection.cursor() as cursor:
-        cursor.execute("CREATE SCHEMA testing")
-        cursor.execute(
-            "SELECT format('%I.%I', schemaname, tablename), tablename FROM pg_tables WHERE schemaname NOT IN"
-            " ('pg_catalog', 'information_schema', 'testing') AND tablename <> 'django_migrations'"
-        )
-        for table, name in cursor.fetchall():
-            statements.append(f"DELETE FROM {table}")
-            cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
-            if cursor.fetchone()[0]:
-                cursor.execute(f"CREATE TABLE testing.{name} AS TABLE {table}")
-                cursor.execute(
-                    "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = %s::regclass"
-                    " AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
-                    [table],
-                )
-                columns = cursor.fetchone()[0]
-                statements.append(
-                    f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM testing.{name}"
-                )
-    _reset_statements = "; ".join(statements)
-
-
-def _reset() -> None:
-    """Bring the database back to what the migrations left. Deleting few rows is far cheaper than TRUNCATE."""
-    from django.db import OperationalError, connection, transaction
-
-    with roles.acting_as("superuser"):
-        for attempt in (1, 2):
-            try:
-                with transaction.atomic(), connection.cursor() as cursor:
-                    cursor.execute(_reset_statements)
-                return
-            except OperationalError:  # a thread of an earlier test still holds a transaction open
-                if attempt == 2:
-                    raise
-                connection.cursor().execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-
-
 @pytest.fixture
 def db(database: None) -> Iterator[None]:
     """A clean database; Django works in it as postern_web."""
-    from django.db import connections
-
-    _reset()
+    clean.reset()
     yield
-    connections.close_all()
+    clean.renew_session()
 
 
 @pytest.fixture

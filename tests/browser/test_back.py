@@ -29,12 +29,9 @@ def office(office: Office) -> Office:
 
 @pytest.fixture(params=[True, False], ids=["keeps-pages", "keeps-none"])
 def keeper(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
-    """A browser with its back/forward cache, which Playwright otherwise switches off, and one without."""
-    if not request.param:
-        yield chromium
-        return
+    """A whole browser with its back/forward cache, which Playwright otherwise switches off, and one without."""
     kind = chromium.browser_type
-    left_out = ["--disable-back-forward-cache"]
+    left_out = ["--disable-back-forward-cache"] if request.param else []
     browser = kind.launch(executable_path=CHROMIUM, args=FLAGS, ignore_default_args=left_out)
     yield browser
     browser.close()

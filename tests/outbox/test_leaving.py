@@ -9,7 +9,6 @@ from email import policy
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection, transaction
-from django.test import Client
 from django.utils import timezone
 
 from postern.mail.access import viewing_as, visible_keys
@@ -27,6 +26,7 @@ from postern.people.staff import StaffRefused, change_staff
 from postern.people.tokens import make_token, verify_token
 from postern.sync import store
 from tests.roles import hire
+from tests.web.browser import Browser
 
 from .test_tasks import run_worker
 
@@ -91,7 +91,7 @@ def test_s066_everything_of_a_disabled_person_ends(outbox, marta, boss, elena, m
         store_probe_secret(probe, "correct horse")
     with viewing_as(elena):
         grant(staff=elena, mailbox=Mailbox.objects.get(owner=elena), reader=marta)
-    browser = Client(SERVER_NAME="localhost")
+    browser = Browser()
     browser.force_login(marta)
     row = outbox.queue(undo_seconds=60)
     with acting_as("sync"):
@@ -138,7 +138,7 @@ def test_s066_a_letter_that_some_have_ends_and_is_not_given_back(outbox, server,
 
 @pytest.mark.rule("S-066")
 def test_s066_enabling_again_brings_nothing_back_and_asks_for_the_password(outbox, marta, boss, acting_as):
-    browser = Client(SERVER_NAME="localhost")
+    browser = Browser()
     browser.force_login(marta)
     row = outbox.queue(undo_seconds=1)
     with viewing_as(marta):
@@ -225,7 +225,7 @@ def test_s067_break_glass_needs_a_reason_shows_customers_mail_and_is_told(
         kept = set(visible_keys(elena))
         assert outbox.mailbox.pk * 4 in kept and outbox.mailbox.pk * 4 + 1 not in kept
     active(boss, marta, True)
-    browser = Client(SERVER_NAME="localhost")
+    browser = Browser()
     browser.force_login(Staff.objects.get(pk=marta.pk))
     for path in ("/messages/inbox/", "/profile/", "/customers/", "/"):
         assert browser.get(path).headers.get("Location") == "/notices/", path
@@ -379,7 +379,7 @@ def test_s134_a_first_password_opens_nothing_but_the_page_to_change_it(db, boss)
 
     with viewing_as(boss):
         staff, first = add_staff(by=boss, name="Nadia", email="nadia@northlink.example")
-    browser = Client(SERVER_NAME="localhost")
+    browser = Browser()
     browser.post("/sign-in/", {"email": staff.email, "password": first})
     for path in ("/profile/email/", "/profile/", "/messages/inbox/"):
         assert browser.get(path).headers["Location"] == "/first-password/"
@@ -389,5 +389,5 @@ def test_s134_a_first_password_opens_nothing_but_the_page_to_change_it(db, boss)
     own = {"new_password1": "nobody else knows it", "new_password2": "nobody else knows it"}
     assert browser.post("/first-password/", own).status_code == 302
     assert browser.get("/profile/").status_code == 200
-    stale = Client(SERVER_NAME="localhost")
+    stale = Browser()
     assert stale.post("/sign-in/", {"email": staff.email, "password": first}).status_code == 422

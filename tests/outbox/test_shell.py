@@ -8,13 +8,13 @@ from email import policy
 
 import pytest
 from django.db import DatabaseError, transaction
-from django.test import Client
 
 from postern.mail.access import viewing_as
 from postern.people import handover, shell
 from postern.people.models import Handover, Notice, Staff
 from postern.people.staff import change_staff
 from postern.people.tokens import make_token, verify_token
+from tests.web.browser import Browser
 
 from .test_leaving import active, hand_over, sees, system
 from .test_leaving import boss as boss
@@ -35,8 +35,8 @@ def works(secret) -> bool:
         return verify_token(secret) is not None
 
 
-def signed_in(staff, password) -> Client:
-    browser = Client(SERVER_NAME="localhost")
+def signed_in(staff, password) -> Browser:
+    browser = Browser()
     assert browser.post("/sign-in/", {"email": staff.email, "password": password}).status_code == 302
     return browser
 
@@ -45,7 +45,7 @@ def signed_in(staff, password) -> Client:
 def test_s134_a_one_time_password_ends_everything_and_opens_only_the_page_to_choose_another(
     outbox, marta, boss, message, acting_as, listening
 ):
-    browser = Client(SERVER_NAME="localhost")
+    browser = Browser()
     browser.force_login(marta)
     with viewing_as(marta):
         _, secret = make_token(staff=marta, name="script")
@@ -68,7 +68,7 @@ def test_s134_a_one_time_password_ends_everything_and_opens_only_the_page_to_cho
     assert "made a one-time password for you" in page
     again.post("/notices/", {"upto": re.search(r'name="upto" value="(\d+)"', page)[1]})
     assert again.get(f"/messages/inbox/{message.pk}/").status_code == 200
-    stale = Client(SERVER_NAME="localhost")
+    stale = Browser()
     assert stale.post("/sign-in/", {"email": marta.email, "password": first}).status_code == 422
     assert "One-time password made at the server’s shell" in again.get("/profile/").content.decode()
 
@@ -91,7 +91,7 @@ def test_s134_both_are_logged_told_by_mail_and_shown_to_super_administrators(
     with viewing_as(boss):
         rows = list(Handover.objects.values_list("owner", "by", "ground"))
     assert rows == [(marta.pk, None, "token"), (marta.pk, None, "password")]
-    browser = Client(SERVER_NAME="localhost")
+    browser = Browser()
     browser.force_login(boss)
     page = browser.get(f"/config/administrators/{marta.pk}/").content.decode()
     assert "One-time password made at the server’s shell" in page and "API token made" in page

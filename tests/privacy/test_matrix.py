@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import URLPattern, URLResolver, include, path
 from ninja import NinjaAPI
 
 from postern.api import inbox
 from postern.api.urls import api
 from postern.mail.models import Message
+from postern.people.models import Customer
 from postern.project.urls import urlpatterns as root
 from postern.web.urls import urlpatterns
 from tests.privacy import matrix
@@ -159,6 +161,54 @@ def test_an_answer_that_asks_more_about_what_is_there_would_be_found(scene, acti
         hold(scene, OPERATIONS["mark_message_read"][1], row)
 
 
+@pytest.mark.parametrize("ending", ["kept", "taken back"])
+def test_a_row_that_a_request_wrote_is_counted_even_where_that_was_taken_back(scene, acting_as, ending):
+    """The test of these tests: whoever only looked, also for what is not there, has written none."""
+    with transaction.atomic():
+        written = scene.written()
+        scene.ask("owner", PAGES["inbox"], matrix.WEB["inbox"][0])
+        scene.ask("colleague", PAGES["inbox"], matrix.WEB["inbox"][0])
+        assert scene.written() == written
+        with transaction.atomic(), acting_as("superuser"):
+            Message.objects.filter(pk=scene.ids["known"]).update(subject="other")
+            transaction.set_rollback(ending == "taken back")
+        more = scene.written()
+        assert more.pop("mail_message") > written.pop("mail_message", 0)
+        assert more == written
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_a_refused_request_writes_would_be_found(scene, monkeypatch, beside):
+    """The test of these tests: a row of its own transaction, and one that another session leaves meanwhile."""
+    whole, wrote = scene.ask, []
+
+    def leave_a_row() -> None:
+        with scene.acting_as("superuser", everywhere=False):
+            wrote.append(Customer.objects.create(name="left behind").pk)
+        if beside:
+            connection.close()
+
+    def leaving(actor, *asked, **more):
+        response = whole(actor, *asked, **more)
+        if actor == "colleague" and beside and not wrote:
+            thread = threading.Thread(target=leave_a_row)
+            thread.start()
+            thread.join()
+        elif actor == "colleague" and not wrote:
+            leave_a_row()
+        return response
+
+    monkeypatch.setattr(scene, "ask", leaving)
+    [row] = matrix.API["mark_message_read"]
+    try:
+        with pytest.raises(AssertionError, match="beside its own" if beside else "people_customer"):
+            hold(scene, OPERATIONS["mark_message_read"][1], row)
+    finally:
+        with scene.acting_as("superuser"):
+            Customer.objects.filter(pk__in=wrote).delete()
+
+
 def hold(scene: Scene, template: str, row: Row) -> None:
     """Ask as every actor, each time from the same state, and compare with the outcome of the row.
 
@@ -172,12 +222,15 @@ def hold(scene: Scene, template: str, row: Row) -> None:
     for actor, outcome in outcomes.items():
         with transaction.atomic():
             others = scene.owners_rows(actor) if actor == "answerer" else owners
+            written = scene.written()
             with asked() as here:
                 response = scene.ask(actor, template, row)
             where = f"{actor} {row.method} {template}: {response.status_code}, not {outcome}"
             check(outcome, response, where)
             check_words(actor, response, where)
-            if outcome not in ("sees", "done"):
+            if scene.written() == written:
+                pass  # so all is as it was
+            elif outcome not in ("sees", "done"):
                 assert _changed(before, scene.tables()) == [], where
             elif actor != "owner":
                 assert _changed(others, scene.owners_rows(actor)) == [], where
@@ -190,6 +243,7 @@ def hold(scene: Scene, template: str, row: Row) -> None:
                 if row.ids and not (actor in SEERS and row.ids[0] in SEEN):
                     assert nowhere == here, f"{where}, and other statements than for what is not there"
             transaction.set_rollback(True)
+    assert _changed(before, scene.tables()) == [], f"{row.method} {template} wrote beside its own transaction"
 
 
 def check(outcome: str, response: Any, where: str) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from django.test import Client
 
 from postern.mail.access import viewing_as
 from postern.mail.actions import mark_read
@@ -29,6 +28,7 @@ from tests.api.caller import Caller
 from tests.privacy import matrix
 from tests.privacy.scene import content_of
 from tests.privacy.test_matrix import OPERATIONS, PAGES
+from tests.web.browser import Browser
 from tests.web.test_events import signed_in
 from tests.world import World, arrive, letter, make_mailbox, make_world
 
@@ -142,8 +142,8 @@ def _leave_traces(world: World, readers: dict[str, Staff], mail: dict[str, Messa
         )
 
 
-def browser(staff: Staff) -> Client:
-    client = Client(SERVER_NAME="localhost", raise_request_exception=False)
+def browser(staff: Staff) -> Browser:
+    client = Browser(raise_request_exception=False)
     client.force_login(staff)
     return client
 

@@ -13,13 +13,13 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import DatabaseError, connection, transaction
-from django.test import Client
 
 from postern.mail import lists
 from postern.mail.access import set_viewer, viewing_as
 from postern.mail.wall import WALLED, policies
 from postern.people.models import Customer, Staff
 from tests.api.caller import Caller
+from tests.web.browser import Browser
 from tests.world import World, arrive, letter, make_mailbox, make_world
 
 # Each fails as soon as one row reaches it, and its error would carry what the row says.
@@ -159,7 +159,7 @@ OPERATIONS = {
 @pytest.mark.rule("S-074")
 def test_s074_no_parameter_reaches_the_database_as_anything_but_a_value(world):
     """Operators, casts and formulas typed where a filter, an order or a number belongs: an honest answer, no fault."""
-    client = Client(SERVER_NAME="localhost", raise_request_exception=False)
+    client = Browser(raise_request_exception=False)
     client.force_login(world.colleague)
     caller = Caller(world.colleague)
     for text in MADE_UP:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.test import Client
 
 from postern.mail.access import viewing_as
 from postern.mail.actions import perform
@@ -16,6 +15,7 @@ from postern.people.models import Staff
 from tests.api.caller import Caller, ok
 from tests.privacy.scene import content_of
 from tests.privacy.watching import digests
+from tests.web.browser import Browser
 from tests.world import World, arrive, letter, make_folder, make_world, subjects
 
 
@@ -24,8 +24,8 @@ def world(db, acting_as) -> World:
     return make_world(acting_as)
 
 
-def browser(staff: Staff) -> Client:
-    client = Client(SERVER_NAME="localhost", raise_request_exception=False)
+def browser(staff: Staff) -> Browser:
+    client = Browser(raise_request_exception=False)
     client.force_login(staff)
     return client
 
@@ -109,7 +109,7 @@ def test_s057_a_file_is_there_while_one_may_read_its_letter_and_for_nobody_witho
     assert gone.get(web).status_code == 200
     gone.post("/sign-out/")
     assert gone.get(web).status_code == 302
-    assert Client(SERVER_NAME="localhost").get(f"/media/{message.pk}/a.txt").status_code == 404
+    assert Browser().get(f"/media/{message.pk}/a.txt").status_code == 404
 
 
 @pytest.mark.rule("S-060")
@@ -258,7 +258,7 @@ def test_s105_nothing_of_anybodys_may_be_kept_by_a_cache_or_shown_by_back(world,
             assert client.get(path).headers["Cache-Control"] == "no-store", path
         for path in ASKED:
             assert Caller(staff).get(path).headers["Cache-Control"] == "no-store", path
-    assert Client(SERVER_NAME="localhost").get("/messages/inbox/").headers["Cache-Control"] == "no-store"
+    assert Browser().get("/messages/inbox/").headers["Cache-Control"] == "no-store"
     client = browser(world.owner)
     client.post("/sign-out/")
     assert client.get(f"/messages/{message.pk}/body/").status_code == 302

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.test import Client
 from django.utils import timezone
 
 from postern.mail.access import viewing_as
@@ -22,6 +21,7 @@ from tests.api.caller import Caller
 from tests.privacy import matrix
 from tests.privacy.scene import content_of
 from tests.privacy.test_matrix import OPERATIONS, PAGES
+from tests.web.browser import Browser
 from tests.world import NOON, World, arrive, letter, make_folder, make_world
 
 # Every page and operation that exports, counts, measures, logs or erases, and whose what it tells is. There are no
@@ -65,8 +65,8 @@ def world(db: None, acting_as: Any) -> World:
     return make_world(acting_as)
 
 
-def browser(staff: Staff | None) -> Client:
-    client = Client(SERVER_NAME="localhost", raise_request_exception=False)
+def browser(staff: Staff | None) -> Browser:
+    client = Browser(raise_request_exception=False)
     if staff is not None:
         client.force_login(staff)
     return client

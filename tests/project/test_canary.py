@@ -10,11 +10,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.test import Client
 
 from postern.project import backup, pgbinaries
 from postern.project.database import libpq
 from tests.canary import leaks
+from tests.web.browser import Browser
 from tests.world import make_world
 
 IMAP, SMTP = "imap-Canary/+7 & ü", "smtp-Canary/+8 & ü"
@@ -63,7 +63,7 @@ def typed(db: None, acting_as: Any, monkeypatch: pytest.MonkeyPatch, caplog: pyt
             row = Staff.objects.get(pk=staff.pk)
             row.set_password(SIGN_IN)
             row.save(update_fields=["password"])
-    owner, boss = (Client(SERVER_NAME="localhost", raise_request_exception=False) for _ in range(2))
+    owner, boss = (Browser(raise_request_exception=False) for _ in range(2))
     answers = [
         owner.post("/sign-in/", {"email": "nobody@isp.example", "password": SIGN_IN}),
         owner.post("/sign-in/", {"email": "owner@isp.example", "password": SIGN_IN}),

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from django.conf import settings
-from django.test import Client
 
 from postern.project.database import libpq
 from postern.project.processes import WEB_DRAIN, this_program
 from tests.project.test_processes import free_port, until
+from tests.web.browser import Browser
 from tests.world import World, make_world
 
 pytestmark = pytest.mark.rule("R-007")
@@ -32,7 +32,7 @@ class Pages:
             this_program("web"),
             env=os.environ | {"POSTERN_ROLE": "web", "POSTERN_LISTEN": f"127.0.0.1:{self.port}"},
         )
-        client = Client(SERVER_NAME="localhost")
+        client = Browser()
         client.force_login(world.owner)
         self.cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
         until(self.answers, 60)

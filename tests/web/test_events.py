@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 
 from postern.people.models import Staff
 from postern.web.inbox import events
+from tests.web.browser import Browser
 from tests.world import World, arrive, letter, make_world
 
 
@@ -165,7 +166,7 @@ def test_s106_half_a_minute_is_longer_than_a_stream_waits_to_look():
 @pytest.mark.rule("S-106")
 def test_s106_signing_out_says_so_to_the_persons_streams(world: World):
     """At once, not at their next look."""
-    client = Client(SERVER_NAME="localhost")
+    client = Browser()
     client.force_login(world.reader)
     with psycopg.connect(events.listening_address(), autocommit=True) as ear:
         ear.execute("LISTEN postern_events")

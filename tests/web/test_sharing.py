@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from postern.mail.models import ConversationShare, Message
 from postern.mailboxes.models import Reader
+from tests.web.browser import Browser
 from tests.web.office import Office, furnish, letter
 
 
@@ -26,8 +26,8 @@ def office(db: None, acting_as: Any) -> Office:
     return office
 
 
-def browser(staff: Any) -> Client:
-    client = Client(SERVER_NAME="localhost")
+def browser(staff: Any) -> Browser:
+    client = Browser()
     client.force_login(staff)
     return client
 
