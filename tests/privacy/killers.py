@@ -13,7 +13,6 @@ KILLERS = {
     "api/compose.py _seen of": "get_delivery",
     "api/compose.py list_deliveries of": "list_deliveries",
     "api/config.py must_be_super is_super": "get_system_email",
-    "api/inbox.py act_on_message owner_id !=": "act_on_message",
     "api/inbox.py get_conversation visible_to": "get_conversation",
     "api/inbox.py list_blocked filter(mailbox__owner=)": "list_blocked",
     "api/inbox.py own owner_id !=": "suggest_customers",
