@@ -55,7 +55,7 @@ def share(
         if not colleague.is_active:
             raise SettingsError({"colleague": [f"{colleague.name} can no longer sign in."]})
         if ends_at is not None and ends_at <= timezone.now():
-            raise SettingsError({"ends_at": ["The end lies in the past."]})
+            raise SettingsError({"ends_at": ["The end lies in the past: choose a later day."]})
         row, _ = ConversationShare.objects.update_or_create(
             conversation_id=conversation,
             staff=colleague,

@@ -85,7 +85,7 @@ def test_what_cannot_be_shared_says_why(office):
     for typed, told in (
         ({"colleague": ""}, "Choose a colleague."),
         ({"colleague": "x"}, "Choose a colleague."),
-        ({"colleague": elena, "until": "2020-01-01"}, "The end lies in the past."),
+        ({"colleague": elena, "until": "2020-01-01"}, "The end lies in the past: choose a later day."),
         ({"colleague": elena, "until": "soon"}, "Type the end as a date like 2026-12-31."),
         ({"colleague": str(office.marta.pk)}, "The conversation is yours; you read it already."),
     ):
