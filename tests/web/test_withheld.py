@@ -73,7 +73,9 @@ def test_a_strangers_letter_says_what_to_do_and_once_done_what_comes(office: Off
     assert "Pair the sender" in told and "read it in your own mail program" in told and COMING not in told
     assert '<article class="read">' in told
     told = page(office.elena, place)
-    assert "where its owner can read it" in told and "your own mail program" not in told
+    shown = told.partition('<article class="read"')[2].partition("</article>")[0]
+    assert "nobody here knows who this is from or to" in shown and "where its owner can read it" in shown
+    assert "Pair the sender" not in shown and "your own mail program" not in shown
     browser = Browser()
     browser.force_login(office.marta)
     browser.post(f"/messages/{letter.pk}/do/pair/", {"customer": str(office.brandt.pk)})

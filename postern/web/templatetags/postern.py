@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from postern.mail.withholding import STRANGER
+from postern.mail.withholding import NOBODYS, STRANGER
 from postern.web.base import dates, names
 from postern.wire.errors import quoted
 
@@ -138,6 +138,12 @@ def recipients(message: Any, mine: bool = False, bcc: list[list[str]] | None = N
     parts += [f"copy to {names_of(message.cc)}"] if message.cc else []
     parts += [f"blind copy to {names_of(bcc)}"] if bcc else []
     return ", ".join(parts)
+
+
+@register.filter
+def withheld_because(message: Any, mine: bool) -> str:
+    """Why only the header is here; only its owner is told to pair the sender, for only they can."""
+    return NOBODYS if message.withheld == STRANGER and not mine else str(message.withheld)
 
 
 @register.filter
