@@ -62,7 +62,7 @@ def share(
         if not colleague.is_active:
             raise SettingsError({"colleague": [f"{colleague.name} can no longer sign in."]})
         if ends_at is not None and ends_at <= timezone.now():
-            raise SettingsError({"ends_at": ["The end lies in the past."]})
+            raise SettingsError({"ends_at": ["The end lies in the past: choose a later day."]})
         if messages is not None and messages < (now := seen_of(staff, conversation)):
             words = (
                 f"It has {now} messages by now, {messages} when you looked. Look at it again, then share it."

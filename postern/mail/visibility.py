@@ -24,6 +24,7 @@ from postern.people.models import Staff
 _KEYS = "ARRAY(SELECT unnest(app.visible_to({table}.staff_id)) INTERSECT SELECT unnest(%s::bigint[]))"
 
 _FACES = 3
+WAITS = "waits until a mailbox of their own is set up"
 
 
 class Scope(Protocol):
@@ -104,6 +105,11 @@ class Seer:
         """The reader's name."""
         return self.grant.staff.name
 
+    @property
+    def waits(self) -> bool:
+        """They see nothing because they have no mailbox of their own yet."""
+        return self.reason == WAITS
+
 
 @dataclass(frozen=True)
 class Visibility:
@@ -170,6 +176,14 @@ def watch(staff: Staff, messages: Iterable[Message]) -> Watch:
     return Watch(staff, sorted(grants, key=lambda grant: (grant.staff.name, grant.staff.pk, grant.by_share)))
 
 
+def idle(mailbox: Mailbox) -> dict[int, str]:
+    """Return the people who were given an own mailbox to read and see nothing of it now, each with the reason."""
+    keys = [mailbox.pk * 4 + n for n in range(4)]
+    rows = Reader.objects.filter(mailbox=mailbox).select_related("staff", "mailbox__owner")
+    grants = [_of_mailbox(row) for row in rows.annotate(keys=_reads("mailboxes_reader", keys))]
+    return {grant.staff.pk: _reason(grant) for grant in grants if not grant.keys}
+
+
 def scope_in_words(scope: Scope) -> str:
     """Say what a grant shows, until when, and whether it lets answer: "Incoming mail, until 31 December 2026"."""
     until = f", until {_day(scope.ends_at)}" if scope.ends_at else ""
@@ -230,7 +244,7 @@ def _reason(grant: Given) -> str:
     if grant.ends_at and grant.ends_at <= timezone.now():
         return f"access ended on {_day(grant.ends_at)}"
     if not any(key >> 2 == grant.mailbox.pk for key in grant.keys):
-        return "waits until a mailbox of their own is set up"
+        return WAITS
     only = chain(
         ["incoming mail"] if grant.incoming_only else [],
         ["customers’ conversations"] if grant.customers_only else [],

@@ -15,10 +15,8 @@ from postern.mail.preparing import Arrival, Prepared, prepare
 from postern.wire.imap import HEADER_BYTES
 
 HEADER_ONLY = "Only the header is here."
-STRANGER = (
-    "This mailbox stores only customers’ mail, and nobody here knows who this is from or to. Pair the sender, and "
-    "the whole message is brought in."
-)
+NOBODYS = "This mailbox stores only customers’ mail, and nobody here knows who this is from or to."
+STRANGER = f"{NOBODYS} Pair the sender, and the whole message is brought in."
 """Why only the header of a stranger's letter is here: the one reason that somebody can take away."""
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 # What the column holds; a server may claim more bytes than there are on Earth.

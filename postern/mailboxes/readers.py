@@ -35,7 +35,7 @@ def grant(
         if not reader.is_active:
             raise SettingsError({"reader": [f"{reader.name} can no longer sign in."]})
         if ends_at is not None and ends_at <= timezone.now():
-            raise SettingsError({"ends_at": ["The end lies in the past."]})
+            raise SettingsError({"ends_at": ["The end lies in the past: choose a later day."]})
         scope = {
             "incoming_only": incoming_only,
             "customers_only": customers_only,

@@ -31,7 +31,7 @@ SECTIONS = (
             "deny_list",
         ),
     ),
-    Section("access", "Access settings", "Who can read your incoming mail besides you.", ()),
+    Section("access", "Access settings", "Who besides you can read your mail here.", ()),
     Section(
         "credentials",
         "Credentials",

@@ -57,7 +57,7 @@ def test_nobody_else_shares_and_mistakes_name_their_field(scene):
     past = refused(
         scene.owner.put(f"{place}/{scene.world.boss.pk}", {"ends_at": "2020-01-01T00:00:00Z"}), 422, "invalid"
     )
-    assert past["fields"] == {"ends_at": ["The end lies in the past."]}
+    assert past["fields"] == {"ends_at": ["The end lies in the past: choose a later day."]}
     refused(
         scene.owner.put(f"{place}/{scene.world.boss.pk}", {"ends_at": "2199-01-01T00:00:00"}), 422, "invalid"
     )

@@ -132,6 +132,6 @@ def test_an_administrator_is_added_and_signs_in(office: Office, visit: Visit) ->
     page.get_by_label("Password").fill(first)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("New password", exact=True).fill("nobody else knows it")
-    page.get_by_label("New password confirmation").fill("nobody else knows it")
+    page.get_by_label("New password again").fill("nobody else knows it")
     page.get_by_role("button", name="Save and go on").click()
     page.get_by_text("Your door to customers").wait_for()

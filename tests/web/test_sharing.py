@@ -91,13 +91,26 @@ def test_taken_back_it_is_gone_with_the_next_request(office):
     assert browser(office.marta).post(address).status_code == 404
 
 
+def test_what_is_said_of_it_is_so_at_that_moment(office):
+    waits = "Tom Okafor can read this conversation once a mailbox of their own is set up."
+    assert waits in text(share(office, office.tom))
+    share(office, office.elena)
+    with office.acting_as("superuser"):
+        Reader.objects.create(mailbox=office.mailbox, staff=office.elena)
+    address = f"/messages/{office.mail['known'].pk}/share/{office.elena.pk}/remove/"
+    taken = text(browser(office.marta).post(address, follow=True))
+    assert "Elena Ruiz still reads this, through the access you gave to the mailbox." in taken
+    assert "can no longer read" not in taken
+    assert browser(office.elena).get(url(office)).status_code == 200
+
+
 def test_what_cannot_be_shared_says_why(office):
     address, elena = f"/messages/{office.mail['known'].pk}/share/", str(office.elena.pk)
     marta = browser(office.marta)
     for typed, told in (
         ({"colleague": ""}, "Choose a colleague."),
         ({"colleague": "x"}, "Choose a colleague."),
-        ({"colleague": elena, "until": "2020-01-01"}, "The end lies in the past."),
+        ({"colleague": elena, "until": "2020-01-01"}, "The end lies in the past: choose a later day."),
         ({"colleague": elena, "until": "soon"}, "Type the end as a date like 2026-12-31."),
         ({"colleague": str(office.marta.pk)}, "The conversation is yours; you read it already."),
     ):

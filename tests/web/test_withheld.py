@@ -9,7 +9,7 @@ import pytest
 from postern.mail.access import viewing_as
 from postern.mail.models import Message
 from postern.mail.preparing import Arrival
-from postern.mail.withholding import header_of, header_only
+from postern.mail.withholding import STRANGER, header_of, header_only
 from postern.mailboxes.models import DenyEntry
 from postern.outbox.begin import forward, reply
 from tests.api.caller import Caller, ok
@@ -22,11 +22,11 @@ REASON = "Too large: 73 MB, at most 50 MB is read."
 MARK = "Only the header of this message is here."
 
 
-def withheld(office: Office, uid: int, *, headers: str = "", **parts: Any) -> Message:
+def withheld(office: Office, uid: int, *, headers: str = "", reason: str = REASON, **parts: Any) -> Message:
     """A letter of 73 MB with a file, of which the header came in."""
     head, body = mixed((PLAN, b"%PDF", ""))
     raw = header_of(letter(headers=headers + head, body=body, **parts))
-    one = header_only(Arrival(uid, frozenset(), NOON, raw), size=73 << 20, reason=REASON)
+    one = header_only(Arrival(uid, frozenset(), NOON, raw), size=73 << 20, reason=reason)
     with office.acting_as("sync"):
         (message,) = stored(office.inbox, [one])
     return message
@@ -61,6 +61,28 @@ def test_the_list_the_letter_and_the_source_say_so(office: Office, unknown: Mess
     assert "Floor-plan" not in opened
     assert "Subject: All plans" in page(office.marta, f"/messages/{unknown.pk}/source/")
     assert MARK not in page(office.marta, f"/messages/inbox/{office.mail['known'].pk}/")
+
+
+COMING = "the whole message is brought in at the next check for mail."
+
+
+def test_a_strangers_letter_says_what_to_do_and_once_done_what_comes(office: Office) -> None:
+    letter = withheld(office, 900_003, sender="Ada <ada@new.example>", subject="Fibre?", reason=STRANGER)
+    place = f"/messages/inbox/{letter.pk}/"
+    told = page(office.marta, place)
+    assert "Pair the sender" in told and "read it in your own mail program" in told and COMING not in told
+    assert '<article class="read">' in told
+    told = page(office.elena, place)
+    shown = told.partition('<article class="read"')[2].partition("</article>")[0]
+    assert "nobody here knows who this is from or to" in shown and "where its owner can read it" in shown
+    assert "Pair the sender" not in shown and "your own mail program" not in shown
+    browser = Browser()
+    browser.force_login(office.marta)
+    browser.post(f"/messages/{letter.pk}/do/pair/", {"customer": str(office.brandt.pk)})
+    told = page(office.marta, place)
+    shown = told.partition('<article class="read"')[2].partition("</article>")[0]
+    assert COMING in shown and "Pair the sender" not in shown
+    assert 'hx-trigger="mail:new from:body' in shown.partition(">")[0]
 
 
 def test_it_is_in_the_conversation_of_its_customer(office: Office, known: Message) -> None:

@@ -34,6 +34,11 @@ def when(moment: datetime, now: datetime, style: Style = "row") -> str:
     return f"{moment:%H:%M}" if _days_ago(moment, now) in (0, 1) else day(moment, now)
 
 
+def inside(text: str) -> str:
+    """A day or moment as it stands within a sentence: today and yesterday in small letters."""
+    return text[0].lower() + text[1:] if text.startswith(("Today", "Yesterday")) else text
+
+
 def exact(moment: datetime) -> str:
     """To the second and with the zone, for a title: Fri 20 Nov 2026, 08:15:03 CET (UTC+01:00)."""
     offset = _offset(moment)

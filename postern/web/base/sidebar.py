@@ -52,7 +52,7 @@ def health(staff: Staff) -> Health:
     """The worst of the viewer's own mailboxes."""
     boxes = list(Mailbox.objects.filter(owner=staff).select_related("health"))
     if not boxes:
-        return Health("off", "No mailbox yet", detail="Connect one to send and receive")
+        return Health("off", "No mailbox yet", detail="Set it up in My Profile")
     found = [
         (in_words(box.health if hasattr(box, "health") else MailboxHealth(mailbox=box)), box) for box in boxes
     ]

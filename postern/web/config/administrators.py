@@ -91,7 +91,9 @@ def disable(request: HttpRequest, pk: int) -> HttpResponse:
     staff = get_object_or_404(Staff, pk=pk, is_active=True)
     form = forms.Form(request.POST or None)
     if request.method == "POST" and _changed(request, staff, {"is_active": False}, form):
-        return _back(request, f"{staff.name} can no longer sign in")
+        response = redirect("administrator", pk)  # where the mail can be handed over
+        toast(request, response, f"{staff.name} can no longer sign in")
+        return response
     wrong = bool(form.errors)
     return _render(request, "config/disable.html", wrong, page_title=staff.name, one=staff, form=form)
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from postern.mail.models import Aside, ConversationShare, Message
 from postern.mail.sharing import add_aside, share, take_back, take_out
+from postern.mail.visibility import Visibility, watch
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.ids import typed_id
 from postern.people.models import Staff
@@ -19,6 +20,8 @@ from postern.web.base.dates import end_of
 from postern.web.base.toast import toast
 from postern.web.inbox.content import visible
 from postern.web.inbox.views import person
+
+_ENDED = "can no longer read this conversation"
 
 
 @login_required
@@ -43,7 +46,9 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
     except (SettingsError, ValueError) as error:
         toast(request, response, str(error), red=True)
     else:
-        toast(request, response, f"{colleague.name} can now read this conversation.")
+        waits = any(one.waits for one in _watched(request, pk).not_seeing if one.grant.staff == colleague)
+        when = "can read this conversation once a mailbox of their own is set up"
+        toast(request, response, f"{colleague.name} {when if waits else 'can now read this conversation'}.")
     return response
 
 
@@ -57,8 +62,16 @@ def remove(request: HttpRequest, pk: int, colleague: int) -> HttpResponse:
     except ConversationShare.DoesNotExist:
         raise Http404 from None
     response = redirect(_back(request, message))
-    toast(request, response, f"{row.staff.name} can no longer read this conversation.")
+    still = any(one.grant.staff == row.staff for one in _watched(request, pk).seeing)
+    ended = "still reads this, through the access you gave to the mailbox" if still else _ENDED
+    toast(request, response, f"{row.staff.name} {ended}.")
     return response
+
+
+def _watched(request: HttpRequest, pk: int) -> Visibility:
+    """Who sees the message from now on: it was read anew, for sharing gives a letter another place at the wall."""
+    message = _own(request, pk)
+    return watch(person(request), [message]).over([message])
 
 
 @login_required

@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
+from postern.mail.visibility import WAITS, idle
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.ids import typed_id
 from postern.mailboxes.models import Reader
@@ -45,7 +46,10 @@ def give(request: HttpRequest) -> HttpResponse:
         toast(request, response, str(error), red=True)
     else:
         answers = " and answer in your name" if row.may_reply else ""
-        toast(request, response, f"{row.staff.name} can now read this mailbox{answers}.")
+        may = f"{row.staff.name} can read this mailbox{answers} once a mailbox of their own is set up."
+        if idle(mailbox).get(reader.pk) != WAITS:
+            may = f"{row.staff.name} can now read this mailbox{answers}."
+        toast(request, response, may)
     return response
 
 

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from postern.mail.lists import hidden_by
+from postern.mail.visibility import idle
 from postern.mailboxes import denylist, trust
 from postern.mailboxes.cleaning import SettingsError
 from postern.mailboxes.comparing import compare_now
@@ -91,7 +92,8 @@ def page(
 ) -> HttpResponse:
     """Draw the page, with a test beside the form where one runs."""
     staff = person(request)
-    readers = Reader.objects.filter(mailbox=mailbox).select_related("staff") if mailbox else []
+    readers = list(Reader.objects.filter(mailbox=mailbox).select_related("staff")) if mailbox else []
+    not_now = idle(mailbox) if readers and mailbox else {}
     health = getattr(mailbox, "health", None) if mailbox else None
     context = {
         "nav": "profile",
@@ -103,7 +105,8 @@ def page(
         "health": health,
         "words": in_words(health) if health else None,
         "comparison": comparison(health) if health else "",
-        "readers": [(r, grant_in_words(r)) for r in readers],
+        "readers": [(r, grant_in_words(r), not_now.get(r.staff_id, "")) for r in readers],
+        "reading": len(readers) - len(not_now),
         "colleagues": Staff.objects.filter(is_active=True).exclude(pk=staff.pk).order_by("name"),
         "system": SystemEmail.current(),
         "hint": hint(mailbox.address if mailbox else staff.email),

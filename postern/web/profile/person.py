@@ -10,11 +10,12 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from postern.mailboxes.ids import typed_id
 from postern.people import handover
-from postern.people.models import Handover, Staff, Token
+from postern.people.models import Consent, Handover, Staff, Token
 from postern.people.staff import StaffRefused
 from postern.people.tokens import make_token
 from postern.web.base.toast import toast
@@ -129,6 +130,14 @@ def consent(request: HttpRequest) -> HttpResponse:
         )
     except StaffRefused as refusal:
         return _page(request, status=422, consent_problem=str(refusal))
-    response = redirect("profile")
-    toast(request, response, "Saved")
+    response = redirect(f"{reverse('profile')}#leaving")
+    toast(request, response, _agreed(handover.consent_of(staff)))
     return response
+
+
+def _agreed(consent: Consent | None) -> str:
+    if consent is None:
+        return "Saved. It takes a written reason to read your mail when you leave."
+    who = consent.successor.name if consent.successor else "whoever a super-administrator names"
+    what = "customers’ conversations" if consent.customers_only else "all your mail"
+    return f"Saved. When you leave, {who} may read {what}."

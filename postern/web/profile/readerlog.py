@@ -105,10 +105,13 @@ class DigestChoice:
 def digest(request: HttpRequest) -> HttpResponse:
     """Choose for which of one's mailboxes a daily digest is sent."""
     staff, chosen = person(request), request.POST.getlist("mailbox")
-    for box in Mailbox.objects.filter(owner=staff):
+    boxes = list(Mailbox.objects.filter(owner=staff))
+    for box in boxes:
         choose(staff=staff, mailbox=box, wanted=str(box.pk) in chosen, zone=request.POST.get("zone", ""))
     response = redirect("reader-log")
-    toast(request, response, "Saved")
+    wanted = any(str(box.pk) in chosen for box in boxes)
+    comes = "A digest comes when somebody opened something." if wanted else "No digest comes."
+    toast(request, response, f"Saved. {comes}")
     return response
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from postern.mail.withholding import NOBODYS, STRANGER
 from postern.web.base import dates, names
 from postern.wire.errors import quoted
 
@@ -108,13 +109,21 @@ def _slot(name: str) -> SafeString:
 
 
 @register.simple_tag
-def when(moment: datetime | None, style: dates.Style = "row", classes: str = "") -> SafeString:
-    """<time> with the exact moment in its title; style row, card or day (see base/dates.py)."""
+def when(
+    moment: datetime | None, style: dates.Style = "row", classes: str = "", inside: bool = False
+) -> SafeString:
+    """<time> with the exact moment in its title; style row, card or day (see base/dates.py).
+
+    inside: within a sentence, "given today, 10:42".
+    """
     if moment is None:
         return SafeString("")
     here, now = timezone.localtime(moment), timezone.localtime()
     shape = '<time datetime="{}" title="{}" class="{}">{}</time>'
-    return format_html(shape, here.isoformat(), dates.exact(here), classes, dates.when(here, now, style))
+    text = dates.when(here, now, style)
+    return format_html(
+        shape, here.isoformat(), dates.exact(here), classes, dates.inside(text) if inside else text
+    )
 
 
 @register.simple_tag
@@ -129,6 +138,18 @@ def recipients(message: Any, mine: bool = False, bcc: list[list[str]] | None = N
     parts += [f"copy to {names_of(message.cc)}"] if message.cc else []
     parts += [f"blind copy to {names_of(bcc)}"] if bcc else []
     return ", ".join(parts)
+
+
+@register.filter
+def withheld_because(message: Any, mine: bool) -> str:
+    """Why only the header is here; only its owner is told to pair the sender, for only they can."""
+    return NOBODYS if message.withheld == STRANGER and not mine else str(message.withheld)
+
+
+@register.filter
+def coming(message: Any) -> bool:
+    """Only the header is here, of a letter that is somebody's by now: the whole of it is asked for."""
+    return message.known and message.withheld == STRANGER and message.gone_at is None
 
 
 @register.filter

@@ -78,6 +78,7 @@ def test_filekind(filename: str, mark: tuple[str, str]) -> None:
 def test_when(moment: datetime, row: str, card: str) -> None:
     assert dates.when(moment, NOW) == row
     assert dates.when(moment, NOW, "card") == card
+    assert dates.inside(card) == card.replace("Today", "today").replace("Yesterday", "yesterday")
 
 
 def test_exact_names_the_zone() -> None:

@@ -54,7 +54,7 @@ function back() {
   const open = document.querySelector(":popover-open");
   if (open) return open.hidePopover(), true;
   const menu = document.querySelector("details.more[open]");
-  if (menu) return menu.removeAttribute("open"), true;
+  if (menu) return menu.querySelector("summary").focus(), menu.removeAttribute("open"), true;
   return press("back");
 }
 
