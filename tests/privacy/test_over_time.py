@@ -218,11 +218,7 @@ def test_s056_a_reader_of_the_mailbox_finds_nowhere_that_a_conversation_is_share
     browser.force_login(world.reader)
 
     def told() -> list[bytes]:
-        pages = [
-            f"/customers/{world.customer.pk}/communication/",
-            f"/messages/inbox/{known.pk}/",
-            "/profile/",
-        ]
+        pages = [f"/customers/{world.customer.pk}/communication/", f"/messages/inbox/{known.pk}/"]
         paths = [f"/messages/{known.pk}", f"/conversations/{known.conversation_id}", "/inbox", "/me"]
         return [content_of(browser.get(page)) for page in pages] + [
             program.get(path).content for path in paths
