@@ -230,13 +230,14 @@ class Token(models.Model):
 
     staff = models.ForeignKey(Staff, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=80, help_text="What it is for.")
-    digest = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=64, db_index=True)
     ends_at = models.DateTimeField(null=True, blank=True)
     used_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["staff", "digest"], name="token_once")]
 
 
 class Attempt(models.Model):

@@ -41,7 +41,9 @@ def require_wall() -> None:
     try:
         fault = next((fault for look in _OURSELVES for fault in look()), "")
     except OperationalError as error:
-        raise DatabaseError(f"the database went away while its privacy wall was looked at: {error}") from error
+        raise DatabaseError(
+            f"the database went away while its privacy wall was looked at: {error}"
+        ) from error
     finally:
         connections.close_all()  # who comes next opens its own, in its own thread
     if fault:

@@ -143,9 +143,12 @@ def test_s134_a_token_is_made_and_ended_by_its_person_alone_and_changed_by_nobod
         f"INSERT INTO people_token (staff_id, name, digest, created_at) VALUES ({world.owner.pk}, '', 'x', now())",
         "UPDATE people_token SET ends_at = NULL",
     ):
-        with pytest.raises(DatabaseError, match="row-level security|permission denied"):
-            with viewing_as(world.boss), connection.cursor() as cursor:
-                cursor.execute(statement)
+        with (
+            pytest.raises(DatabaseError, match=r"row-level security|permission denied"),
+            viewing_as(world.boss),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
     with viewing_as(world.owner):
         row, secret = make_token(staff=world.owner, name="script")
     for nobody in (world.boss, world.reader, None):

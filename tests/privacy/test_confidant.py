@@ -9,7 +9,7 @@ from django.db import transaction
 
 from tests.privacy import matrix
 from tests.privacy.matrix import Row, get, post, send
-from tests.privacy.scene import GIRAFFE, OKAPI, QUAGGA, SERVAL, ZEBRA, Scene, content_of, whole_text
+from tests.privacy.scene import GIRAFFE, OKAPI, QUAGGA, SERVAL, ZEBRA, content_of, whole_text
 from tests.privacy.test_matrix import OPERATIONS, PAGES
 
 COLLEAGUE = matrix.ACTORS.index("colleague")
@@ -47,17 +47,6 @@ ABSENT: dict[str, list[Row]] = {
     "list_readers": [get((), "mailbox")],
     "get_ledger": [get((), "mailbox")],
 }
-_kept: list[Scene] = []
-
-
-@pytest.fixture
-def scene(request: Any, database: None, acting_as: Any) -> Scene:
-    """One scene for the whole file, since every request is rolled back; a new one where the tables were emptied."""
-    if not _kept or not _kept[0].still_there():
-        request.getfixturevalue("db")
-        _kept[:] = [Scene(acting_as)]
-        _kept[0].sign_in("confidant", _kept[0].confidant)
-    return _kept[0]
 
 
 def _template(name: str) -> str:

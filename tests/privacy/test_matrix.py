@@ -21,7 +21,7 @@ from tests.privacy import matrix
 from tests.privacy.matrix import ACTORS, Row
 from tests.privacy.scene import MISSING, OKAPI, QUAGGA, SERVAL, ZEBRA, Scene, content_of, whole_text
 from tests.privacy.statements import asked
-from tests.privacy.twins import TWINS, add_twins
+from tests.privacy.twins import TWINS
 from tests.reliability.scale import turn
 
 WORDS = (ZEBRA, OKAPI, QUAGGA, SERVAL)
@@ -69,19 +69,6 @@ def _label(value: Any) -> str | None:
     if not isinstance(value, Row):
         return None
     return "-".join((value.method, *value.ids, *(f"{k}:{v}" for k, v in value.headers))) + value.query
-
-
-_kept: list[Scene] = []
-
-
-@pytest.fixture
-def scene(request, database, acting_as) -> Scene:
-    """One scene for all rows, since every request is rolled back; a new one where another test emptied the tables."""
-    if not _kept or not _kept[0].still_there():
-        request.getfixturevalue("db")
-        _kept[:] = [Scene(acting_as)]
-        add_twins(_kept[0])
-    return _kept[0]
 
 
 def test_every_page_has_its_row():

@@ -28,16 +28,6 @@ _CHANGING = re.compile(rb'name="key" value="[^"]+"|"used_at": ?"[^"]+"|\bnow\b|\
 """New in every answer: the key of a new letter, and when one's own token was used."""
 OFFICE = {OPERATIONS["list_handovers"][1]}
 """What a super-administrator reads of everybody: a log without mail."""
-_kept: list[Scene] = []
-
-
-@pytest.fixture
-def scene(request: Any, database: None, acting_as: Any) -> Scene:
-    """One scene for the file, since everything is rolled back; a new one where the tables were emptied."""
-    if not _kept or not _kept[0].still_there():
-        request.getfixturevalue("db")
-        _kept[:] = [Scene(acting_as)]
-    return _kept[0]
 
 
 @pytest.mark.rule("S-056")

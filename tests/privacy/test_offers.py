@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.core.cache import cache
 from django.db import transaction
@@ -14,7 +12,6 @@ from tests.privacy.matrix import ACTORS, Row
 from tests.privacy.offers import Offer, offers_of
 from tests.privacy.scene import Scene
 from tests.privacy.test_matrix import OPERATIONS, PAGES
-from tests.privacy.twins import add_twins
 from tests.reliability.scale import turn
 
 REFUSALS = (401, 403, 404, 405)
@@ -32,17 +29,6 @@ LOOKED_AT = [
     for actor in READS
     if any(_shows(row, actor) for row in rows)
 ]
-_kept: list[Scene] = []
-
-
-@pytest.fixture
-def scene(request: Any, database: None, acting_as: Any) -> Scene:
-    """One scene for the file, since everything is rolled back; a new one where the tables were emptied."""
-    if not _kept or not _kept[0].still_there():
-        request.getfixturevalue("db")
-        _kept[:] = [Scene(acting_as)]
-        add_twins(_kept[0])
-    return _kept[0]
 
 
 @pytest.mark.parametrize(("actor", "name"), [one for number, one in enumerate(LOOKED_AT) if turn(number)])

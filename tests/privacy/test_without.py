@@ -6,8 +6,6 @@ away in this process, so that trying one costs no more than the test that must n
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -19,10 +17,8 @@ from tests.privacy.mutations import MUTANTS, ROOT
 from tests.privacy.scene import Scene
 from tests.privacy.test_matrix import OPERATIONS, PAGES, asked_of, hold
 from tests.privacy.test_offers import api_keeps_its_word, keeps_its_word
-from tests.privacy.twins import add_twins
 from tests.reliability.scale import turn
 
-_kept: list[Scene] = []
 STORIES: dict[str, Story] = {
     name: value
     for room in (alone_mail, alone_office)
@@ -48,16 +44,6 @@ FOUND = [
     "x.py shown is_super", "x.py shown owner_id !=", "x.py shown own_mailbox",
     "x.py shown get_object_or_404(staff_id=)", "x.py page @for_super", "x.py page may_answer",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def scene(request: Any, database: None, acting_as: Any) -> Scene:
-    """One scene for the file, since everything is rolled back; a new one where the tables were emptied."""
-    if not _kept or not _kept[0].still_there():
-        request.getfixturevalue("db")
-        _kept[:] = [Scene(acting_as)]
-        add_twins(_kept[0])
-    return _kept[0]
 
 
 def test_a_new_question_of_any_kind_would_be_found():

@@ -177,7 +177,7 @@ def test_a_token_is_printed_once_and_only_its_digest_stays(db, capsys, acting_as
         printed = capsys.readouterr().out.strip()
         assert Token.objects.get().digest == hashlib.sha256(printed.encode()).hexdigest()
         assert token(Namespace(email="nobody@example.com", name="x")) == 1
-    assert Token.objects.count() == 1
+        assert Token.objects.count() == 1
 
 
 def test_a_one_time_password_is_printed_alone_and_only_its_hash_stays(db, capsys, acting_as):

@@ -29,7 +29,8 @@ LANDED = {
     "outbox.0002_deferred": "898a2fe310a271d3",
     "people.0001_initial": "503b954be22db0f1",
     "people.0002_notice_mailings": "8b6e620eb3210969",
-    "people.0003_one_time_until": "0f0551219939bc0d",
+    "people.0003_one_time_until": "8c609ef415f9743e",
+    "people.0004_token_once": "458cfa412738d276",
 }
 
 

@@ -1,7 +1,9 @@
 from django.db import migrations, models
 
 # Of who was to choose another password when this came: their one-time password gets the time of a new one.
-_FROM_NOW = """UPDATE people_staff SET one_time_until = now() + interval '72 hours' WHERE must_change_password"""
+_FROM_NOW = (
+    """UPDATE people_staff SET one_time_until = now() + interval '72 hours' WHERE must_change_password"""
+)
 
 
 class Migration(migrations.Migration):
