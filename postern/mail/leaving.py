@@ -84,7 +84,7 @@ BEGIN
       may_reply = false, ends_at = until, handover_id = line;
   SELECT format('%s handed your mail in Postern to %s, to read %s until %s. %s Everything they open is in your reader log.',
       (SELECT name FROM people_staff WHERE id = me), (SELECT name FROM people_staff WHERE id = heir),
-      CASE WHEN narrow THEN 'customers’ conversations' ELSE 'all of it' END, to_char(until, 'YYYY-MM-DD'),
+      CASE WHEN narrow THEN 'customers’ conversations' ELSE 'all of it' END, to_char(until, 'FMDD FMMonth YYYY'),
       CASE WHEN found_ground = 'consent' THEN 'You had agreed to this under My Profile.'
            ELSE 'You had not agreed to this. The reason given: ' || trim(why) END) INTO told;
   PERFORM app.tell(whose, told);

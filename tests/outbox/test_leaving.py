@@ -233,6 +233,7 @@ def test_s067_break_glass_needs_a_reason_shows_customers_mail_and_is_told(
     assert asked.headers["HX-Redirect"] == "/notices/"
     page = browser.get("/notices/").content.decode()
     assert WHY in page and "Ruth handed your mail" in page and "Elena" in page
+    assert f"until {line.ends_at.day} {line.ends_at:%B %Y}." in page
     assert WHY in browser.post("/notices/", {"upto": "0"}).content.decode()  # that reads none: told again
     assert browser.get("/profile/").headers["Location"] == "/notices/"
     upto = Notice.objects.order_by("-pk").values_list("pk", flat=True)
