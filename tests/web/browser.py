@@ -22,6 +22,13 @@ class Browser(Client):
         return found[1]
 
 
+def browser_of(staff: Any, **headers: str) -> Browser:
+    """A browser in which that person is signed in, which sends these headers along."""
+    browser = Browser(headers=headers)
+    browser.force_login(staff)
+    return browser
+
+
 @functools.cache
 def _handler(enforce_csrf_checks: bool) -> ClientHandler:
     """The way through all middleware, made once as in a server: WhiteNoise reads every static file's name for it."""

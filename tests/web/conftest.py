@@ -16,3 +16,18 @@ def office(db: None, acting_as: Any) -> Office:
     from tests.web.office import furnish  # models, once Django is set up
 
     return furnish(acting_as)
+
+
+@pytest.fixture
+def closed_office(db: None, acting_as: Any) -> Office:
+    """The same where nobody may read anybody else's mail."""
+    from django.core.cache import cache
+
+    from postern.mailboxes.models import Reader
+    from tests.web.office import furnish
+
+    cache.clear()
+    office = furnish(lambda role: acting_as(role, everywhere=False))
+    with office.acting_as("superuser"):
+        Reader.objects.all().delete()
+    return office

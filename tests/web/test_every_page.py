@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.web.browser import Browser
+from tests.web.browser import Browser, browser_of
 from tests.web.office import Office
-
-
-def browser_of(staff: Any) -> Browser:
-    browser = Browser()
-    browser.force_login(staff)
-    return browser
 
 
 def owners_pages(office: Office) -> dict[str, int]:

@@ -15,14 +15,8 @@ from postern.mail.models import MessageRead, Opening
 from postern.mailboxes.models import Reader
 from postern.web.profile import readerlog
 from postern.web.profile.readerlog import guarded
-from tests.web.browser import Browser
+from tests.web.browser import browser_of
 from tests.web.office import Office
-
-
-def browser_of(staff: Any, **headers: str) -> Browser:
-    browser = Browser(headers=headers)
-    browser.force_login(staff)
-    return browser
 
 
 def told(office: Office) -> list[tuple[str, str, str]]:

@@ -11,25 +11,13 @@ from django.utils import timezone
 
 from postern.mail.models import ConversationShare, Message
 from postern.mailboxes.models import Reader
-from tests.web.browser import Browser
-from tests.web.office import Office, furnish, letter
+from tests.web.browser import browser_of
+from tests.web.office import Office, letter
 
 
 @pytest.fixture
-def office(db: None, acting_as: Any) -> Office:
-    from django.core.cache import cache
-
-    cache.clear()
-    office = furnish(lambda role: acting_as(role, everywhere=False))
-    with office.acting_as("superuser"):
-        Reader.objects.all().delete()
-    return office
-
-
-def browser(staff: Any) -> Browser:
-    client = Browser()
-    client.force_login(staff)
-    return client
+def office(closed_office: Office) -> Office:
+    return closed_office
 
 
 def text(response: Any) -> str:
@@ -42,11 +30,11 @@ def url(office: Office, name: str = "known") -> str:
 
 def share(office: Office, who: Any, **more: str) -> Any:
     address = f"/messages/{office.mail['known'].pk}/share/"
-    return browser(office.marta).post(address, {"colleague": who.pk, **more}, follow=True)
+    return browser_of(office.marta).post(address, {"colleague": who.pk, **more}, follow=True)
 
 
 def test_shared_it_is_in_the_colleagues_inbox_marked_whose_it_is_and_nothing_else_is(office):
-    elena = browser(office.elena)
+    elena = browser_of(office.elena)
     assert elena.get(url(office)).status_code == 404
     shared = text(share(office, office.elena))
     assert "Elena Ruiz can now read this conversation." in shared and "You and Elena" in shared
@@ -69,26 +57,26 @@ def test_shared_it_is_in_the_colleagues_inbox_marked_whose_it_is_and_nothing_els
 
 @pytest.mark.rule("S-133")
 def test_a_page_that_showed_fewer_messages_shares_none_of_them(office):
-    page = text(browser(office.marta).get(url(office)))
+    page = text(browser_of(office.marta).get(url(office)))
     number = re.search(r'name="messages" value="(\d+)"', page)
     assert number and int(number[1]) > 1
     told = text(share(office, office.elena, messages=str(int(number[1]) - 1)))
     assert f"It has {number[1]} messages by now" in told and "Elena Ruiz can now read" not in told
-    assert browser(office.elena).get(url(office)).status_code == 404
+    assert browser_of(office.elena).get(url(office)).status_code == 404
     assert "Elena Ruiz can now read" in text(share(office, office.elena, messages=number[1]))
 
 
 def test_taken_back_it_is_gone_with_the_next_request(office):
     share(office, office.elena)
-    elena = browser(office.elena)
+    elena = browser_of(office.elena)
     assert elena.get(url(office)).status_code == 200
     address = f"/messages/{office.mail['known'].pk}/share/{office.elena.pk}/remove/"
-    assert elena.post(address).status_code == browser(office.boss).post(address).status_code == 404
-    done = text(browser(office.marta).post(address, follow=True))
+    assert elena.post(address).status_code == browser_of(office.boss).post(address).status_code == 404
+    done = text(browser_of(office.marta).post(address, follow=True))
     assert "Elena Ruiz can no longer read this conversation." in done and "Only you can see this" in done
     assert elena.get(url(office)).status_code == 404
     assert "marta@northlink.example" not in text(elena.get("/messages/inbox/"))
-    assert browser(office.marta).post(address).status_code == 404
+    assert browser_of(office.marta).post(address).status_code == 404
 
 
 def test_what_is_said_of_it_is_so_at_that_moment(office):
@@ -98,15 +86,15 @@ def test_what_is_said_of_it_is_so_at_that_moment(office):
     with office.acting_as("superuser"):
         Reader.objects.create(mailbox=office.mailbox, staff=office.elena)
     address = f"/messages/{office.mail['known'].pk}/share/{office.elena.pk}/remove/"
-    taken = text(browser(office.marta).post(address, follow=True))
+    taken = text(browser_of(office.marta).post(address, follow=True))
     assert "Elena Ruiz still reads this, through the access you gave to the mailbox." in taken
     assert "can no longer read" not in taken
-    assert browser(office.elena).get(url(office)).status_code == 200
+    assert browser_of(office.elena).get(url(office)).status_code == 200
 
 
 def test_what_cannot_be_shared_says_why(office):
     address, elena = f"/messages/{office.mail['known'].pk}/share/", str(office.elena.pk)
-    marta = browser(office.marta)
+    marta = browser_of(office.marta)
     for typed, told in (
         ({"colleague": ""}, "Choose a colleague."),
         ({"colleague": "x"}, "Choose a colleague."),
@@ -131,7 +119,7 @@ def test_until_a_day_and_back_to_the_customer(office):
 
 def test_who_has_no_mailbox_yet_is_told_that_something_waits(office):
     share(office, office.tom)
-    tom = browser(office.tom)
+    tom = browser_of(office.tom)
     assert "It stays closed until your own mailbox is set up" in text(tom.get("/messages/inbox/"))
     assert tom.get(url(office)).status_code == 404
 
@@ -142,12 +130,12 @@ def test_a_letter_that_stands_aside_says_so_to_the_owner_alone_and_is_added(offi
     line = "References: <thread@brandt-bakery.example>\r\n"
     office.arrive("aside", letter(sender="Paul <paul@else.example>", subject="By the way", headers=line))
     page = url(office, "aside")
-    elena, marta = browser(office.elena), browser(office.marta)
+    elena, marta = browser_of(office.elena), browser_of(office.marta)
     told = "This answers a conversation that you shared with Elena Ruiz."
     assert told in text(marta.get(page))
     assert elena.get(page).status_code == 404
     address = f"/messages/{office.mail['aside'].pk}/share/add/"
-    assert elena.post(address).status_code == browser(office.boss).post(address).status_code == 404
+    assert elena.post(address).status_code == browser_of(office.boss).post(address).status_code == 404
     added = text(marta.post(address, follow=True))
     assert "Added to the conversation." in added and told not in added
     assert elena.get(page).status_code == 200 and told not in text(elena.get(page))
@@ -155,7 +143,7 @@ def test_a_letter_that_stands_aside_says_so_to_the_owner_alone_and_is_added(offi
     offered = "Take it out again"
     assert offered in added and offered not in text(elena.get(page))
     out = address.replace("/add/", "/take-out/")
-    assert elena.post(out).status_code == browser(office.boss).post(out).status_code == 404
+    assert elena.post(out).status_code == browser_of(office.boss).post(out).status_code == 404
     assert elena.get(page).status_code == 200
     taken = text(marta.post(out, follow=True))
     assert "Taken out of the conversation again." in taken and told in taken and offered not in taken
@@ -179,6 +167,6 @@ def test_an_open_stream_of_the_colleague_is_told_that_its_right_has_changed(offi
         ear.execute("LISTEN postern_events")
         share(office, office.elena)
         share(office, office.elena, until=(timezone.localdate() + timedelta(days=9)).isoformat())
-        browser(office.marta).post(f"/messages/{office.mail['known'].pk}/share/{office.elena.pk}/remove/")
+        browser_of(office.marta).post(f"/messages/{office.mail['known'].pk}/share/{office.elena.pk}/remove/")
         heard = [one.payload for one in ear.notifies(timeout=5, stop_after=3)]
     assert heard == [f'{{"kind" : "access", "mailbox" : 0, "id" : {office.elena.pk}}}'] * 3

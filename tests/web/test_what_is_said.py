@@ -9,25 +9,13 @@ import pytest
 from django.utils import timezone
 
 from postern.mailboxes.models import Reader
-from tests.web.browser import Browser
-from tests.web.office import Office, furnish
+from tests.web.browser import browser_of
+from tests.web.office import Office
 
 
 @pytest.fixture
-def office(db: None, acting_as: Any) -> Office:
-    from django.core.cache import cache
-
-    cache.clear()
-    office = furnish(lambda role: acting_as(role, everywhere=False))
-    with office.acting_as("superuser"):
-        Reader.objects.all().delete()
-    return office
-
-
-def browser_of(staff: Any) -> Browser:
-    browser = Browser()
-    browser.force_login(staff)
-    return browser
+def office(closed_office: Office) -> Office:
+    return closed_office
 
 
 def access(page: str) -> str:
