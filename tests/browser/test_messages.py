@@ -219,6 +219,7 @@ def test_the_palette_finds_a_message_and_what_can_be_done(office: Office, visit:
     page.keyboard.type("delete")
     page.locator("#palette-do-delete").wait_for()
     page.keyboard.press("Escape")
+    page.locator("#palette").wait_for(state="hidden")  # until then a key is typed into it
     page.keyboard.press("?")
     page.get_by_role("dialog", name="All shortcuts").wait_for()
 
