@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from postern.mailboxes.models import Reader
+from postern.people.models import Staff
 from tests.web.browser import browser_of
 from tests.web.office import Office
 
@@ -84,3 +85,13 @@ def test_who_disables_somebody_comes_to_where_the_mail_is_handed_over(office: Of
     told = done.content.decode()
     assert "Marta Lindqvist can no longer sign in" in told and "Hand the mail to a successor" in told
     assert browser_of(office.elena).post(f"{page}disable/").status_code == 404
+
+
+def test_readers_stand_by_name(office: Office) -> None:
+    """Not as the database happens to find them, which changes from one look to the next."""
+    with office.acting_as("superuser"):
+        Staff.objects.filter(pk=max(office.elena, office.tom, key=lambda one: one.pk).pk).update(name="Aaron")
+        Staff.objects.filter(pk=min(office.elena, office.tom, key=lambda one: one.pk).pk).update(name="Zoe")
+    for who in (office.elena, office.tom):
+        page = access(give(office, who))
+    assert page.index(">Aaron</b>") < page.index(">Zoe</b>")

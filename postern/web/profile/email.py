@@ -92,7 +92,8 @@ def page(
 ) -> HttpResponse:
     """Draw the page, with a test beside the form where one runs."""
     staff = person(request)
-    readers = list(Reader.objects.filter(mailbox=mailbox).select_related("staff")) if mailbox else []
+    rows = Reader.objects.filter(mailbox=mailbox).select_related("staff").order_by("staff__name", "pk")
+    readers = list(rows) if mailbox else []
     not_now = idle(mailbox) if readers and mailbox else {}
     health = getattr(mailbox, "health", None) if mailbox else None
     context = {
