@@ -19,7 +19,7 @@ from postern.mail.access import at_mailbox
 from postern.mail.filing import addresses_of, bring_in_whole, file_as_new, mailboxes_concerning, refile
 from postern.mail.models import Body, Message, Party
 from postern.mail.withholding import STRANGER
-from postern.mailboxes.models import Mailbox
+from postern.mailboxes.models import Mailbox, Reader
 from postern.mime.addresses import domain_of, normalise
 from postern.people.models import Address, Customer, Staff
 
@@ -172,11 +172,17 @@ def remove_address(*, staff: Staff, address: Address) -> None:
 
 
 def _left_to(staff: Staff, email: str) -> set[int]:
-    """The customer who alone has an address now that several people used: as good as put there by who says so (S-132)."""
+    """The customer who alone has an address now that several people used: as good as put there by who says so.
+
+    Unless somebody put it there who reads a mailbox of theirs: that would count as the owner's own word (S-132). Its
+    mail is filed by hand then, as so far, until somebody says otherwise there.
+    """
     rows = Address.objects.filter(email=email)
     if rows.filter(shared=True).exists():
         return set()
-    rows.update(added_by=staff, created_at=datetime.now(UTC))
+    readers = Reader.objects.filter(mailbox__owner=staff).values("staff")
+    rows.filter(added_by__in=readers).update(shared=True)
+    rows.filter(shared=False).update(added_by=staff, created_at=datetime.now(UTC))
     return set(rows.values_list("customer_id", flat=True))
 
 

@@ -89,7 +89,13 @@ MUTANTS = [
     ),
     Mutant(
         "mail/pairing.py",
-        "    rows.update(added_by=staff, created_at=datetime.now(UTC))\n",
+        "    rows.filter(added_by__in=readers).update(shared=True)\n",
+        "",
+        ("tests/privacy/test_over_time.py",),
+    ),
+    Mutant(
+        "mail/pairing.py",
+        "    rows.filter(shared=False).update(added_by=staff, created_at=datetime.now(UTC))\n",
         "",
         ("tests/privacy/test_over_time.py",),
     ),

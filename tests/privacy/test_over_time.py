@@ -165,6 +165,22 @@ def test_s132_a_reader_who_says_that_an_address_is_one_customers_alone_sees_no_m
 
 
 @pytest.mark.rule("S-132")
+def test_s132_the_owner_who_takes_it_off_another_customer_has_not_put_the_readers_there(
+    world, trick, acting_as
+):
+    """The reader had put it on a customer; what is left to that one is filed by hand, until somebody says otherwise."""
+    with acting_as("superuser"):
+        other = Customer.objects.create(name="Other")
+    with viewing_as(world.owner):
+        row = add_address(staff=world.owner, customer=other, email="a@b.example", shared=True)
+        remove_address(staff=world.owner, address=row)
+    run_filing(acting_as)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    arrive(acting_as, world.inbox, letter(sender="Mole <a@b.example>", subject="private two"), at=later)
+    assert subjects(world.reader) == {"Packet loss"}
+
+
+@pytest.mark.rule("S-132")
 def test_s132_nor_who_takes_it_off_the_other_customer(world, acting_as):
     with acting_as("superuser"):
         Reader.objects.filter(staff=world.reader).update(customers_only=True)
