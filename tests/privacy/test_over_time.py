@@ -20,7 +20,7 @@ from postern.wire.smtp import SendResult
 from tests.api.caller import Caller, ok
 from tests.privacy.scene import content_of
 from tests.web.browser import Browser
-from tests.world import World, arrive, letter, make_mailbox, make_world, run_filing, subjects, widen
+from tests.world import World, arrive, letter, make_mailbox, make_world, run_filing, subjects
 
 
 @pytest.fixture
@@ -32,14 +32,6 @@ def world(db, acting_as) -> World:
         )
     arrive(acting_as, world.inbox, letter(), letter(sender="Mole <a@b.example>", subject="private"))
     return world
-
-
-@pytest.fixture
-def trick(world, acting_as) -> Customer:
-    """The reader sees customers' mail only, and has put the owner's private correspondent on a customer."""
-    customer = widen(world, acting_as)
-    assert subjects(world.reader) == {"Packet loss"}
-    return customer
 
 
 def goes_out(acting_as, row: Delivery) -> None:

@@ -14,7 +14,7 @@ from postern.outbox.models import Delivery
 from postern.people.models import Address, Customer
 from tests.api.caller import Caller, ok, refused
 from tests.privacy.watching import digests, words_of
-from tests.world import World, arrive, letter, make_folder, make_world, run_filing, subjects, widen
+from tests.world import World, arrive, letter, make_folder, make_world, run_filing, subjects
 
 
 @pytest.fixture
@@ -22,14 +22,6 @@ def world(db, acting_as) -> World:
     world = make_world(acting_as)
     arrive(acting_as, world.inbox, letter(), letter(sender="Mole <a@b.example>", subject="private"))
     return world
-
-
-@pytest.fixture
-def trick(world, acting_as) -> Customer:
-    """The reader sees customers' mail only, and has put the owner's private correspondent on a customer."""
-    customer = widen(world, acting_as)
-    assert subjects(world.reader) == {"Packet loss"}
-    return customer
 
 
 @pytest.mark.rule("S-132")
